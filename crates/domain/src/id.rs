@@ -1,0 +1,130 @@
+//! Identifiers, one type each, so that none can be passed in place of another.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::Invalid;
+
+/// Longest identifier the tables hold (`VARCHAR(50)` in the reference's schema).
+pub const MAX_IDENTIFIER_LENGTH: usize = 50;
+
+/// A business that sends messages and owns a balance: 1 to 2^63-1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub struct CustomerId(i64);
+
+impl CustomerId {
+    /// The id as the database stores it.
+    pub fn get(self) -> i64 {
+        self.0
+    }
+
+    /// Parses an id that the client named `field`.
+    pub fn parse(field: &'static str, value: i64) -> Result<Self, Invalid> {
+        if value < 1 {
+            return Err(Invalid::new(field, format!("must be a whole number from 1 to {}", i64::MAX)));
+        }
+        Ok(Self(value))
+    }
+}
+
+impl TryFrom<i64> for CustomerId {
+    type Error = Invalid;
+
+    fn try_from(value: i64) -> Result<Self, Invalid> {
+        Self::parse("customer_id", value)
+    }
+}
+
+impl From<CustomerId> for i64 {
+    fn from(id: CustomerId) -> i64 {
+        id.0
+    }
+}
+
+impl fmt::Display for CustomerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Defines an identifier stored as text: new ones are UUIDv7 (index locality), older rows may hold any
+/// short visible ASCII string.
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $field:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// A new identifier from a fresh UUIDv7.
+            pub fn from_uuid(id: Uuid) -> Self {
+                Self(id.hyphenated().to_string())
+            }
+
+            /// The identifier as it stands in tables and bodies.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Invalid;
+
+            fn try_from(value: String) -> Result<Self, Invalid> {
+                let length_is_right = (1..=MAX_IDENTIFIER_LENGTH).contains(&value.len());
+                if length_is_right && value.bytes().all(|byte| byte.is_ascii_graphic()) {
+                    Ok(Self(value))
+                } else {
+                    Err(Invalid::new($field, format!("must be 1 to {MAX_IDENTIFIER_LENGTH} visible ASCII characters")))
+                }
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+text_id! {
+    /// One accepted request: its recipients share it (`message_identifier`).
+    MessageId, "message_identifier"
+}
+
+text_id! {
+    /// One entry of the ledger (`user_transactions.transaction_id`).
+    TransactionId, "transaction_id"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn customer_ids_start_at_one() {
+        assert!(CustomerId::try_from(0).is_err());
+        assert!(CustomerId::try_from(-1).is_err());
+        assert_eq!(CustomerId::try_from(i64::MAX).map(CustomerId::get), Ok(i64::MAX));
+    }
+
+    #[test]
+    fn text_ids_are_short_visible_ascii() {
+        for wrong in [String::new(), "a b".into(), "é".into(), "x".repeat(51), "a\n".into()] {
+            assert!(MessageId::try_from(wrong.clone()).is_err(), "{wrong:?} was taken");
+        }
+        assert!(MessageId::try_from("x".repeat(50)).is_ok());
+        assert_eq!(MessageId::from_uuid(Uuid::nil()).as_str().len(), 36);
+    }
+}

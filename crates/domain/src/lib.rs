@@ -1,0 +1,39 @@
+//! The rules of the platform: what a message, a price, a state and a retry are.
+//!
+//! Nothing here does I/O or waits. Every type can only be built valid, so the other crates
+//! never check the same thing twice: they parse at the edge and pass these types on.
+
+pub mod event;
+pub mod id;
+pub mod idempotency;
+pub mod message;
+pub mod money;
+pub mod pricing;
+pub mod retry;
+pub mod status;
+
+pub use event::{MessageBody, OutboxPayload};
+pub use id::{CustomerId, MessageId, TransactionId};
+pub use idempotency::IdempotencyKey;
+pub use message::{Message, MessageText, MessageType, Recipient, Recipients};
+pub use money::{Balance, Money, TopUpAmount};
+pub use pricing::PriceList;
+pub use retry::{Jitter, RetrySchedule};
+pub use status::{MessageStatus, OutboxStatus};
+
+/// Why a value from outside was refused: the field and what is accepted, in words a client may read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {expected}")]
+pub struct Invalid {
+    /// Name of the field as the client wrote it.
+    pub field: &'static str,
+    /// What is accepted, worded to follow the field's name ("must be ...").
+    pub expected: String,
+}
+
+impl Invalid {
+    /// An error about `field`; `expected` continues the sentence ("must be ...").
+    pub fn new(field: &'static str, expected: impl Into<String>) -> Self {
+        Self { field, expected: expected.into() }
+    }
+}

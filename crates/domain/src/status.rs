@@ -1,0 +1,124 @@
+//! The two state machines and their legal moves.
+//!
+//! ```text
+//! message:  pending -> sending -> done | failed     (pending -> failed when it can never be published)
+//! outbox:   pending -> processing -> processed | failed
+//! ```
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Invalid;
+
+/// Where one recipient's message stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MessageStatus {
+    /// Charged and stored, not yet taken by a worker.
+    Pending,
+    /// A worker holds it, or held it when it crashed: an operator may have seen it.
+    Sending,
+    /// An operator accepted it. Final.
+    Done,
+    /// It was definitely not accepted, and its price was refunded. Final.
+    Failed,
+}
+
+impl MessageStatus {
+    /// Every status, in the order of life.
+    pub const ALL: [Self; 4] = [Self::Pending, Self::Sending, Self::Done, Self::Failed];
+
+    /// The name used in bodies and tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Sending => "sending",
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Parses a status' name.
+    pub fn parse(value: &str) -> Result<Self, Invalid> {
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_str() == value)
+            .ok_or_else(|| Invalid::new("status", "must be one of pending, sending, done, failed"))
+    }
+
+    /// Whether the status is final.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Done | Self::Failed)
+    }
+
+    /// Whether a message may move from here to `next`. `sending -> sending` is a takeover after a crash.
+    pub fn may_become(self, next: Self) -> bool {
+        match self {
+            Self::Pending => matches!(next, Self::Sending | Self::Failed),
+            Self::Sending => matches!(next, Self::Sending | Self::Done | Self::Failed),
+            Self::Done | Self::Failed => false,
+        }
+    }
+}
+
+impl fmt::Display for MessageStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Where an outbox event stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OutboxStatus {
+    /// Waiting for a relay.
+    Pending,
+    /// Claimed by a relay under a lease.
+    Processing,
+    /// The broker confirmed it.
+    Processed,
+    /// It can never be published; its message failed and was refunded.
+    Failed,
+}
+
+impl OutboxStatus {
+    /// The name used in the table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Processing => "processing",
+            Self::Processed => "processed",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_parse_back() {
+        for status in MessageStatus::ALL {
+            assert_eq!(MessageStatus::parse(status.as_str()), Ok(status));
+        }
+        assert!(MessageStatus::parse("DONE").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_sequence_of_legal_moves_leaves_a_final_state(steps in prop::collection::vec(0usize..4, 0..40)) {
+            let mut status = MessageStatus::Pending;
+            for step in steps {
+                let next = MessageStatus::ALL[step];
+                if status.may_become(next) {
+                    prop_assert!(!status.is_terminal(), "{} became {}", status, next);
+                    prop_assert_ne!(next, MessageStatus::Pending);
+                    status = next;
+                }
+            }
+        }
+    }
+}
