@@ -1,0 +1,210 @@
+//! Accepting requests in batches: one transaction locks the balances, decides each request in the order of
+//! arrival, and writes debits, ledger, messages, outbox events and idempotency keys with one statement each.
+
+use std::collections::{BTreeMap, HashMap};
+
+use domain::{Balance, CustomerId, MessageId, MessageStatus, Money, OutboxPayload, event};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, DatabaseTransaction, EntityTrait};
+
+use crate::{
+    Database, Error, IdempotentRequest, Route,
+    dialect::Dialect,
+    entity::{idempotency_key, message_status, outbox_event, user_transaction},
+    idempotency::{self, Saved},
+    ledger,
+    retry::{StepError, write},
+};
+
+/// One request to send, priced and addressed.
+#[derive(Debug, Clone)]
+pub struct AcceptRequest {
+    /// The message with its identifiers, and where the relay shall publish it.
+    pub payload: OutboxPayload,
+    /// The price of one recipient.
+    pub unit_price: Money,
+    /// The client's key, if it sent one.
+    pub idempotency: Option<IdempotentRequest>,
+    /// W3C trace context of the request, carried to the worker.
+    pub traceparent: Option<String>,
+}
+
+impl AcceptRequest {
+    fn customer(&self) -> CustomerId {
+        self.payload.message.customer_id
+    }
+
+    fn total(&self) -> Money {
+        let count = self.payload.message.recipients.count();
+        self.unit_price.checked_mul(count).expect("1000 recipients at the highest price fit an i64")
+    }
+}
+
+/// What became of one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AcceptOutcome {
+    /// Charged and stored; it will be sent.
+    Accepted(MessageId),
+    /// The key was used for the same request before: this is its message. Nothing was charged.
+    Replayed(MessageId),
+    /// The key was used for another request before. Nothing was charged.
+    KeyReused,
+    /// The balance does not cover it. Nothing was charged, the key is free.
+    InsufficientBalance,
+}
+
+impl Database {
+    /// Charges and stores a batch of requests in one transaction, answering each by itself, in order.
+    ///
+    /// # Errors
+    /// When the whole batch could not be stored; then nothing of it was, unless the connection broke during the
+    /// commit: a client that sent an idempotency key finds out by sending it again.
+    pub async fn accept(&self, batch: &[AcceptRequest]) -> Result<Vec<AcceptOutcome>, Error> {
+        let dialect = self.dialect();
+        write!(self, "accept", "accepting messages", |tx| accept(tx, dialect, batch).await)
+    }
+}
+
+async fn accept(
+    tx: &DatabaseTransaction,
+    dialect: Dialect,
+    batch: &[AcceptRequest],
+) -> Result<Vec<AcceptOutcome>, StepError> {
+    let customers: Vec<_> = batch.iter().map(AcceptRequest::customer).collect();
+    let balances = ledger::lock_balances(tx, &customers).await?;
+    let keys: Vec<_> = batch
+        .iter()
+        .filter_map(|request| request.idempotency.as_ref().map(|used| (request.customer(), used.key.as_str())))
+        .collect();
+    let saved = idempotency::find(tx, dialect, Route::Send, &keys).await?;
+    let outcomes = decide(batch, balances, &saved)?;
+    let accepted: Vec<_> = batch
+        .iter()
+        .zip(&outcomes)
+        .filter(|(_, outcome)| matches!(outcome, AcceptOutcome::Accepted(_)))
+        .map(|(request, _)| request)
+        .collect();
+    if !accepted.is_empty() {
+        debit(tx, dialect, &accepted).await?;
+        insert(tx, accepted.iter().map(|request| charge_row(request)).collect()).await?;
+        insert(tx, accepted.iter().flat_map(|request| message_rows(request)).collect()).await?;
+        insert(tx, accepted.iter().map(|request| outbox_row(request)).collect()).await?;
+        insert(tx, accepted.iter().filter_map(|request| key_row(request)).collect()).await?;
+    }
+    Ok(outcomes)
+}
+
+/// Judges the requests in the order they came, each against what those before it left over.
+fn decide(
+    batch: &[AcceptRequest],
+    mut balances: HashMap<CustomerId, Balance>,
+    saved: &HashMap<(i64, String), Saved>,
+) -> Result<Vec<AcceptOutcome>, Error> {
+    let mut taken_here: HashMap<(CustomerId, &str), &AcceptRequest> = HashMap::new();
+    let mut outcomes = Vec::with_capacity(batch.len());
+    for request in batch {
+        let customer = request.customer();
+        if let Some(used) = &request.idempotency {
+            let earlier = match taken_here.get(&(customer, used.key.as_str())) {
+                Some(earlier) => Some((
+                    earlier.idempotency.as_ref().map_or("", |used| &used.fingerprint),
+                    earlier.payload.message.message_identifier.clone(),
+                )),
+                None => match saved.get(&(customer.get(), used.key.as_str().to_owned())) {
+                    Some(saved) => Some((saved.fingerprint.as_str(), saved_message(saved)?)),
+                    None => None,
+                },
+            };
+            if let Some((fingerprint, message)) = earlier {
+                let same = fingerprint == used.fingerprint;
+                outcomes.push(if same { AcceptOutcome::Replayed(message) } else { AcceptOutcome::KeyReused });
+                continue;
+            }
+        }
+        let rest = balances.get(&customer).and_then(|balance| balance.charge(request.total()));
+        outcomes.push(match rest {
+            None => AcceptOutcome::InsufficientBalance,
+            Some(rest) => {
+                balances.insert(customer, rest);
+                if let Some(used) = &request.idempotency {
+                    taken_here.insert((customer, used.key.as_str()), request);
+                }
+                AcceptOutcome::Accepted(request.payload.message.message_identifier.clone())
+            }
+        });
+    }
+    Ok(outcomes)
+}
+
+fn saved_message(saved: &Saved) -> Result<MessageId, Error> {
+    MessageId::try_from(saved.response.clone())
+        .map_err(|error| Error::Inconsistent { table: "idempotency_keys", what: error.to_string() })
+}
+
+async fn debit(tx: &DatabaseTransaction, dialect: Dialect, accepted: &[&AcceptRequest]) -> Result<(), StepError> {
+    let mut totals: BTreeMap<CustomerId, i64> = BTreeMap::new();
+    for request in accepted {
+        // Each total was covered by a balance, so their sum per customer is too.
+        *totals.entry(request.customer()).or_default() -= request.total().get();
+    }
+    ledger::change_balances(tx, dialect, &totals).await
+}
+
+fn charge_row(request: &AcceptRequest) -> user_transaction::ActiveModel {
+    let body = &request.payload.message;
+    user_transaction::ActiveModel {
+        user_id: Set(body.customer_id.get()),
+        amount: Set(-request.total().get()),
+        transaction_type: Set(ledger::WITHDRAWAL.to_owned()),
+        description: Set(Some(format!("message {}", body.message_identifier))),
+        transaction_id: Set(body.transaction_id.as_str().to_owned()),
+        ..Default::default()
+    }
+}
+
+fn message_rows(request: &AcceptRequest) -> impl Iterator<Item = message_status::ActiveModel> {
+    let body = &request.payload.message;
+    body.recipients.as_slice().iter().map(|recipient| message_status::ActiveModel {
+        user_id: Set(body.customer_id.get()),
+        status: Set(MessageStatus::Pending.as_str().to_owned()),
+        kind: Set(body.kind.as_str().to_owned()),
+        recipient: Set(recipient.as_str().to_owned()),
+        message_identifier: Set(body.message_identifier.as_str().to_owned()),
+        price: Set(Some(request.unit_price.get())),
+        transaction_id: Set(Some(body.transaction_id.as_str().to_owned())),
+        ..Default::default()
+    })
+}
+
+fn outbox_row(request: &AcceptRequest) -> outbox_event::ActiveModel {
+    let body = &request.payload.message;
+    let payload = serde_json::to_value(&request.payload).expect("strings and numbers serialise");
+    outbox_event::ActiveModel {
+        aggregate_type: Set(event::AGGREGATE_TYPE.to_owned()),
+        aggregate_id: Set(body.message_identifier.as_str().to_owned()),
+        event_type: Set(event::EVENT_TYPE_SEND.to_owned()),
+        payload: Set(payload),
+        priority: Set(body.kind.priority()),
+        user_id: Set(Some(body.customer_id.get())),
+        traceparent: Set(request.traceparent.clone()),
+        ..Default::default()
+    }
+}
+
+fn key_row(request: &AcceptRequest) -> Option<idempotency_key::ActiveModel> {
+    let used = request.idempotency.as_ref()?;
+    let response = request.payload.message.message_identifier.as_str().to_owned();
+    Some(idempotency::row(request.customer(), Route::Send, used, response))
+}
+
+/// Inserts rows with as few statements as the placeholder limits allow.
+pub(crate) async fn insert<A>(tx: &DatabaseTransaction, mut rows: Vec<A>) -> Result<(), StepError>
+where
+    A: ActiveModelTrait + Send,
+{
+    while !rows.is_empty() {
+        let rest = rows.split_off(rows.len().min(Dialect::INSERT_ROWS));
+        A::Entity::insert_many(rows).exec_without_returning(tx).await?;
+        rows = rest;
+    }
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! The few expressions that MySQL and SQLite spell differently.
+
+use std::time::Duration;
+
+use chrono::NaiveDateTime;
+use sea_orm::{
+    DbBackend, Value,
+    sea_query::{Expr, SimpleExpr},
+};
+
+/// Which SQL to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    MySql,
+    Sqlite,
+}
+
+impl Dialect {
+    pub(crate) fn of(backend: DbBackend) -> Self {
+        match backend {
+            DbBackend::Sqlite => Self::Sqlite,
+            _ => Self::MySql,
+        }
+    }
+
+    /// The database's own clock, UTC.
+    pub(crate) fn now(self) -> SimpleExpr {
+        match self {
+            Self::MySql => Expr::cust("UTC_TIMESTAMP(6)"),
+            Self::Sqlite => Expr::cust("strftime('%Y-%m-%d %H:%M:%f', 'now')"),
+        }
+    }
+
+    /// `delay` from now on the database's clock.
+    pub(crate) fn after(self, delay: Duration) -> SimpleExpr {
+        self.shifted(delay, 1)
+    }
+
+    /// `age` before now on the database's clock.
+    pub(crate) fn before(self, age: Duration) -> SimpleExpr {
+        self.shifted(age, -1)
+    }
+
+    fn shifted(self, by: Duration, sign: i64) -> SimpleExpr {
+        let micros = sign * i64::try_from(by.as_micros()).unwrap_or(i64::MAX / 2);
+        match self {
+            // Bound, not written out: one prepared statement serves every delay.
+            Self::MySql => Expr::cust_with_values("UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND", [micros]),
+            Self::Sqlite => {
+                let modifier = format!("{:+.3} seconds", by.as_secs_f64() * if sign < 0 { -1.0 } else { 1.0 });
+                Expr::cust_with_values("strftime('%Y-%m-%d %H:%M:%f', 'now', ?)", [modifier])
+            }
+        }
+    }
+
+    /// Whole milliseconds since the time in `column`; negative while it lies ahead, NULL where it is NULL.
+    pub(crate) fn millis_since(self, column: impl Into<SimpleExpr>) -> SimpleExpr {
+        match self {
+            Self::MySql => {
+                Expr::cust_with_exprs("TIMESTAMPDIFF(MICROSECOND, ?, UTC_TIMESTAMP(6)) DIV 1000", [column.into()])
+            }
+            Self::Sqlite => Expr::cust_with_exprs(
+                "CAST(round((julianday('now') - julianday(?)) * 86400000.0) AS INTEGER)",
+                [column.into()],
+            ),
+        }
+    }
+
+    /// A time to compare a column with. SQLite compares text, so it must have the column's own form.
+    pub(crate) fn time(self, time: NaiveDateTime) -> Value {
+        match self {
+            Self::MySql => time.into(),
+            Self::Sqlite => time.format("%Y-%m-%d %H:%M:%S%.3f").to_string().into(),
+        }
+    }
+
+    /// Most rows of one INSERT: MySQL allows 65,535 placeholders, SQLite 32,766; no table here has more
+    /// than 16 columns.
+    pub(crate) const INSERT_ROWS: usize = 1_000;
+}

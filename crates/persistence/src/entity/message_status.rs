@@ -1,0 +1,30 @@
+//! One row for each recipient of a message.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "message_status")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    pub user_id: i64,
+    pub status: String,
+    #[sea_orm(column_name = "type")]
+    pub kind: String,
+    pub recipient: String,
+    pub provider: String,
+    pub message_identifier: String,
+    pub created_at: DateTime,
+    pub updated_at: DateTime,
+    /// What this recipient cost; `None` in rows that the reference wrote.
+    pub price: Option<i64>,
+    /// The charge in the ledger; `None` in rows that the reference wrote.
+    pub transaction_id: Option<String>,
+    pub claimed_by: Option<String>,
+    pub claimed_until: Option<DateTime>,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,32 @@
+//! Events that wait to be published, in the order they were accepted.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "outbox_events")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    pub aggregate_type: String,
+    pub aggregate_id: String,
+    pub event_type: String,
+    pub payload: Json,
+    pub priority: i32,
+    pub status: String,
+    pub attempts: i32,
+    pub next_run_at: Option<DateTime>,
+    pub last_error: Option<String>,
+    pub created_at: DateTime,
+    pub updated_at: DateTime,
+    /// Generated from `priority`: 1 is express, 0 is normal.
+    pub lane: Option<i8>,
+    pub user_id: Option<i64>,
+    pub traceparent: Option<String>,
+    pub claimed_by: Option<String>,
+    pub claimed_until: Option<DateTime>,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

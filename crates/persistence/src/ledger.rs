@@ -1,0 +1,237 @@
+//! Balances and the ledger: every change of a balance is a row of `user_transactions` in the same transaction.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use domain::{Balance, CustomerId, TopUpAmount, TransactionId};
+use sea_orm::{
+    AccessMode, ActiveModelTrait,
+    ActiveValue::Set,
+    ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, ExprTrait, IsolationLevel, QueryFilter,
+    QueryOrder, QuerySelect, SqlErr, TransactionTrait,
+    sea_query::{CaseStatement, Expr},
+};
+
+use crate::{
+    Cursor, Database, Error, IdempotentRequest, Page, Route,
+    accept::insert,
+    dialect::Dialect,
+    entity::{
+        user_balance::{self, Column as Balances},
+        user_transaction::{self, Column as Transactions},
+    },
+    history::after_cursor,
+    idempotency,
+    retry::{StepError, read, write},
+};
+
+pub(crate) const DEPOSIT: &str = "deposit";
+pub(crate) const WITHDRAWAL: &str = "withdrawal";
+pub(crate) const CORRECTIVE: &str = "corrective";
+
+/// Credits to add to a customer's balance.
+#[derive(Debug, Clone)]
+pub struct TopUpRequest {
+    /// Whose balance.
+    pub customer: CustomerId,
+    /// How much.
+    pub amount: TopUpAmount,
+    /// What the client says it is for.
+    pub description: Option<String>,
+    /// The ledger entry to write.
+    pub transaction_id: TransactionId,
+    /// The client's key, if it sent one.
+    pub idempotency: Option<IdempotentRequest>,
+}
+
+/// What became of a top-up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TopUpOutcome {
+    /// Added; this is the new balance.
+    Added(Balance, TransactionId),
+    /// The key was used for the same top-up before; this was its answer.
+    Replayed(Balance, TransactionId),
+    /// The key was used for another top-up before.
+    KeyReused,
+    /// The balance would pass the limit ([`domain::money::MAX_BALANCE`]).
+    TooMuch,
+}
+
+/// One change of a balance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// The entry's own id.
+    pub transaction_id: String,
+    /// Credits, negative for withdrawals.
+    pub amount: i64,
+    /// `deposit`, `withdrawal` or `corrective`.
+    pub transaction_type: String,
+    /// What it was for.
+    pub description: Option<String>,
+    /// When, on the database's clock.
+    pub created_at: DateTime<Utc>,
+}
+
+impl Database {
+    /// Adds credits and their ledger entry in one transaction; creates the balance of a new customer.
+    pub async fn top_up(&self, request: &TopUpRequest) -> Result<TopUpOutcome, Error> {
+        let dialect = self.dialect();
+        write!(self, "top_up", "adding to a balance", |tx| top_up(tx, dialect, request).await)
+    }
+
+    /// A customer's balance with its newest ledger entries, as of one moment. Unknown customers have nothing.
+    pub async fn account(
+        &self,
+        customer: CustomerId,
+        cursor: Option<Cursor>,
+        limit: u64,
+    ) -> Result<(Balance, Page<LedgerEntry>), Error> {
+        let dialect = self.dialect();
+        read!(self, "account", "reading a balance", |db| account(db, dialect, customer, cursor, limit).await)
+    }
+}
+
+async fn account(
+    db: &DatabaseConnection,
+    dialect: Dialect,
+    customer: CustomerId,
+    cursor: Option<Cursor>,
+    limit: u64,
+) -> Result<(Balance, Page<LedgerEntry>), StepError> {
+    // One snapshot for both reads, so that balance and entries always agree.
+    let snapshot = match dialect {
+        Dialect::MySql => (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)),
+        Dialect::Sqlite => (None, None),
+    };
+    let tx = db.begin_with_config(snapshot.0, snapshot.1).await?;
+    let balance = user_balance::Entity::find().filter(Balances::UserId.eq(customer.get())).one(&tx).await?;
+    let mut entries = user_transaction::Entity::find().filter(Transactions::UserId.eq(customer.get()));
+    if let Some(cursor) = cursor {
+        entries = entries.filter(after_cursor(dialect, Transactions::CreatedAt, Transactions::Id, cursor));
+    }
+    let rows = entries
+        .order_by_desc(Transactions::CreatedAt)
+        .order_by_desc(Transactions::Id)
+        .limit(limit + 1)
+        .all(&tx)
+        .await?;
+    tx.commit().await?;
+    let page = Page::cut(rows, limit, |row| Cursor::new(row.created_at, row.id)).map(|row| LedgerEntry {
+        transaction_id: row.transaction_id,
+        amount: row.amount,
+        // The reference wrote `Corrective`.
+        transaction_type: row.transaction_type.to_ascii_lowercase(),
+        description: row.description,
+        created_at: row.created_at.and_utc(),
+    });
+    Ok((Balance::from_stored(balance.map_or(0, |row| row.balance)), page))
+}
+
+async fn top_up(tx: &DatabaseTransaction, dialect: Dialect, request: &TopUpRequest) -> Result<TopUpOutcome, StepError> {
+    let customer = request.customer;
+    let balance = lock_or_create_balance(tx, customer).await?;
+    if let Some(used) = &request.idempotency {
+        let saved = idempotency::find(tx, dialect, Route::TopUp, &[(customer, used.key.as_str())]).await?;
+        if let Some(saved) = saved.into_values().next() {
+            if saved.fingerprint != used.fingerprint {
+                return Ok(TopUpOutcome::KeyReused);
+            }
+            let (balance, transaction_id) = saved_top_up(&saved.response)?;
+            return Ok(TopUpOutcome::Replayed(balance, transaction_id));
+        }
+    }
+    let Some(new_balance) = balance.top_up(request.amount) else {
+        return Ok(TopUpOutcome::TooMuch);
+    };
+    change_balances(tx, dialect, &BTreeMap::from([(customer, request.amount.get())])).await?;
+    let entry = user_transaction::ActiveModel {
+        user_id: Set(customer.get()),
+        amount: Set(request.amount.get()),
+        transaction_type: Set(DEPOSIT.to_owned()),
+        description: Set(request.description.clone()),
+        transaction_id: Set(request.transaction_id.as_str().to_owned()),
+        ..Default::default()
+    };
+    insert(tx, vec![entry]).await?;
+    if let Some(used) = &request.idempotency {
+        let response = format!("{} {}", new_balance.get(), request.transaction_id);
+        insert(tx, vec![idempotency::row(customer, Route::TopUp, used, response)]).await?;
+    }
+    Ok(TopUpOutcome::Added(new_balance, request.transaction_id.clone()))
+}
+
+fn saved_top_up(response: &str) -> Result<(Balance, TransactionId), Error> {
+    let parsed = response.split_once(' ').and_then(|(balance, transaction_id)| {
+        let transaction_id = TransactionId::try_from(transaction_id.to_owned()).ok()?;
+        Some((Balance::from_stored(balance.parse().ok()?), transaction_id))
+    });
+    let wrong = || Error::Inconsistent { table: "idempotency_keys", what: "a top-up's saved answer".to_owned() };
+    parsed.ok_or_else(wrong)
+}
+
+/// Locks the balances of `customers` in the order of their ids, the order every transaction keeps.
+/// Customers without a balance are left out.
+pub(crate) async fn lock_balances(
+    tx: &DatabaseTransaction,
+    customers: &[CustomerId],
+) -> Result<HashMap<CustomerId, Balance>, StepError> {
+    let mut ids: Vec<i64> = customers.iter().map(|customer| customer.get()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let rows = user_balance::Entity::find()
+        .filter(Balances::UserId.is_in(ids))
+        .order_by_asc(Balances::UserId)
+        .lock_exclusive()
+        .all(tx)
+        .await?;
+    let known = rows.into_iter().filter_map(|row| {
+        let customer = CustomerId::try_from(row.user_id).ok()?;
+        Some((customer, Balance::from_stored(row.balance)))
+    });
+    Ok(known.collect())
+}
+
+async fn lock_or_create_balance(tx: &DatabaseTransaction, customer: CustomerId) -> Result<Balance, StepError> {
+    if let Some(balance) = lock_balances(tx, &[customer]).await?.remove(&customer) {
+        return Ok(balance);
+    }
+    create_balance(tx, customer).await?;
+    let created = lock_balances(tx, &[customer]).await?.remove(&customer);
+    let gone = || Error::Inconsistent { table: "user_balances", what: format!("the row of user {customer} is gone") };
+    Ok(created.ok_or_else(gone)?)
+}
+
+/// Creates an empty balance; one that somebody else has just created will do as well.
+pub(crate) async fn create_balance(tx: &DatabaseTransaction, customer: CustomerId) -> Result<(), StepError> {
+    let row = user_balance::ActiveModel { user_id: Set(customer.get()), balance: Set(0), ..Default::default() };
+    match row.insert(tx).await {
+        Ok(_) => Ok(()),
+        Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Adds to each customer's balance what `changes` says (negative to charge), in one statement.
+/// The rows must be locked by this transaction.
+pub(crate) async fn change_balances(
+    tx: &DatabaseTransaction,
+    dialect: Dialect,
+    changes: &BTreeMap<CustomerId, i64>,
+) -> Result<(), StepError> {
+    let mut change_of = CaseStatement::new();
+    for (customer, change) in changes {
+        let changed = Expr::col(Balances::Balance).add(*change);
+        change_of = change_of.case(Expr::col(Balances::UserId).eq(customer.get()), changed);
+    }
+    let updated = user_balance::Entity::update_many()
+        .col_expr(Balances::Balance, change_of.finally(Expr::col(Balances::Balance)).into())
+        .col_expr(Balances::LastUpdated, dialect.now())
+        .filter(Balances::UserId.is_in(changes.keys().map(|customer| customer.get())))
+        .exec(tx)
+        .await?;
+    if updated.rows_affected != changes.len() as u64 {
+        let what = format!("{} balances changed instead of {}", updated.rows_affected, changes.len());
+        return Err(Error::Inconsistent { table: "user_balances", what }.into());
+    }
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! Events that can never be published: recorded, and their messages failed and refunded, in one transaction.
+
+use domain::{MessageStatus, OutboxStatus};
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
+
+use crate::{
+    ClaimToken, Database, Error,
+    dialect::Dialect,
+    entity::{message_status, outbox_event},
+    outbox::{null_text, null_time},
+    refund::refund,
+    retry::{StepError, write},
+};
+
+impl Database {
+    /// Gives up a claimed event for good. Its recipients that no worker has taken become `failed` and are
+    /// refunded. Returns how many recipients that were, or `None` when the event was no longer ours.
+    pub async fn fail_event(&self, id: i64, token: &ClaimToken, error: &str) -> Result<Option<u64>, Error> {
+        let dialect = self.dialect();
+        write!(self, "outbox_fail", "giving up an outbox event", |tx| fail_event(tx, dialect, id, token, error).await)
+    }
+}
+
+async fn fail_event(
+    tx: &DatabaseTransaction,
+    dialect: Dialect,
+    id: i64,
+    token: &ClaimToken,
+    error: &str,
+) -> Result<Option<u64>, StepError> {
+    use outbox_event::{Column, Entity};
+    let Some(event) = Entity::find_by_id(id)
+        .filter(Column::Status.eq(OutboxStatus::Processing.as_str()))
+        .filter(Column::ClaimedBy.eq(token.as_str()))
+        .lock_exclusive()
+        .one(tx)
+        .await?
+    else {
+        return Ok(None);
+    };
+    Entity::update_many()
+        .col_expr(Column::Status, Expr::value(OutboxStatus::Failed.as_str()))
+        .col_expr(Column::LastError, Expr::value(error))
+        .col_expr(Column::Attempts, Expr::value(event.attempts.saturating_add(1)))
+        .col_expr(Column::ClaimedBy, null_text())
+        .col_expr(Column::ClaimedUntil, null_time())
+        .col_expr(Column::UpdatedAt, dialect.now())
+        .filter(Column::Id.eq(id))
+        .exec(tx)
+        .await?;
+    fail_pending_recipients(tx, dialect, &event.aggregate_id).await.map(Some)
+}
+
+async fn fail_pending_recipients(
+    tx: &DatabaseTransaction,
+    dialect: Dialect,
+    message_id: &str,
+) -> Result<u64, StepError> {
+    use message_status::{Column, Entity};
+    let rows = Entity::find()
+        .filter(Column::MessageIdentifier.eq(message_id))
+        .filter(Column::Status.eq(MessageStatus::Pending.as_str()))
+        .order_by_asc(Column::Id)
+        .lock_exclusive()
+        .all(tx)
+        .await?;
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    let failed = Entity::update_many()
+        .col_expr(Column::Status, Expr::value(MessageStatus::Failed.as_str()))
+        .col_expr(Column::UpdatedAt, dialect.now())
+        .filter(Column::Id.is_in(rows.iter().map(|row| row.id)))
+        .exec(tx)
+        .await?;
+    refund(tx, dialect, &rows.iter().collect::<Vec<_>>()).await?;
+    Ok(failed.rows_affected)
+}

@@ -1,0 +1,147 @@
+//! What workers do to messages.
+
+use std::time::Duration;
+
+use persistence::{ClaimToken, Deferred, Lane, Outcome, Settlement};
+
+use crate::support::{Fixture, LEASE, begin_request, message_id, request};
+
+fn done() -> Outcome {
+    Outcome::Done { provider: "operatorA".to_owned() }
+}
+
+fn failed() -> Outcome {
+    Outcome::Failed { provider: String::new() }
+}
+
+async fn accepted(f: &Fixture, recipients: &[&str]) -> persistence::AcceptRequest {
+    f.fund(1, 100).await;
+    let sent = request(1, recipients);
+    f.accept_one(sent.clone()).await;
+    sent
+}
+
+pub(crate) async fn a_message_goes_from_pending_to_done(f: &Fixture) {
+    let sent = accepted(f, &["111"]).await;
+    let claimed = f.begin(&sent).await;
+    assert!(!claimed[0].resumed);
+    assert!(claimed[0].age < Duration::from_mins(1));
+    assert_eq!(f.statuses(message_id(&sent)).await, ["111 sending "]);
+    assert_eq!(f.db.settle(&[Settlement::new(&claimed[0], done())]).await.expect("settles"), [true]);
+    assert_eq!(f.statuses(message_id(&sent)).await, ["111 done operatorA"]);
+    assert_eq!(f.balance(1).await, 99);
+}
+
+pub(crate) async fn failed_recipients_alone_are_refunded(f: &Fixture) {
+    let sent = accepted(f, &["111", "222", "333"]).await;
+    let claimed = f.begin(&sent).await;
+    let outcomes: Vec<_> =
+        claimed.iter().zip([done(), failed(), failed()]).map(|(one, outcome)| Settlement::new(one, outcome)).collect();
+    f.db.settle(&outcomes).await.expect("settles");
+    assert_eq!(f.statuses(message_id(&sent)).await, ["111 done operatorA", "222 failed ", "333 failed "]);
+    assert_eq!(f.balance(1).await, 99);
+    let refunds = f
+        .strings(
+            "SELECT CONCAT(r.recipient, ' ', r.amount) FROM user_transactions r
+             JOIN user_transactions c ON c.transaction_id = r.refund_of
+             WHERE r.transaction_type = 'corrective' AND c.transaction_type = 'withdrawal' ORDER BY r.recipient",
+        )
+        .await;
+    assert_eq!(refunds, ["222 1", "333 1"]);
+    f.assert_conserved().await;
+}
+
+pub(crate) async fn a_finished_message_is_left_alone(f: &Fixture) {
+    let sent = accepted(f, &["111", "222"]).await;
+    let claimed = f.begin(&sent).await;
+    let outcomes = [Settlement::new(&claimed[0], done()), Settlement::new(&claimed[1], failed())];
+    f.db.settle(&outcomes).await.expect("settles");
+    let again = f.db.begin_sending(&[begin_request(&sent)], LEASE).await.expect("begins").remove(0);
+    assert_eq!((again.claimed.len(), again.finished, again.busy), (0, 2, None));
+    assert_eq!(f.db.settle(&outcomes).await.expect("answers"), [false, false]);
+    assert_eq!(f.balance(1).await, 99);
+}
+
+pub(crate) async fn a_leased_message_is_busy(f: &Fixture) {
+    let sent = accepted(f, &["111"]).await;
+    f.begin(&sent).await;
+    let other = f.db.begin_sending(&[begin_request(&sent)], LEASE).await.expect("begins").remove(0);
+    assert!(other.claimed.is_empty());
+    let left = other.busy.expect("somebody holds it");
+    assert!(left <= LEASE && left > LEASE / 2, "{left:?}");
+}
+
+pub(crate) async fn an_expired_lease_is_taken_over_and_the_stale_worker_ignored(f: &Fixture) {
+    let sent = accepted(f, &["111"]).await;
+    let stale = f.begin(&sent).await;
+    f.expire_leases().await;
+    let owner = f.begin(&sent).await;
+    assert!(owner[0].resumed);
+    assert_eq!(f.db.settle(&[Settlement::new(&stale[0], failed())]).await.expect("answers"), [false]);
+    assert_eq!(f.db.settle(&[Settlement::new(&owner[0], done())]).await.expect("settles"), [true]);
+    assert_eq!(f.balance(1).await, 99, "the stale failure refunded nothing");
+}
+
+pub(crate) async fn one_message_twice_in_a_batch_is_taken_once(f: &Fixture) {
+    let sent = accepted(f, &["111"]).await;
+    let begins = f.db.begin_sending(&[begin_request(&sent), begin_request(&sent)], LEASE).await.expect("begins");
+    assert_eq!((begins[0].claimed.len(), begins[1].claimed.len()), (1, 0));
+    assert!(begins[1].busy.is_some());
+}
+
+pub(crate) async fn unknown_messages_are_not_sent(f: &Fixture) {
+    let begin = f.db.begin_sending(&[begin_request(&request(1, &["111", "222"]))], LEASE).await.expect("begins");
+    assert_eq!((begin[0].claimed.len(), begin[0].unknown), (0, 2));
+}
+
+async fn publish_all(f: &Fixture) {
+    let token = ClaimToken::unique();
+    let events = f.db.claim_events(Lane::Normal, 100, LEASE, &token).await.expect("claims");
+    let ids: Vec<_> = events.iter().map(|event| event.id).collect();
+    f.db.mark_processed(&ids, &token).await.expect("records");
+}
+
+pub(crate) async fn a_deferred_message_is_published_again(f: &Fixture) {
+    let sent = accepted(f, &["111", "222"]).await;
+    publish_all(f).await;
+    let claimed = f.begin(&sent).await;
+    f.db.settle(&[Settlement::new(&claimed[0], done())]).await.expect("settles");
+    let deferred = f.db.defer(message_id(&sent), &claimed[1..], Duration::from_mins(1)).await.expect("defers");
+    assert_eq!(deferred, Deferred::Scheduled);
+    assert_eq!(f.statuses(message_id(&sent)).await, ["111 done operatorA", "222 sending "]);
+    f.execute("UPDATE outbox_events SET next_run_at = '2020-01-01 00:00:00'").await;
+    assert_eq!(f.db.promote_due_events().await.expect("promotes"), 1);
+    let again = f.db.begin_sending(&[begin_request(&sent)], LEASE).await.expect("begins").remove(0);
+    assert_eq!((again.claimed.len(), again.finished), (1, 1));
+    assert!(again.claimed[0].resumed);
+}
+
+pub(crate) async fn deferring_needs_a_published_event(f: &Fixture) {
+    let sent = accepted(f, &["111"]).await;
+    let claimed = f.begin(&sent).await;
+    let deferred = f.db.defer(message_id(&sent), &claimed, Duration::from_mins(1)).await.expect("answers");
+    assert_eq!(deferred, Deferred::NotYet);
+}
+
+/// Somebody sets a refunded row back by hand: it may be sent again, it is not refunded again.
+pub(crate) async fn a_refund_survives_a_reset_row(f: &Fixture) {
+    let sent = accepted(f, &["111"]).await;
+    for _ in 0..2 {
+        let claimed = f.begin(&sent).await;
+        assert_eq!(f.db.settle(&[Settlement::new(&claimed[0], failed())]).await.expect("settles"), [true]);
+        f.execute("UPDATE message_status SET status = 'pending'").await;
+    }
+    assert_eq!(f.balance(1).await, 100);
+    assert_eq!(f.number("SELECT COUNT(*) FROM user_transactions WHERE transaction_type = 'corrective'").await, 1);
+}
+
+pub(crate) async fn settling_reports_each_outcome_by_itself(f: &Fixture) {
+    let first = accepted(f, &["111"]).await;
+    let second = accepted(f, &["222"]).await;
+    let stale = f.begin(&first).await;
+    f.expire_leases().await;
+    f.begin(&first).await;
+    let ours = f.begin(&second).await;
+    let outcomes = [Settlement::new(&stale[0], done()), Settlement::new(&ours[0], done())];
+    assert_eq!(f.db.settle(&outcomes).await.expect("settles"), [false, true]);
+}

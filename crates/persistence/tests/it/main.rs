@@ -1,0 +1,94 @@
+//! One suite, run for each backend: SQLite in a file, and the server that `TEST_DATABASE_URL` names.
+
+mod accept;
+mod delivery;
+mod history;
+mod ledger;
+mod outbox;
+mod recovery;
+mod schema;
+mod support;
+
+/// Runs every named case once per backend, each on a database of its own.
+macro_rules! on_each_backend {
+    ($module:ident: $($case:ident),* $(,)?) => {
+        mod $module {
+            mod sqlite {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let fixture = crate::support::Fixture::sqlite().await;
+                    crate::$module::$case(&fixture).await;
+                    fixture.remove().await;
+                })*
+            }
+            mod server {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let fixture = crate::support::Fixture::server().await;
+                    crate::$module::$case(&fixture).await;
+                    fixture.remove().await;
+                })*
+            }
+        }
+    };
+}
+
+mod cases {
+    on_each_backend!(accept:
+        an_accepted_request_is_charged_and_stored,
+        what_the_balance_does_not_cover_leaves_no_trace,
+        requests_of_a_batch_spend_in_the_order_they_came,
+        concurrent_batches_never_overspend,
+        a_thousand_recipients_fit,
+        the_same_key_replays_the_first_answer,
+        a_key_with_another_request_is_told_apart,
+        keys_of_a_batch_see_each_other,
+        a_refused_request_leaves_its_key_free,
+        a_key_belongs_to_its_customer_and_case,
+        keys_end_after_24_hours,
+        odd_texts_are_stored,
+    );
+    on_each_backend!(ledger:
+        a_top_up_creates_the_balance,
+        a_top_up_never_passes_the_limit,
+        a_repeated_top_up_adds_once,
+        first_top_ups_at_once_all_count,
+        the_account_agrees_with_itself_under_writes,
+        entries_are_paged_without_gaps,
+    );
+    on_each_backend!(outbox:
+        events_are_claimed_in_order_by_lane,
+        claimers_never_share_an_event,
+        a_stale_claimer_changes_nothing,
+        expired_claims_are_rescued,
+        released_events_cost_no_try,
+        put_off_events_wait_and_come_back,
+        a_hand_made_row_is_claimed_as_unreadable,
+        a_given_up_event_fails_and_refunds_its_message_once,
+        giving_up_spares_what_a_worker_holds,
+        old_events_and_keys_are_purged,
+        the_backlog_is_counted_by_lane,
+    );
+    on_each_backend!(delivery:
+        a_message_goes_from_pending_to_done,
+        failed_recipients_alone_are_refunded,
+        a_finished_message_is_left_alone,
+        a_leased_message_is_busy,
+        an_expired_lease_is_taken_over_and_the_stale_worker_ignored,
+        one_message_twice_in_a_batch_is_taken_once,
+        unknown_messages_are_not_sent,
+        a_deferred_message_is_published_again,
+        deferring_needs_a_published_event,
+        a_refund_survives_a_reset_row,
+        settling_reports_each_outcome_by_itself,
+    );
+    on_each_backend!(history:
+        filters_narrow_the_list,
+        pages_follow_each_other_without_gaps,
+    );
+    on_each_backend!(schema:
+        operations_wait_for_the_schema,
+        migrating_twice_at_once_is_harmless,
+        migrations_go_back_and_forth,
+    );
+}

@@ -1,0 +1,204 @@
+//! Claims, leases, retries and giving up.
+
+use std::{collections::HashSet, time::Duration};
+
+use domain::MessageType::{Express, Normal};
+use persistence::{ClaimToken, ClaimedEvent, Lane};
+use sea_orm::ConnectionTrait;
+
+use crate::support::{Fixture, LEASE, message_id, request, typed_request, with_key};
+
+async fn claim(f: &Fixture, lane: Lane, token: &ClaimToken) -> Vec<ClaimedEvent> {
+    f.db.claim_events(lane, 100, LEASE, token).await.expect("claims")
+}
+
+async fn accept_and_claim(f: &Fixture, token: &ClaimToken) -> (persistence::AcceptRequest, ClaimedEvent) {
+    f.fund(1, 100).await;
+    let sent = request(1, &["111", "222"]);
+    f.accept_one(sent.clone()).await;
+    let event = claim(f, Lane::Normal, token).await.remove(0);
+    (sent, event)
+}
+
+async fn status(f: &Fixture) -> Vec<String> {
+    f.strings("SELECT status FROM outbox_events ORDER BY id").await
+}
+
+pub(crate) async fn events_are_claimed_in_order_by_lane(f: &Fixture) {
+    f.fund(1, 100).await;
+    let sent: Vec<_> =
+        [Normal, Express, Normal, Express].map(|kind| typed_request(1, &["111"], kind, "hi")).into_iter().collect();
+    f.db.accept(&sent).await.expect("accepts");
+    let token = ClaimToken::unique();
+    let express = claim(f, Lane::Express, &token).await;
+    let ids: Vec<_> = express.iter().map(|event| event.message_id.as_str()).collect();
+    assert_eq!(ids, [message_id(&sent[1]).as_str(), message_id(&sent[3]).as_str()]);
+    assert_eq!(express[0].payload.as_ref().expect("readable"), &sent[1].payload);
+    let normal = f.db.claim_events(Lane::Normal, 1, LEASE, &token).await.expect("claims");
+    assert_eq!(normal[0].message_id, message_id(&sent[0]).as_str());
+    assert_eq!(status(f).await, ["processing", "processing", "pending", "processing"]);
+    let all: Vec<_> = normal.iter().chain(&express).map(|event| event.id).collect();
+    assert_eq!(f.db.mark_processed(&all, &token).await.expect("records"), 3);
+    assert_eq!(status(f).await, ["processed", "processed", "pending", "processed"]);
+}
+
+pub(crate) async fn claimers_never_share_an_event(f: &Fixture) {
+    f.fund(1, 1000).await;
+    let sent: Vec<_> = (0..200).map(|_| request(1, &["111"])).collect();
+    f.db.accept(&sent).await.expect("accepts");
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let db = f.db.clone();
+        tasks.spawn(async move {
+            let mut mine = Vec::new();
+            loop {
+                let events = db.claim_events(Lane::Normal, 7, LEASE, &ClaimToken::unique()).await.expect("claims");
+                if events.is_empty() {
+                    return mine;
+                }
+                mine.extend(events.into_iter().map(|event| event.id));
+            }
+        });
+    }
+    let claimed: Vec<i64> = tasks.join_all().await.into_iter().flatten().collect();
+    assert_eq!((claimed.len(), claimed.iter().collect::<HashSet<_>>().len()), (200, 200));
+}
+
+pub(crate) async fn a_stale_claimer_changes_nothing(f: &Fixture) {
+    let (old, new) = (ClaimToken::unique(), ClaimToken::unique());
+    let (_, event) = accept_and_claim(f, &old).await;
+    f.expire_leases().await;
+    assert_eq!(f.db.rescue_expired_claims().await.expect("rescues"), 1);
+    assert_eq!(claim(f, Lane::Normal, &new).await.len(), 1);
+    assert_eq!(f.db.mark_processed(&[event.id], &old).await.expect("answers"), 0);
+    assert_eq!(f.db.release_events(&[event.id], &old).await.expect("answers"), 0);
+    assert_eq!(f.db.retry_event_later(event.id, &old, LEASE, "late").await.expect("answers"), 0);
+    assert_eq!(f.db.fail_event(event.id, &old, "late").await.expect("answers"), None);
+    assert_eq!(status(f).await, ["processing"]);
+    assert_eq!(f.db.mark_processed(&[event.id], &new).await.expect("records"), 1);
+    assert_eq!(f.db.mark_processed(&[event.id], &new).await.expect("answers"), 0);
+}
+
+pub(crate) async fn expired_claims_are_rescued(f: &Fixture) {
+    accept_and_claim(f, &ClaimToken::unique()).await;
+    assert_eq!(f.db.rescue_expired_claims().await.expect("answers"), 0);
+    f.expire_leases().await;
+    assert_eq!(f.db.rescue_expired_claims().await.expect("rescues"), 1);
+    let again = claim(f, Lane::Normal, &ClaimToken::unique()).await;
+    assert_eq!((again.len(), again[0].attempts), (1, 0));
+    // As the reference leaves them when it is killed: claimed, without a lease.
+    f.execute("UPDATE outbox_events SET claimed_by = NULL, claimed_until = NULL").await;
+    assert_eq!(f.db.rescue_expired_claims().await.expect("rescues"), 1);
+}
+
+pub(crate) async fn released_events_cost_no_try(f: &Fixture) {
+    let token = ClaimToken::unique();
+    let (_, event) = accept_and_claim(f, &token).await;
+    assert_eq!(f.db.release_events(&[event.id], &token).await.expect("releases"), 1);
+    let again = claim(f, Lane::Normal, &token).await;
+    assert_eq!((again.len(), again[0].attempts), (1, 0));
+}
+
+pub(crate) async fn put_off_events_wait_and_come_back(f: &Fixture) {
+    let token = ClaimToken::unique();
+    let (_, event) = accept_and_claim(f, &token).await;
+    let hour = Duration::from_hours(1);
+    assert_eq!(f.db.retry_event_later(event.id, &token, hour, "no route").await.expect("puts off"), 1);
+    assert_eq!(f.db.promote_due_events().await.expect("answers"), 0);
+    assert!(claim(f, Lane::Normal, &token).await.is_empty());
+    assert_eq!(f.strings("SELECT last_error FROM outbox_events").await, ["no route"]);
+    f.execute("UPDATE outbox_events SET next_run_at = '2020-01-01 00:00:00'").await;
+    assert_eq!(f.db.promote_due_events().await.expect("promotes"), 1);
+    assert_eq!(claim(f, Lane::Normal, &token).await[0].attempts, 1);
+}
+
+pub(crate) async fn a_hand_made_row_is_claimed_as_unreadable(f: &Fixture) {
+    f.execute(
+        "INSERT INTO outbox_events (aggregate_type, aggregate_id, event_type, payload, priority, status)
+         VALUES ('message', 'manual-backpressure-1', 'message.send', JSON_OBJECT(), 0, 'pending')",
+    )
+    .await;
+    let events = claim(f, Lane::Normal, &ClaimToken::unique()).await;
+    assert_eq!(events[0].message_id, "manual-backpressure-1");
+    assert!(events[0].payload.is_err());
+}
+
+pub(crate) async fn a_given_up_event_fails_and_refunds_its_message_once(f: &Fixture) {
+    let token = ClaimToken::unique();
+    let (sent, event) = accept_and_claim(f, &token).await;
+    assert_eq!(f.balance(1).await, 98);
+    assert_eq!(f.db.fail_event(event.id, &token, "unreadable").await.expect("gives up"), Some(2));
+    assert_eq!(f.db.fail_event(event.id, &token, "unreadable").await.expect("answers"), None);
+    assert_eq!(f.statuses(message_id(&sent)).await, ["111 failed ", "222 failed "]);
+    assert_eq!(f.balance(1).await, 100);
+    assert_eq!(
+        f.strings("SELECT CONCAT(status, ' ', attempts, ' ', last_error) FROM outbox_events").await,
+        ["failed 1 unreadable"]
+    );
+    f.assert_conserved().await;
+}
+
+pub(crate) async fn giving_up_spares_what_a_worker_holds(f: &Fixture) {
+    let token = ClaimToken::unique();
+    let (sent, event) = accept_and_claim(f, &token).await;
+    f.begin(&sent).await;
+    assert_eq!(f.db.fail_event(event.id, &token, "late").await.expect("gives up"), Some(0));
+    assert_eq!(f.statuses(message_id(&sent)).await, ["111 sending ", "222 sending "]);
+    assert_eq!(f.balance(1).await, 98);
+}
+
+pub(crate) async fn old_events_and_keys_are_purged(f: &Fixture) {
+    let token = ClaimToken::unique();
+    let (_, event) = accept_and_claim(f, &token).await;
+    f.accept_one(with_key(request(1, &["111"]), "k", "a")).await;
+    f.db.mark_processed(&[event.id], &token).await.expect("records");
+    let age = Duration::from_hours(1);
+    assert_eq!(f.db.purge_processed_events(age).await.expect("answers"), 0);
+    f.execute("UPDATE outbox_events SET updated_at = '2020-01-01 00:00:00'").await;
+    assert_eq!(f.db.purge_processed_events(age).await.expect("purges"), 1);
+    assert_eq!(status(f).await, ["pending"], "what waits is never purged, however old");
+    assert_eq!(f.db.purge_idempotency_keys().await.expect("answers"), 0);
+    f.execute("UPDATE idempotency_keys SET created_at = '2020-01-01 00:00:00'").await;
+    assert_eq!(f.db.purge_idempotency_keys().await.expect("purges"), 1);
+}
+
+pub(crate) async fn the_backlog_is_counted_by_lane(f: &Fixture) {
+    f.fund(1, 100).await;
+    let sent = [Normal, Express, Normal, Normal].map(|kind| typed_request(1, &["111"], kind, "hi"));
+    f.db.accept(&sent).await.expect("accepts");
+    assert_eq!(f.db.outbox_backlog(Lane::Express, 100).await.expect("counts").0, 1);
+    assert_eq!(f.db.outbox_backlog(Lane::Normal, 100).await.expect("counts").0, 3);
+    assert_eq!(f.db.outbox_backlog(Lane::Normal, 2).await.expect("counts").0, 2);
+    f.execute("UPDATE outbox_events SET created_at = '2020-01-01 00:00:00' WHERE priority = 0").await;
+    let (_, oldest) = f.db.outbox_backlog(Lane::Normal, 100).await.expect("counts");
+    assert!(oldest > Duration::from_hours(24 * 365), "{oldest:?}");
+}
+
+/// The claim must read its index in order: any sort would read, and lock, the whole backlog.
+#[tokio::test]
+async fn claims_are_planned_without_a_sort() {
+    let f = Fixture::server().await;
+    f.fund(1, 10_000).await;
+    for _ in 0..5 {
+        let sent: Vec<_> = (0..400).map(|_| request(1, &["111"])).collect();
+        f.db.accept(&sent).await.expect("accepts");
+    }
+    f.execute("UPDATE outbox_events SET status = 'processed' WHERE id % 2 = 0").await;
+    f.execute("ANALYZE TABLE outbox_events").await;
+    let plan = f
+        .sql
+        .query_one_raw(sea_orm::Statement::from_string(
+            f.backend(),
+            "EXPLAIN SELECT * FROM outbox_events FORCE INDEX (idx_outbox_claim)
+             WHERE status = 'pending' AND lane = 0 AND next_run_at IS NULL ORDER BY id LIMIT 100
+             FOR UPDATE SKIP LOCKED",
+        ))
+        .await
+        .expect("explains")
+        .expect("one row");
+    let key: String = plan.try_get("", "key").expect("a key");
+    let extra: Option<String> = plan.try_get("", "Extra").expect("a column");
+    assert_eq!(key, "idx_outbox_claim");
+    assert!(!extra.unwrap_or_default().contains("filesort"));
+    f.remove().await;
+}

@@ -1,0 +1,212 @@
+//! A database for one test, and shorthands for what tests ask of it.
+
+use std::{path::PathBuf, time::Duration};
+
+use domain::{
+    CustomerId, Message, MessageBody, MessageId, MessageText, MessageType, Money, OutboxPayload, Recipients,
+    TopUpAmount, TransactionId,
+};
+use persistence::{
+    AcceptOutcome, AcceptRequest, BeginRequest, ClaimedRecipient, Database, DatabaseConfig, IdempotentRequest,
+    TopUpRequest,
+};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use uuid::Uuid;
+
+pub(crate) const LEASE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Fixture {
+    pub(crate) db: Database,
+    pub(crate) url: String,
+    /// The same database for plain SQL, to look at tables and to do what a person might do by hand.
+    pub(crate) sql: DatabaseConnection,
+    place: Place,
+}
+
+enum Place {
+    Folder(PathBuf),
+    Server { url: String, name: String },
+}
+
+impl Fixture {
+    pub(crate) async fn sqlite() -> Self {
+        let fixture = Self::empty_sqlite().await;
+        fixture.db.migrate().await.expect("migrates");
+        fixture
+    }
+
+    pub(crate) async fn server() -> Self {
+        let fixture = Self::empty_server().await;
+        fixture.db.migrate().await.expect("migrates");
+        fixture
+    }
+
+    pub(crate) async fn empty_sqlite() -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the database").keep();
+        let url = format!("sqlite://{}/test.sqlite?mode=rwc", folder.display());
+        Self::open(url, Place::Folder(folder)).await
+    }
+
+    pub(crate) async fn empty_server() -> Self {
+        let server = test_support::database_url();
+        let name = format!("test_{}", Uuid::now_v7().simple());
+        let connection = sea_orm::Database::connect(&server).await.expect("the test server answers");
+        connection.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("a database is created");
+        connection.close().await.expect("closes");
+        let address = server.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+        Self::open(format!("{address}/{name}"), Place::Server { url: server, name }).await
+    }
+
+    async fn open(url: String, place: Place) -> Self {
+        let mut config = DatabaseConfig::new(url.clone().into());
+        config.operation_timeout = Duration::from_secs(30);
+        let db = Database::open(config).await.expect("the URL is accepted");
+        let sql = sea_orm::Database::connect(&url).await.expect("connects");
+        Self { db, url, sql, place }
+    }
+
+    pub(crate) async fn remove(self) {
+        self.db.close().await;
+        self.sql.close().await.expect("closes");
+        match self.place {
+            Place::Folder(folder) => std::fs::remove_dir_all(folder).expect("the folder is removed"),
+            Place::Server { url, name } => {
+                let connection = sea_orm::Database::connect(&url).await.expect("the test server answers");
+                connection.execute_unprepared(&format!("DROP DATABASE {name}")).await.expect("it is dropped");
+            }
+        }
+    }
+
+    pub(crate) fn is_server(&self) -> bool {
+        matches!(self.place, Place::Server { .. })
+    }
+
+    pub(crate) fn backend(&self) -> DbBackend {
+        self.sql.get_database_backend()
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) -> u64 {
+        let result = self.sql.execute_unprepared(sql).await;
+        result.unwrap_or_else(|error| panic!("{sql}: {error}")).rows_affected()
+    }
+
+    /// The first column of the only row.
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        let row = self.sql.query_one_raw(Statement::from_string(self.backend(), sql)).await;
+        let row = row.unwrap_or_else(|error| panic!("{sql}: {error}")).expect("one row");
+        row.try_get_by_index(0).unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    pub(crate) async fn strings(&self, sql: &str) -> Vec<String> {
+        let rows = self.sql.query_all_raw(Statement::from_string(self.backend(), sql)).await;
+        let rows = rows.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        rows.iter().map(|row| row.try_get_by_index(0).expect("text")).collect()
+    }
+
+    pub(crate) async fn fund(&self, user: i64, credits: i64) {
+        let request = top_up(user, credits);
+        self.db.top_up(&request).await.expect("the top-up works");
+    }
+
+    pub(crate) async fn balance(&self, user: i64) -> i64 {
+        self.number(&format!("SELECT balance FROM user_balances WHERE user_id = {user}")).await
+    }
+
+    /// Every balance equals the sum of its ledger.
+    pub(crate) async fn assert_conserved(&self) {
+        let wrong = self
+            .number(
+                "SELECT COUNT(*) FROM user_balances b WHERE b.balance <>
+                    (SELECT COALESCE(SUM(t.amount), 0) FROM user_transactions t WHERE t.user_id = b.user_id)",
+            )
+            .await;
+        assert_eq!(wrong, 0, "balances differ from their ledgers");
+    }
+
+    pub(crate) async fn accept_one(&self, request: AcceptRequest) -> AcceptOutcome {
+        self.db.accept(&[request]).await.expect("the batch is stored").remove(0)
+    }
+
+    pub(crate) async fn statuses(&self, message: &MessageId) -> Vec<String> {
+        self.strings(&format!(
+            "SELECT CONCAT(recipient, ' ', status, ' ', provider) FROM message_status
+             WHERE message_identifier = '{message}' ORDER BY id"
+        ))
+        .await
+    }
+
+    pub(crate) async fn begin(&self, request: &AcceptRequest) -> Vec<ClaimedRecipient> {
+        let begin = self.db.begin_sending(&[begin_request(request)], LEASE).await.expect("begins").remove(0);
+        assert_eq!((begin.busy, begin.finished, begin.unknown), (None, 0, 0));
+        begin.claimed
+    }
+
+    /// Lets every lease end now, as if its time had passed.
+    pub(crate) async fn expire_leases(&self) {
+        self.execute("UPDATE message_status SET claimed_until = '2020-01-01 00:00:00' WHERE claimed_until IS NOT NULL")
+            .await;
+        self.execute("UPDATE outbox_events SET claimed_until = '2020-01-01 00:00:00' WHERE claimed_until IS NOT NULL")
+            .await;
+    }
+}
+
+pub(crate) fn begin_request(request: &AcceptRequest) -> BeginRequest {
+    let body = &request.payload.message;
+    BeginRequest { message_id: body.message_identifier.clone(), recipients: body.recipients.as_slice().to_vec() }
+}
+
+pub(crate) fn customer(user: i64) -> CustomerId {
+    CustomerId::try_from(user).expect("a valid id")
+}
+
+pub(crate) fn top_up(user: i64, credits: i64) -> TopUpRequest {
+    TopUpRequest {
+        customer: customer(user),
+        amount: TopUpAmount::parse(credits).expect("a valid amount"),
+        description: Some("test".to_owned()),
+        transaction_id: TransactionId::from_uuid(Uuid::now_v7()),
+        idempotency: None,
+    }
+}
+
+pub(crate) fn request(user: i64, recipients: &[&str]) -> AcceptRequest {
+    typed_request(user, recipients, MessageType::Normal, "hello")
+}
+
+pub(crate) fn typed_request(user: i64, recipients: &[&str], kind: MessageType, text: &str) -> AcceptRequest {
+    let message = Message {
+        customer: customer(user),
+        text: MessageText::try_from(text.to_owned()).expect("a valid text"),
+        recipients: Recipients::parse(recipients.iter().map(ToString::to_string).collect()).expect("valid recipients"),
+        kind,
+    };
+    let transaction_id = TransactionId::from_uuid(Uuid::now_v7());
+    let message = MessageBody::new(message, transaction_id.clone(), MessageId::from_uuid(Uuid::now_v7()));
+    AcceptRequest {
+        payload: OutboxPayload {
+            exchange: "message_exchange".to_owned(),
+            routing_key: format!("message_{}", kind.as_str()),
+            message,
+            transaction_id,
+        },
+        unit_price: Money::new(if kind == MessageType::Express { 3 } else { 1 }).expect("positive"),
+        idempotency: None,
+        traceparent: None,
+    }
+}
+
+pub(crate) fn with_key(mut request: AcceptRequest, key: &str, fingerprint: &str) -> AcceptRequest {
+    request.idempotency = Some(idempotent(key, fingerprint));
+    request
+}
+
+pub(crate) fn idempotent(key: &str, fingerprint: &str) -> IdempotentRequest {
+    IdempotentRequest {
+        key: domain::IdempotencyKey::parse(key.as_bytes()).expect("a valid key"),
+        fingerprint: format!("{fingerprint:0>64}"),
+    }
+}
+
+pub(crate) fn message_id(request: &AcceptRequest) -> &MessageId {
+    &request.payload.message.message_identifier
+}
