@@ -62,7 +62,10 @@ impl OutboxPayload {
             .map_err(|error| Invalid::new("payload", format!("is not a message.send event: {error}")))?;
         for name in [&payload.exchange, &payload.routing_key] {
             if name.len() > MAX_AMQP_NAME {
-                return Err(Invalid::new("payload", format!("names an exchange or routing key over {MAX_AMQP_NAME} bytes")));
+                return Err(Invalid::new(
+                    "payload",
+                    format!("names an exchange or routing key over {MAX_AMQP_NAME} bytes"),
+                ));
             }
         }
         Ok(payload)

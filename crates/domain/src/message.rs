@@ -158,7 +158,10 @@ impl TryFrom<String> for MessageText {
 
     fn try_from(value: String) -> Result<Self, Invalid> {
         if value.trim().is_empty() || value.chars().count() > MAX_TEXT_CHARACTERS {
-            return Err(Invalid::new("text", format!("must have 1 to {MAX_TEXT_CHARACTERS} characters and not be blank")));
+            return Err(Invalid::new(
+                "text",
+                format!("must have 1 to {MAX_TEXT_CHARACTERS} characters and not be blank"),
+            ));
         }
         Ok(Self(value))
     }

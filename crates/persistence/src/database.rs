@@ -5,9 +5,10 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
+use domain::RetrySchedule;
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, sqlx::Executor};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -55,6 +56,24 @@ impl Database {
         migrations::up(self.url().expose_secret()).await.map_err(|error| to_error(doing, error.into()))?;
         self.assume_migrated();
         Ok(())
+    }
+
+    /// Brings the schema up to date, however long it takes: tries again with growing pauses until it works.
+    /// With `migrate` false somebody else keeps the schema, and operations may begin at once.
+    pub async fn prepare(&self, migrate: bool) {
+        const PAUSES: RetrySchedule = RetrySchedule::endless(Duration::from_millis(200), Duration::from_secs(5));
+        if !migrate {
+            self.assume_migrated();
+            return;
+        }
+        for retry in 0.. {
+            let Err(error) = self.migrate().await else { break };
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::warn!(%error, cause, "the database is not ready, trying again");
+            let pause = PAUSES.delay(retry, &mut rand::rng()).unwrap_or(Duration::from_secs(5));
+            tokio::time::sleep(pause).await;
+        }
+        tracing::info!("the database is ready");
     }
 
     /// Lets operations begin on a schema that somebody else keeps up to date.
@@ -150,7 +169,7 @@ fn connect_options(config: &DatabaseConfig) -> Result<ConnectOptions, Error> {
                 .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
-                .busy_timeout(std::time::Duration::from_secs(5))
+                .busy_timeout(Duration::from_secs(5))
         });
     } else {
         options.max_connections(config.max_connections).min_connections(config.min_connections);

@@ -226,6 +226,21 @@ impl Database {
         })
     }
 
+    /// Counts events not yet published or claimed, those that wait for a retry too, up to `most`.
+    pub async fn pending_events(&self, most: u64) -> Result<u64, Error> {
+        read!(self, "outbox_pending", "counting pending outbox events", |db| {
+            let mut query = Entity::find()
+                .select_only()
+                .column(Column::Id)
+                .filter(Column::Status.eq(OutboxStatus::Pending.as_str()))
+                .filter(Column::Lane.is_in([0, 1]))
+                .limit(most);
+            QuerySelect::query(&mut query).force_index("idx_outbox_claim", IndexHintScope::All);
+            let ids: Vec<i64> = query.into_tuple().all(db).await?;
+            Ok(ids.len() as u64)
+        })
+    }
+
     /// Counts waiting events of a lane, up to `most`, and tells how long the oldest has waited.
     pub async fn outbox_backlog(&self, lane: Lane, most: u64) -> Result<(u64, Duration), Error> {
         let dialect = self.dialect();

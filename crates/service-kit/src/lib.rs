@@ -1,1 +1,13 @@
-//! Placeholder.
+//! What every process needs and no rule of the business: settings, lifecycle, health and the admin server.
+//!
+//! A `main` reads its settings ([`settings::Source`]), initialises telemetry, makes a [`Lifecycle`], builds its
+//! service on it, and returns the exit code of [`Lifecycle::run`].
+
+pub mod admin;
+pub mod batch;
+pub mod health;
+mod lifecycle;
+pub mod settings;
+
+pub use health::Health;
+pub use lifecycle::{Lifecycle, Scope, TaskOutput};

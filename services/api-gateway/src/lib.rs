@@ -1,1 +1,36 @@
-//! Placeholder.
+//! The REST API: checks, charges, stores, answers. Delivery is somebody else's: what is answered with 200 is in
+//! the database, with its outbox event, and will be delivered or refunded.
+
+mod accept;
+mod application;
+mod body;
+mod error;
+mod idempotency;
+mod limits;
+mod observe;
+mod openapi;
+mod query;
+mod routes;
+mod settings;
+
+pub use accept::OnAccepted;
+pub use application::{BindError, Parts, State, start};
+pub use settings::Settings;
+
+use std::time::Duration;
+
+use persistence::DatabaseConfig;
+
+/// How long one operation on the database may take: a client is answered within a second, whatever happens.
+pub const DATABASE_TIMEOUT: Duration = Duration::from_millis(900);
+
+/// The pool as the settings ask for it.
+pub fn database_config(settings: &Settings) -> DatabaseConfig {
+    DatabaseConfig {
+        url: settings.database.url.clone(),
+        max_connections: settings.database.max_open_connections,
+        min_connections: 0,
+        max_lifetime: settings.database.max_lifetime,
+        operation_timeout: DATABASE_TIMEOUT,
+    }
+}

@@ -1,1 +1,51 @@
-//! Placeholder.
+//! Moves outbox events to the broker: claim under a lease, publish with confirms, record what was confirmed.
+//!
+//! An event is `processed` only after the broker's confirm, so a crash at any moment leaves it claimable again
+//! when its lease ends. It may then be published twice; the worker's state guard makes the second one harmless.
+
+mod claimer;
+mod publish;
+mod settings;
+mod sweeper;
+mod wake;
+
+pub use settings::{RelayConfig, Settings};
+pub use wake::Wake;
+
+use broker::Broker;
+use persistence::{Database, DatabaseConfig, Lane};
+use service_kit::{Health, Scope, health::Requirement::Required};
+
+use crate::{claimer::Claimer, publish::Publish};
+
+/// Starts the claimers and the sweeper on `scope`. They end after their batch in hand when the scope stops.
+pub fn start(config: &RelayConfig, database: &Database, broker: &Broker, wake: &Wake, scope: &Scope) {
+    for lane in Lane::ALL {
+        for _ in 0..config.claimers(lane) {
+            let publish = Publish::new(database.clone(), broker.publisher());
+            let claimer = Claimer::new(lane, config.clone(), database.clone(), publish, wake.clone());
+            scope.spawn("claimer", claimer.run(scope.stop.clone()));
+        }
+    }
+    scope.spawn("sweeper", sweeper::run(config.clone(), database.clone(), scope.stop.clone()));
+}
+
+/// The relay needs both: without the one there is nothing to publish, without the other nowhere.
+pub fn health(database: &Database, broker: &Broker) -> Health {
+    let (database, broker) = (database.clone(), broker.clone());
+    Health::new()
+        .check("mysql", Required, move || {
+            let database = database.clone();
+            async move { database.is_ready().await }
+        })
+        .check("rabbitmq", Required, move || std::future::ready(broker.is_connected()))
+}
+
+/// The pool as the settings ask for it.
+pub fn database_config(settings: &Settings) -> DatabaseConfig {
+    DatabaseConfig {
+        max_connections: settings.database.max_open_connections,
+        max_lifetime: settings.database.max_lifetime,
+        ..DatabaseConfig::new(settings.database.url.clone())
+    }
+}

@@ -1,0 +1,108 @@
+//! RabbitMQ. The only place that knows amqprs.
+
+mod batches;
+mod call;
+mod callback;
+mod consumer;
+mod declare;
+mod link;
+mod publisher;
+mod session;
+mod subscription;
+mod supervisor;
+
+use std::sync::Arc;
+
+use amqprs::connection::OpenConnectionArguments;
+use secrecy::SecretString;
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::{
+    call::Caller,
+    link::Links,
+    supervisor::{Purpose, Supervisor},
+};
+pub(crate) use self::{
+    consumer::{Acker, Consumer},
+    publisher::Publisher,
+};
+use crate::{Error, Options, Topology, uri};
+
+/// The header with the W3C trace context.
+const TRACEPARENT: &str = "traceparent";
+
+/// The two connections, and what is needed to start users of them.
+#[derive(Debug)]
+pub(crate) struct Amqp {
+    topology: Arc<Topology>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    publisher_links: Links,
+    consumer_links: Links,
+    publisher: Publisher,
+}
+
+impl Amqp {
+    pub(crate) fn start(
+        uri: &SecretString,
+        topology: Topology,
+        options: Options,
+        tasks: &TaskTracker,
+        stop: CancellationToken,
+    ) -> Result<Self, Error> {
+        let mut arguments = uri::connection_arguments(uri)?;
+        arguments.heartbeat(options.heartbeat());
+        let (topology, options) = (Arc::new(topology), Arc::new(options));
+        let supervise = |purpose: Purpose| {
+            let name = format!("{} {}", options.client_name, purpose.as_str());
+            let (links, receiver) = watch::channel(None);
+            let supervisor = Supervisor {
+                purpose,
+                arguments: OpenConnectionArguments::clone(&arguments).connection_name(&name).finish(),
+                topology: Arc::clone(&topology),
+                options: Arc::clone(&options),
+                caller: Caller::new(tasks.clone(), options.step_timeout),
+                links,
+                stop: stop.clone(),
+            };
+            tasks.spawn(supervisor.run());
+            receiver
+        };
+        let (publisher_links, consumer_links) = (supervise(Purpose::Publisher), supervise(Purpose::Consumer));
+        let publisher = Publisher::start(publisher_links.clone(), &topology, &options, tasks, &stop);
+        let (tasks, stop) = (tasks.clone(), stop);
+        Ok(Self { topology, tasks, stop, publisher_links, consumer_links, publisher })
+    }
+
+    pub(crate) fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.publisher_links.borrow().is_some() && self.consumer_links.borrow().is_some()
+    }
+
+    pub(crate) async fn connected(&self) {
+        while !self.is_connected() {
+            for mut links in [self.publisher_links.clone(), self.consumer_links.clone()] {
+                some(&mut links).await;
+            }
+        }
+    }
+
+    pub(crate) fn publisher(&self) -> &Publisher {
+        &self.publisher
+    }
+
+    pub(crate) fn consumer(&self, queue: &str, prefetch: u16) -> Consumer {
+        Consumer::start(queue, prefetch, self.consumer_links.clone(), &self.tasks, &self.stop)
+    }
+}
+
+/// Waits until there is a value; for ever when there will never be one again.
+async fn some<T>(values: &mut watch::Receiver<Option<T>>) {
+    if values.wait_for(Option::is_some).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,112 @@
+//! Keeps one connection up: connect, declare, hand it out, wait until it is lost, again. For ever.
+
+use std::{
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
+
+use amqprs::connection::OpenConnectionArguments;
+use tokio::{sync::watch, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    call::{Caller, Failure},
+    declare,
+    link::Link,
+};
+use crate::{Options, Topology, metrics};
+
+/// A connection that lived this long was a good one: the next failure starts the backoff anew.
+const SETTLED_AFTER: Duration = Duration::from_secs(5);
+
+/// What a connection is for. They are two, because a broker short of memory stops reading from those that publish.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Purpose {
+    Publisher,
+    Consumer,
+}
+
+impl Purpose {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Publisher => "publisher",
+            Self::Consumer => "consumer",
+        }
+    }
+}
+
+pub(super) struct Supervisor {
+    pub(super) purpose: Purpose,
+    pub(super) arguments: OpenConnectionArguments,
+    pub(super) topology: Arc<Topology>,
+    pub(super) options: Arc<Options>,
+    pub(super) caller: Caller,
+    pub(super) links: watch::Sender<Option<Weak<Link>>>,
+    pub(super) stop: CancellationToken,
+}
+
+impl Supervisor {
+    pub(super) async fn run(self) {
+        let connection = self.purpose.as_str();
+        metrics::connected(connection, false);
+        let (mut failures, mut ever_connected) = (0, false);
+        while let Some(outcome) = self.until_stopped(self.connect()).await {
+            match outcome {
+                Err(failure) => {
+                    tracing::warn!(connection, attempt = failures + 1, %failure, "cannot connect to the broker");
+                }
+                Ok(link) => {
+                    announce(connection, ever_connected);
+                    ever_connected = true;
+                    if self.serve(&Arc::new(link)).await > SETTLED_AFTER {
+                        failures = 0;
+                    }
+                }
+            }
+            let wait = self.options.reconnect.delay(failures, &mut rand::rng()).unwrap_or(SETTLED_AFTER);
+            failures = failures.saturating_add(1);
+            if self.until_stopped(sleep(wait)).await.is_none() {
+                break;
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Link, Failure> {
+        let link = Link::open(self.arguments.clone(), self.caller.clone()).await?;
+        declare::declare(&link, &self.topology).await?;
+        Ok(link)
+    }
+
+    /// Hands the connection out until it is lost or the broker stops; returns how long it lived.
+    async fn serve(&self, link: &Arc<Link>) -> Duration {
+        let (connection, since) = (self.purpose.as_str(), Instant::now());
+        metrics::connected(connection, true);
+        self.links.send_replace(Some(Arc::downgrade(link)));
+        let stopped = self.until_stopped(link.lost()).await.is_none();
+        if stopped {
+            link.close(self.options.confirm_timeout + self.options.step_timeout).await;
+        } else {
+            tracing::warn!(connection, reason = link.health().reason(), "lost the connection to the broker");
+        }
+        self.links.send_replace(None);
+        metrics::connected(connection, false);
+        since.elapsed()
+    }
+
+    async fn until_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => None,
+            outcome = work => Some(outcome),
+        }
+    }
+}
+
+fn announce(connection: &'static str, again: bool) {
+    if again {
+        metrics::reconnected();
+        tracing::info!(connection, "reconnected to the broker");
+    } else {
+        tracing::info!(connection, "connected to the broker");
+    }
+}

@@ -1,0 +1,143 @@
+//! The names of the exchange and the queues: one direct exchange, a queue for each message type, a dead-letter queue
+//! for each queue. A queue is bound with its own name as the routing key.
+
+use domain::MessageType;
+
+use crate::Error;
+
+/// Messages a queue gives out again at most this many times; then they go to its dead-letter queue.
+pub(crate) const DELIVERY_LIMIT: u32 = 20;
+
+/// AMQP names are at most 255 bytes, and a queue's name must leave room for [`DEAD_LETTER_SUFFIX`].
+const LONGEST_NAME: usize = 251;
+
+const DEAD_LETTER_SUFFIX: &str = ".dlq";
+
+/// The exchange and the queues the platform works with; names that the broker will accept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topology {
+    exchange: String,
+    express_queue: String,
+    normal_queue: String,
+}
+
+impl Topology {
+    /// Checks the names: 1 to 251 bytes, no control characters, not starting with `amq.` (reserved by the broker), and
+    /// the queues with their dead-letter queues all different.
+    pub fn new(
+        exchange: impl Into<String>,
+        express_queue: impl Into<String>,
+        normal_queue: impl Into<String>,
+    ) -> Result<Self, Error> {
+        let topology = Self {
+            exchange: checked("exchange", exchange.into())?,
+            express_queue: checked("express queue", express_queue.into())?,
+            normal_queue: checked("normal queue", normal_queue.into())?,
+        };
+        let [express, normal] = topology.queues();
+        if express == normal || express == dead_letter_queue(normal) || normal == dead_letter_queue(express) {
+            let expected = "the queues and their dead-letter queues (<queue>.dlq) must all be different";
+            return Err(Error::Name { of: "normal queue", name: normal.to_owned(), expected });
+        }
+        Ok(topology)
+    }
+
+    /// The direct exchange everything is published to.
+    pub fn exchange(&self) -> &str {
+        &self.exchange
+    }
+
+    /// The queue of express messages.
+    pub fn express_queue(&self) -> &str {
+        &self.express_queue
+    }
+
+    /// The queue of normal messages.
+    pub fn normal_queue(&self) -> &str {
+        &self.normal_queue
+    }
+
+    /// The queue for messages of `kind`; its name is also the routing key.
+    pub fn queue_for(&self, kind: MessageType) -> &str {
+        match kind {
+            MessageType::Express => &self.express_queue,
+            MessageType::Normal => &self.normal_queue,
+        }
+    }
+
+    /// Whether `name` is one of the two work queues (dead-letter queues are not).
+    pub fn is_queue(&self, name: &str) -> bool {
+        self.queues().contains(&name)
+    }
+
+    /// Whether a consumer may read `name`: a work queue or a dead-letter queue.
+    pub(crate) fn is_consumable(&self, name: &str) -> bool {
+        self.is_queue(name) || self.queues().iter().any(|queue| dead_letter_queue(queue) == name)
+    }
+
+    pub(crate) fn queues(&self) -> [&str; 2] {
+        [&self.express_queue, &self.normal_queue]
+    }
+}
+
+/// The name of the queue where `queue`'s rejected messages go: `<queue>.dlq`.
+pub fn dead_letter_queue(queue: &str) -> String {
+    format!("{queue}{DEAD_LETTER_SUFFIX}")
+}
+
+fn checked(of: &'static str, name: String) -> Result<String, Error> {
+    let expected = if name.is_empty() || name.len() > LONGEST_NAME {
+        "a name has 1 to 251 bytes"
+    } else if name.starts_with("amq.") {
+        "names starting with amq. are reserved by the broker"
+    } else if name.chars().any(char::is_control) {
+        "a name has no control characters"
+    } else {
+        return Ok(name);
+    };
+    Err(Error::Name { of, name, expected })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn queues_are_found_by_type_and_by_name() {
+        let topology = Topology::new("messages", "fast", "slow").expect("valid names");
+        assert_eq!(topology.queue_for(MessageType::Express), "fast");
+        assert_eq!(topology.queue_for(MessageType::Normal), "slow");
+        assert!(topology.is_queue("fast") && topology.is_queue("slow"));
+        assert!(!topology.is_queue("fast.dlq") && !topology.is_queue("messages"));
+        assert!(topology.is_consumable("slow.dlq") && !topology.is_consumable("messages.dlq"));
+    }
+
+    #[test]
+    fn unusable_names_are_refused() {
+        for name in ["", "amq.topic", "two\nlines", &"x".repeat(252)] {
+            assert!(Topology::new(name, "a", "b").is_err(), "exchange {name:?}");
+            assert!(Topology::new("e", name, "b").is_err(), "express queue {name:?}");
+            assert!(Topology::new("e", "a", name).is_err(), "normal queue {name:?}");
+        }
+    }
+
+    #[test]
+    fn queues_that_would_share_a_name_are_refused() {
+        for (express, normal) in [("a", "a"), ("a.dlq", "a"), ("a", "a.dlq")] {
+            assert!(Topology::new("e", express, normal).is_err(), "{express} and {normal}");
+        }
+        assert!(Topology::new("a", "a", "b").is_ok(), "an exchange may be named like a queue");
+    }
+
+    proptest! {
+        #[test]
+        fn accepted_names_fit_the_protocol(name in "\\PC{0,260}") {
+            if let Ok(topology) = Topology::new("e", name.clone(), "n") {
+                prop_assert!(dead_letter_queue(topology.express_queue()).len() <= 255);
+                prop_assert!(!name.is_empty() && !name.starts_with("amq."));
+            }
+        }
+    }
+}

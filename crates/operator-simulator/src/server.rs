@@ -1,0 +1,164 @@
+//! Starting and stopping.
+
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use actix_web::{App, HttpServer, dev::ServerHandle, web};
+use tokio::task::JoinSet;
+
+use crate::{
+    Behaviour, Entry, InvalidBehaviour, Stats, UnknownOperator, connection::Connection, journal::Journal, routes,
+    state::State,
+};
+
+/// Longer than clients keep idle connections, so that it is the client who closes them: a request never
+/// meets a closing connection by chance.
+const KEEP_ALIVE: Duration = Duration::from_mins(5);
+
+/// How much a simulator keeps, and where.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// A file to which every entry is appended as one line of JSON.
+    pub journal: Option<PathBuf>,
+    /// Most journal entries in memory, and most keys that each operator remembers. A million entries need
+    /// about 300 MiB.
+    pub capacity: usize,
+}
+
+impl Default for Options {
+    /// No file, a million entries.
+    fn default() -> Self {
+        Self { journal: None, capacity: 1_000_000 }
+    }
+}
+
+/// Why a simulator could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The journal's file cannot be opened.
+    #[error("could not open the journal file {path} for appending")]
+    Journal {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The address cannot be listened on.
+    #[error("could not listen on {address}; choose another address, or port 0 for any")]
+    Listen {
+        /// Which address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Why a behaviour was not set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BehaviourError {
+    /// The behaviour itself is wrong.
+    #[error(transparent)]
+    Invalid(#[from] InvalidBehaviour),
+    /// There is no such operator, nor can there be.
+    #[error(transparent)]
+    Operator(#[from] UnknownOperator),
+}
+
+/// A running simulator. Stop it with [`Simulator::stop`]; dropping it leaves the port open for a while.
+#[derive(Debug)]
+pub struct Simulator {
+    address: SocketAddr,
+    state: Arc<State>,
+    handle: ServerHandle,
+    server: JoinSet<io::Result<()>>,
+}
+
+impl Simulator {
+    /// Starts on `address` (port 0 takes any free one) with default options.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub fn start(address: SocketAddr) -> Result<Self, StartError> {
+        Self::start_with(address, &Options::default())
+    }
+
+    /// Starts on `address` with `options`. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When the journal file cannot be opened, or the address cannot be listened on.
+    pub fn start_with(address: SocketAddr, options: &Options) -> Result<Self, StartError> {
+        let journal = Journal::open(options.capacity, options.journal.as_deref())
+            .map_err(|source| StartError::Journal { path: options.journal.clone().unwrap_or_default(), source })?;
+        let state = Arc::new(State::new(journal, options.capacity));
+        let data = web::Data::from(Arc::clone(&state));
+        let server = HttpServer::new(move || App::new().app_data(data.clone()).configure(routes::configure))
+            .on_connect(Connection::remember)
+            // A client that closes its side has left: stalled requests end with it.
+            .h1_allow_half_closed(false)
+            .keep_alive(KEEP_ALIVE)
+            .workers(1)
+            .disable_signals()
+            .bind(address)
+            .map_err(|source| StartError::Listen { address, source })?;
+        let address = server.addrs().first().copied().unwrap_or(address);
+        let server = server.run();
+        let handle = server.handle();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(server);
+        Ok(Self { address, state, handle, server: tasks })
+    }
+
+    /// `http://127.0.0.1:PORT`, without a slash at the end.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Where the operator `name` takes submissions: its URL in an `OPERATORS` list.
+    pub fn operator_url(&self, name: &str) -> String {
+        format!("{}/operators/{name}/messages", self.base_url())
+    }
+
+    /// The address it listens on, with the real port; another simulator may be started there after [`stop`](Self::stop).
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Sets how the operator `name` answers from now on, and starts counting calls anew.
+    ///
+    /// # Errors
+    /// When a code of the behaviour or the name is not allowed.
+    pub fn set_behaviour(&self, name: &str, behaviour: impl Into<Behaviour>) -> Result<(), BehaviourError> {
+        let behaviour = behaviour.into();
+        behaviour.check()?;
+        Ok(self.state.set_behaviour(name, behaviour)?)
+    }
+
+    /// All entries in memory, oldest first.
+    pub fn journal(&self) -> Vec<Entry> {
+        self.state.journal(0, None)
+    }
+
+    /// The entries in memory whose `seq` is above `seq`, oldest first.
+    pub fn journal_after(&self, seq: u64) -> Vec<Entry> {
+        self.state.journal(seq, None)
+    }
+
+    /// Forgets entries and counts; accepted keys are still recognised.
+    pub fn clear_journal(&self) {
+        self.state.clear_journal();
+    }
+
+    /// The counts so far.
+    pub fn stats(&self) -> Stats {
+        self.state.stats()
+    }
+
+    /// Closes the port and every connection, answered or not. Once it returns, nothing is accepted any more.
+    pub async fn stop(mut self) {
+        // The server's thread outlives its stop by a moment, in which it still serves idle connections.
+        self.state.stop();
+        self.handle.stop(false).await;
+        while self.server.join_next().await.is_some() {}
+    }
+}

@@ -1,0 +1,118 @@
+//! The ordered operators: build them, send through them.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    BuildError, Endpoint, History, OperatorSpec, OperatorsConfig, Submission, Verdict, http::HttpOperator,
+    retry::MAX_DELAY, round::Round, simulated::SimulatedOperator, stack::Stack, verdict,
+};
+
+/// All operators in their order; clones share breakers and connections.
+#[derive(Debug, Clone)]
+pub struct Operators {
+    stacks: Arc<[Stack]>,
+    longest_round: Duration,
+}
+
+impl Operators {
+    /// Builds the operators. Install the metrics recorder before: metrics go to the one found here.
+    ///
+    /// An `https` operator makes ring the process's default TLS provider, unless there is one already.
+    ///
+    /// # Errors
+    /// When the configuration breaks a rule of [`OperatorsConfig`], or an HTTP client cannot be made.
+    #[expect(clippy::needless_pass_by_value, reason = "a configuration is used up by what is built from it")]
+    pub fn build(config: OperatorsConfig) -> Result<Self, BuildError> {
+        config.check()?;
+        let stacks: Result<Vec<_>, _> = config.operators.iter().map(|spec| build_stack(spec, &config)).collect();
+        Ok(Self { stacks: stacks?.into(), longest_round: longest_round(&config) })
+    }
+
+    /// One round: asks each operator in order, with its retries, until one accepts or rejects for good.
+    ///
+    /// Dropping the future abandons the round; an operator may have the submission then, so the next round
+    /// must be [`History::Resumed`].
+    pub async fn send(&self, submission: &Submission, history: History) -> Verdict {
+        let round = Round::new(submission.clone());
+        for stack in self.stacks.iter() {
+            if stack.ask(&round).await.is_ok() {
+                break;
+            }
+        }
+        let verdict = verdict::decide(history, &round.take_attempts());
+        if let Verdict::Failed { reason } | Verdict::Unknown { reason } | Verdict::Rejected { reason, .. } = &verdict {
+            tracing::debug!(message_id = %submission.message_id, reason, "no operator accepted the message");
+        }
+        verdict
+    }
+
+    /// The longest that one [`send`](Self::send) can take: every try at every operator times out, and every
+    /// wait between is the longest an operator may ask for.
+    pub fn longest_round(&self) -> Duration {
+        self.longest_round
+    }
+}
+
+fn build_stack(spec: &OperatorSpec, config: &OperatorsConfig) -> Result<Stack, BuildError> {
+    let OperatorSpec { name, endpoint } = spec;
+    Ok(match endpoint {
+        Endpoint::Simulated => Stack::new(name, config, SimulatedOperator::new(name.clone())),
+        Endpoint::Http(url) => {
+            let operator = HttpOperator::new(url.clone(), config.timeout)
+                .map_err(|source| BuildError::Client { name: name.clone(), source })?;
+            Stack::new(name, config, operator)
+        }
+    })
+}
+
+fn longest_round(config: &OperatorsConfig) -> Duration {
+    let tries = config.timeout.saturating_mul(config.max_retries.saturating_add(1));
+    let waits = MAX_DELAY.saturating_mul(config.max_retries);
+    let count = u32::try_from(config.operators.len()).unwrap_or(u32::MAX);
+    tries.saturating_add(waits).saturating_mul(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{parse_operators, testing};
+
+    fn config(list: &str) -> OperatorsConfig {
+        OperatorsConfig { operators: parse_operators(list).expect("valid"), ..testing::patient_config() }
+    }
+
+    #[tokio::test]
+    async fn the_first_simulated_operator_accepts_at_once() {
+        let operators = Operators::build(config("operatorA=simulated:,operatorB=simulated:")).expect("valid");
+        match operators.send(&testing::submission(), History::First).await {
+            Verdict::Accepted { operator, provider_message_id } => {
+                assert_eq!(operator.as_str(), "operatorA");
+                assert_eq!(provider_message_id, None);
+            }
+            other => panic!("not accepted: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_longest_round_counts_every_try_and_every_wait() {
+        let config =
+            OperatorsConfig { timeout: Duration::from_secs(2), max_retries: 2, ..config("a=simulated:,b=simulated:") };
+        assert_eq!(Operators::build(config).expect("valid").longest_round(), 2 * Duration::from_secs(3 * 2 + 2 * 2));
+        let endless = OperatorsConfig { max_retries: u32::MAX, timeout: Duration::MAX, ..self::config("a=simulated:") };
+        assert_eq!(Operators::build(endless).expect("valid").longest_round(), Duration::MAX);
+    }
+
+    #[test]
+    fn wrong_configurations_are_refused() {
+        let mut repeated = config("a=simulated:");
+        repeated.operators.extend(repeated.operators.clone());
+        assert!(matches!(Operators::build(repeated), Err(BuildError::Repeated { .. })));
+        let none = OperatorsConfig { operators: vec![], ..config("a=simulated:") };
+        assert!(matches!(Operators::build(none), Err(BuildError::NoOperators)));
+        let hasty = OperatorsConfig { timeout: Duration::ZERO, ..config("a=simulated:") };
+        assert!(matches!(Operators::build(hasty), Err(BuildError::Zero { setting: "timeout" })));
+        let mut eager = config("a=simulated:");
+        eager.breaker.success_threshold = 0;
+        assert!(matches!(Operators::build(eager), Err(BuildError::Zero { setting: "success_threshold" })));
+    }
+}

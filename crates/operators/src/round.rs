@@ -1,0 +1,38 @@
+//! One round: a submission on its way through the operators, and what each attempt came to.
+
+use std::{
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::{OperatorName, Submission, outcome::Outcome};
+
+/// What one attempt at one operator came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Attempt {
+    pub(crate) operator: OperatorName,
+    pub(crate) outcome: Outcome,
+}
+
+/// The request type of every service in this crate. The record is kept here, and not in the results,
+/// because a verdict needs every attempt and a stack returns only its last.
+#[derive(Debug)]
+pub(crate) struct Round {
+    pub(crate) submission: Submission,
+    attempts: Mutex<Vec<Attempt>>,
+}
+
+impl Round {
+    pub(crate) fn new(submission: Submission) -> Arc<Self> {
+        Arc::new(Self { submission, attempts: Mutex::default() })
+    }
+
+    pub(crate) fn record(&self, operator: OperatorName, outcome: Outcome) {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).push(Attempt { operator, outcome });
+    }
+
+    /// All attempts so far, oldest first; leaves none behind.
+    pub(crate) fn take_attempts(&self) -> Vec<Attempt> {
+        mem::take(&mut self.attempts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,42 @@
+//! The built-in operator: accepts at once and logs.
+
+use std::{
+    future::{Ready, ready},
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tower::Service;
+
+use crate::{
+    OperatorName,
+    outcome::{Answer, Failure, Outcome},
+    round::Round,
+};
+
+/// An operator in this process, for running without one.
+#[derive(Debug, Clone)]
+pub(crate) struct SimulatedOperator {
+    name: OperatorName,
+}
+
+impl SimulatedOperator {
+    pub(crate) fn new(name: OperatorName) -> Self {
+        Self { name }
+    }
+}
+
+impl Service<Arc<Round>> for SimulatedOperator {
+    type Response = Answer;
+    type Error = Failure;
+    type Future = Ready<Outcome>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, round: Arc<Round>) -> Ready<Outcome> {
+        tracing::debug!(operator = %self.name, message_id = %round.submission.message_id, "simulated operator accepted");
+        ready(Ok(Answer::Accepted { provider_message_id: None }))
+    }
+}

@@ -1,0 +1,173 @@
+//! The `OPERATORS` variable: an ordered list of `name=url`.
+
+use std::{fmt, sync::Arc};
+
+use url::Url;
+
+/// Longest name of an operator, in bytes; it is stored with each message (`provider`).
+const MAX_NAME: usize = 50;
+/// The whole URL of a simulated operator.
+const SIMULATED: &str = "simulated:";
+
+/// What an operator is called in tables, logs and metrics: 1 to 50 of `A-Z a-z 0-9 _ . -`. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OperatorName(Arc<str>);
+
+impl OperatorName {
+    /// The name, or `None` where it is empty, too long or has other characters.
+    pub fn parse(name: &str) -> Option<Self> {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+        let is_right = (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_allowed);
+        is_right.then(|| Self(name.into()))
+    }
+
+    /// The name as it was configured.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for OperatorName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How an operator is reached.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// In this process: accepts at once and logs.
+    Simulated,
+    /// `POST` to this `http` or `https` URL.
+    Http(Url),
+}
+
+impl fmt::Debug for Endpoint {
+    /// Only scheme, host and port: the rest of the URL may hold credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Simulated => f.write_str("Simulated"),
+            Self::Http(url) => write!(f, "Http({})", url.origin().ascii_serialization()),
+        }
+    }
+}
+
+/// One entry of the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperatorSpec {
+    /// What it is called.
+    pub name: OperatorName,
+    /// How it is reached.
+    pub endpoint: Endpoint,
+}
+
+/// Why a list of operators was refused. The text never repeats a URL, which may hold credentials.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// The list is empty.
+    #[error("list at least one operator as name=url, separated by commas")]
+    NoOperators,
+    /// An entry has no name, or a wrong one.
+    #[error("operator number {position} must be name=url, the name 1 to {MAX_NAME} letters, digits, '_', '.' or '-'")]
+    Name {
+        /// Place in the list, counted from 1.
+        position: usize,
+    },
+    /// An entry's URL is of no kind that is known here.
+    #[error("the url of operator {name} must be simulated: or http://host:port/path or https://host:port/path")]
+    Url {
+        /// Whose URL.
+        name: OperatorName,
+    },
+    /// Two entries have one name.
+    #[error("operator {name} is listed twice, but each operator needs a name of its own")]
+    Repeated {
+        /// The name.
+        name: OperatorName,
+    },
+}
+
+/// Parses an ordered list such as `operatorA=simulated:,operatorB=https://host/path`.
+///
+/// White space around entries is ignored. A comma inside a URL must be written `%2C`.
+pub fn parse_operators(list: &str) -> Result<Vec<OperatorSpec>, ParseError> {
+    if list.trim().is_empty() {
+        return Err(ParseError::NoOperators);
+    }
+    let mut specs: Vec<OperatorSpec> = Vec::new();
+    for (index, entry) in list.split(',').enumerate() {
+        let spec = parse_entry(entry.trim(), index + 1)?;
+        if specs.iter().any(|other| other.name == spec.name) {
+            return Err(ParseError::Repeated { name: spec.name });
+        }
+        specs.push(spec);
+    }
+    Ok(specs)
+}
+
+fn parse_entry(entry: &str, position: usize) -> Result<OperatorSpec, ParseError> {
+    let (name, url) = entry.split_once('=').ok_or(ParseError::Name { position })?;
+    let name = OperatorName::parse(name.trim()).ok_or(ParseError::Name { position })?;
+    match parse_endpoint(url.trim()) {
+        Some(endpoint) => Ok(OperatorSpec { name, endpoint }),
+        None => Err(ParseError::Url { name }),
+    }
+}
+
+fn parse_endpoint(url: &str) -> Option<Endpoint> {
+    if url == SIMULATED {
+        return Some(Endpoint::Simulated);
+    }
+    let url = Url::parse(url).ok()?;
+    // An http URL cannot be parsed without a host.
+    matches!(url.scheme(), "http" | "https").then_some(Endpoint::Http(url))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_keeps_its_order() {
+        let specs =
+            parse_operators("operatorB=simulated:, op.A-1_x = http://host:1/path ,C=https://h/").expect("valid");
+        let names: Vec<_> = specs.iter().map(|spec| spec.name.as_str()).collect();
+        assert_eq!(names, ["operatorB", "op.A-1_x", "C"]);
+        assert_eq!(specs[0].endpoint, Endpoint::Simulated);
+        assert_eq!(specs[1].endpoint, Endpoint::Http("http://host:1/path".parse().expect("a url")));
+    }
+
+    #[test]
+    fn wrong_lists_are_refused_with_what_is_accepted() {
+        let long = format!("{}=simulated:", "a".repeat(51));
+        for (wrong, says) in [
+            ("", "at least one"),
+            (" ", "at least one"),
+            ("simulated:", "operator number 1 must be name=url"),
+            ("a=simulated:,", "operator number 2 must be name=url"),
+            ("=simulated:", "operator number 1"),
+            ("a b=simulated:", "operator number 1"),
+            ("é=simulated:", "operator number 1"),
+            (&long, "1 to 50"),
+            ("a=", "the url of operator a"),
+            ("a=simulated", "the url of operator a"),
+            ("a=simulated:x", "the url of operator a"),
+            ("a=smpp://host", "must be simulated: or http://"),
+            ("a=http://", "the url of operator a"),
+            ("a=simulated:,a=http://h/", "operator a is listed twice"),
+        ] {
+            let error = parse_operators(wrong).expect_err(wrong).to_string();
+            assert!(error.contains(says), "{wrong:?} gave {error:?}");
+        }
+    }
+
+    #[test]
+    fn credentials_in_urls_reach_neither_errors_nor_debug_output() {
+        for wrong in ["http://user:hunter2@host/", "a=ftp://user:hunter2@host/", "http://user:hunter2@host/?a=b"] {
+            let error = parse_operators(wrong).expect_err(wrong);
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
+        let spec = parse_operators("a=http://user:hunter2@host:9/secret?key=hunter2").expect("valid");
+        assert_eq!(format!("{:?}", spec[0].endpoint), "Http(http://host:9)");
+    }
+}

@@ -1,0 +1,59 @@
+//! What is handed to an operator.
+
+use std::{fmt, sync::Arc};
+
+use domain::{MessageId, MessageType, Recipient};
+
+/// One text for one recipient: the unit that an operator accepts or rejects. Cheap to clone.
+#[derive(Clone)]
+pub struct Submission {
+    /// The accepted request it belongs to.
+    pub message_id: MessageId,
+    /// To whom.
+    pub recipient: Recipient,
+    /// What is sent; shared by all recipients of a message.
+    pub text: Arc<str>,
+    /// How urgently.
+    pub kind: MessageType,
+    /// W3C trace context, sent to HTTP operators as the `traceparent` header.
+    pub traceparent: Option<String>,
+}
+
+impl Submission {
+    /// `<message id>:<recipient>`, the same for every attempt at every operator.
+    pub fn idempotency_key(&self) -> String {
+        format!("{}:{}", self.message_id, self.recipient)
+    }
+}
+
+impl fmt::Debug for Submission {
+    /// Without the number and the text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Submission")
+            .field("message_id", &self.message_id)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is known of earlier rounds of the same submission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum History {
+    /// No operator can have seen it.
+    First,
+    /// An earlier round ended without a known outcome (a crash, a timeout): an operator may have it already.
+    Resumed,
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing;
+
+    #[test]
+    fn debug_output_shows_neither_number_nor_text() {
+        let submission = testing::submission();
+        let shown = format!("{submission:?}");
+        assert!(shown.contains(submission.message_id.as_str()));
+        assert!(!shown.contains(submission.recipient.as_str()) && !shown.contains(&*submission.text), "{shown}");
+    }
+}

@@ -1,0 +1,87 @@
+//! The breaker in front of real operators.
+
+use std::time::{Duration, Instant};
+
+use operator_simulator::{Mode, Simulator};
+use operators::{BreakerConfig, History, Operators, OperatorsConfig, Verdict};
+use tokio::task::JoinSet;
+
+use crate::{build, simulator, submission, two_operators};
+
+const OPEN: Duration = Duration::from_millis(500);
+
+fn with_breaker(simulator: &Simulator, success_threshold: u32) -> Operators {
+    let breaker = BreakerConfig { failure_threshold: 3, success_threshold, open_timeout: OPEN };
+    build(OperatorsConfig { breaker, ..two_operators(simulator) })
+}
+
+fn calls_of(simulator: &Simulator, operator: &str) -> usize {
+    simulator.journal().iter().filter(|entry| entry.operator == operator).count()
+}
+
+async fn send(operators: &Operators, message: String) -> String {
+    match operators.send(&submission(&message), History::First).await {
+        Verdict::Accepted { operator, .. } => operator.to_string(),
+        other => panic!("not accepted: {other:?}"),
+    }
+}
+
+/// Makes `a` fail until its breaker is open.
+async fn open_breaker_of_a(simulator: &Simulator, operators: &Operators) {
+    simulator.set_behaviour("a", Mode::Status { code: 503 }).expect("valid");
+    for number in 0..3 {
+        assert_eq!(send(operators, format!("down{number}")).await, "b");
+    }
+    simulator.clear_journal();
+}
+
+#[tokio::test]
+async fn an_open_breaker_spares_the_operator_and_closes_when_it_is_back() {
+    let simulator = simulator();
+    // Half a minute open: no probe can slip in while this test checks that there is none.
+    let breaker = BreakerConfig { failure_threshold: 3, success_threshold: 1, open_timeout: Duration::from_secs(30) };
+    let operators = build(OperatorsConfig { breaker, ..two_operators(&simulator) });
+    open_breaker_of_a(&simulator, &operators).await;
+    for number in 0..10 {
+        assert_eq!(send(&operators, format!("skip{number}")).await, "b");
+    }
+    assert_eq!(calls_of(&simulator, "a"), 0);
+
+    let operators = with_breaker(&simulator, 2);
+    open_breaker_of_a(&simulator, &operators).await;
+    simulator.set_behaviour("a", Mode::ACCEPT).expect("valid");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut number = 0;
+    while calls_of(&simulator, "a") < 10 {
+        assert!(Instant::now() < deadline, "the breaker never closed");
+        send(&operators, format!("back{number}")).await;
+        number += 1;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    simulator.stop().await;
+}
+
+#[tokio::test]
+async fn probes_are_bounded_however_many_calls_come_at_once() {
+    let simulator = simulator();
+    let operators = with_breaker(&simulator, 2);
+    open_breaker_of_a(&simulator, &operators).await;
+    // Probes that last until all other calls have been decided.
+    simulator.set_behaviour("a", Mode::Stall).expect("valid");
+    tokio::time::sleep(OPEN).await;
+    let mut calls = JoinSet::new();
+    for number in 0..50 {
+        let operators = operators.clone();
+        calls.spawn(async move { send(&operators, format!("herd{number}")).await });
+    }
+    for _ in 0..48 {
+        assert_eq!(calls.join_next().await.expect("a call").expect("no panic"), "b");
+    }
+    assert_eq!(calls_of(&simulator, "a"), 2);
+
+    // Giving the two up frees their places.
+    calls.shutdown().await;
+    simulator.set_behaviour("a", Mode::ACCEPT).expect("valid");
+    assert_eq!(send(&operators, "free".into()).await, "a");
+    simulator.stop().await;
+}

@@ -1,0 +1,193 @@
+//! Settings from environment variables, read once at start.
+//!
+//! A wrong value is a [`SettingError`]: one line that names the variable, the value and what is accepted.
+//! An empty variable counts as unset, as container platforms write unset ones that way.
+
+mod common;
+mod database;
+mod error;
+
+use std::{
+    collections::HashMap,
+    env,
+    fmt::{self, Display},
+    net::{SocketAddr, ToSocketAddrs as _},
+    ops::RangeInclusive,
+    str::FromStr,
+    time::Duration,
+};
+
+use secrecy::SecretString;
+
+pub use common::{BrokerSettings, CommonSettings};
+pub use database::DatabaseSettings;
+pub use error::SettingError;
+
+type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
+
+/// Where settings come from: the environment of the process, or fixed pairs in tests.
+pub struct Source {
+    lookup: Box<Lookup>,
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Source").finish_non_exhaustive()
+    }
+}
+
+impl Source {
+    /// The environment of this process. What is not Unicode is read with replacement characters, so that checks see it.
+    pub fn process() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+        let lookup = |name: &str| match env::var(name) {
+            Ok(value) => Some(value),
+            Err(env::VarError::NotPresent) => None,
+            Err(env::VarError::NotUnicode(raw)) => Some(raw.to_string_lossy().into_owned()),
+        };
+        Self { lookup: Box::new(lookup) }
+    }
+
+    /// Fixed pairs of name and value, for tests.
+    pub fn from_pairs<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
+        let pairs: HashMap<String, String> =
+            pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Self { lookup: Box::new(move |name| pairs.get(name).cloned()) }
+    }
+
+    /// The same source, where what is unset or empty takes the value given here.
+    #[must_use]
+    pub fn with_defaults<const N: usize>(self, defaults: [(&'static str, &'static str); N]) -> Self {
+        let default_of = move |name: &str| defaults.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        let lookup = move |name: &str| self.optional(name).or_else(|| default_of(name).map(str::to_owned));
+        Self { lookup: Box::new(lookup) }
+    }
+
+    /// The value of `name`, unless it is unset or empty.
+    pub fn optional(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|value| !value.is_empty())
+    }
+
+    /// The value of `name`, or `default`.
+    pub fn string(&self, name: &str, default: &str) -> String {
+        self.optional(name).unwrap_or_else(|| default.to_owned())
+    }
+
+    /// The value of `name`, kept out of logs.
+    pub fn secret(&self, name: &str) -> Option<SecretString> {
+        self.optional(name).map(SecretString::from)
+    }
+
+    /// The value of `name` read by `parse`, or `None` when it is unset. `accepted` continues the words "it must be".
+    ///
+    /// # Errors
+    /// `parse` returned `None`.
+    pub fn parsed_with<T>(
+        &self,
+        name: &str,
+        accepted: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, SettingError> {
+        self.optional(name)
+            .map(|value| parse(&value).ok_or_else(|| SettingError::new(name, &value, accepted)))
+            .transpose()
+    }
+
+    /// The value of `name` as a `T`, or `default`. `accepted` continues the words "it must be".
+    ///
+    /// # Errors
+    /// The value is not a `T`.
+    pub fn parsed<T: FromStr>(&self, name: &str, default: T, accepted: &str) -> Result<T, SettingError> {
+        Ok(self.parsed_with(name, accepted, |value| value.parse().ok())?.unwrap_or(default))
+    }
+
+    /// A whole number within `range`, or `default`.
+    ///
+    /// # Errors
+    /// The value is not a whole number or outside of `range`.
+    pub fn integer<T>(&self, name: &str, default: T, range: RangeInclusive<T>) -> Result<T, SettingError>
+    where
+        T: FromStr + PartialOrd + Display,
+    {
+        let accepted = format!("a whole number from {} to {}", range.start(), range.end());
+        let parse = |value: &str| value.parse().ok().filter(|number| range.contains(number));
+        Ok(self.parsed_with(name, &accepted, parse)?.unwrap_or(default))
+    }
+
+    /// `true`, `false`, `1` or `0` in any case, or `default`.
+    ///
+    /// # Errors
+    /// Any other value.
+    pub fn boolean(&self, name: &str, default: bool) -> Result<bool, SettingError> {
+        Ok(self.optional_boolean(name)?.unwrap_or(default))
+    }
+
+    /// As [`boolean`](Self::boolean), without a default.
+    ///
+    /// # Errors
+    /// Any other value.
+    pub fn optional_boolean(&self, name: &str) -> Result<Option<bool>, SettingError> {
+        self.parsed_with(name, "true, false, 1 or 0", |value| match value.to_ascii_lowercase().as_str() {
+            "true" | "1" => Some(true),
+            "false" | "0" => Some(false),
+            _ => None,
+        })
+    }
+
+    /// A duration written in milliseconds, within `range`, or `default`; both are in milliseconds too.
+    ///
+    /// # Errors
+    /// The value is not a whole number or outside of `range`.
+    pub fn duration_ms(&self, name: &str, default: u64, range: RangeInclusive<u64>) -> Result<Duration, SettingError> {
+        self.integer(name, default, range).map(Duration::from_millis)
+    }
+
+    /// A duration written in seconds, within `range`, or `default`; both are in seconds too.
+    ///
+    /// # Errors
+    /// The value is not a whole number or outside of `range`.
+    pub fn duration_secs(
+        &self,
+        name: &str,
+        default: u64,
+        range: RangeInclusive<u64>,
+    ) -> Result<Duration, SettingError> {
+        self.integer(name, default, range).map(Duration::from_secs)
+    }
+
+    /// An address to listen on, or `default`: `:8080` (all interfaces), `0.0.0.0:8080`, `[::]:8080`, `localhost:8080`.
+    ///
+    /// The result lists candidates, the preferred one first: `:8080` is `[::]:8080`, which takes IPv4 too where the
+    /// machine has IPv6, then `0.0.0.0:8080`; a host name is all its addresses, IPv4 first.
+    ///
+    /// # Errors
+    /// The value has no port, or its host is not an address and cannot be resolved.
+    pub fn listen_addr(&self, name: &str, default: &str) -> Result<Vec<SocketAddr>, SettingError> {
+        let value = self.string(name, default);
+        listen_candidates(&value)
+            .ok_or_else(|| SettingError::new(name, &value, ":port, address:port or host:port of this machine"))
+    }
+}
+
+fn listen_candidates(value: &str) -> Option<Vec<SocketAddr>> {
+    let (host, port) = value.rsplit_once(':')?;
+    let port: u16 = port.parse().ok()?;
+    if host.is_empty() {
+        return Some(vec![
+            (std::net::Ipv6Addr::UNSPECIFIED, port).into(),
+            (std::net::Ipv4Addr::UNSPECIFIED, port).into(),
+        ]);
+    }
+    if let Ok(address) = value.parse() {
+        return Some(vec![address]);
+    }
+    if !host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte)) {
+        return None;
+    }
+    let mut addresses: Vec<SocketAddr> = (host, port).to_socket_addrs().ok()?.collect();
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    (!addresses.is_empty()).then_some(addresses)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! Metrics in memory, rendered on demand in the Prometheus text format.
+
+use std::{
+    io,
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::names;
+
+/// The `Content-Type` of [`MetricsHandle::render`].
+pub const METRICS_CONTENT_TYPE: &str = "text/plain; version=0.0.4";
+
+/// Samples of histograms pile up until they are folded into buckets, this often or at each scrape.
+const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
+
+/// Upper bounds in seconds, from half a millisecond to a minute.
+const DURATION_BUCKETS: [f64; 16] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// Upper bounds in items, the powers of two up to the largest batch.
+const BATCH_BUCKETS: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
+
+/// Renders what one recorder has measured. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct MetricsHandle {
+    inner: PrometheusHandle,
+}
+
+impl MetricsHandle {
+    /// Everything measured so far, in the Prometheus text format ([`METRICS_CONTENT_TYPE`]).
+    pub fn render(&self) -> String {
+        self.inner.render()
+    }
+}
+
+/// A recorder with our buckets and the handle that renders it.
+///
+/// [`init`](crate::init) installs one for the process. Tests use `metrics::with_local_recorder` with their own.
+pub fn recorder() -> (impl metrics::Recorder + Send + Sync + 'static, MetricsHandle) {
+    // Without buckets a histogram would be exported as a summary, which cannot be added up over replicas.
+    let recorder = PrometheusBuilder::new()
+        .set_buckets(&DURATION_BUCKETS)
+        .and_then(|builder| builder.set_buckets_for_metric(Matcher::Full(names::BATCH_SIZE.to_owned()), &BATCH_BUCKETS))
+        .expect("the bucket lists are not empty")
+        .build_recorder();
+    let handle = MetricsHandle { inner: recorder.handle() };
+    (recorder, handle)
+}
+
+/// A thread that bounds the memory of histograms between scrapes; it ends when this value is dropped.
+#[derive(Debug)]
+pub(crate) struct Upkeep {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Upkeep {
+    pub(crate) fn start(handle: MetricsHandle) -> io::Result<Self> {
+        let (stop, stopped) = mpsc::channel();
+        let thread = thread::Builder::new().name("metrics-upkeep".to_owned()).spawn(move || {
+            while stopped.recv_timeout(UPKEEP_PERIOD) == Err(RecvTimeoutError::Timeout) {
+                handle.inner.run_upkeep();
+            }
+        })?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Upkeep {
+    fn drop(&mut self) {
+        // Dropping the sender wakes the thread at once; joining is then a matter of one upkeep run.
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn histograms_have_explicit_buckets() {
+        let (recorder, handle) = recorder();
+        metrics::with_local_recorder(&recorder, || {
+            names::describe();
+            metrics::histogram!(names::OPERATOR_DURATION_SECONDS, names::label::OPERATOR => "a").record(0.0007);
+            metrics::histogram!(names::BATCH_SIZE, names::label::LANE => "express").record(300.0);
+        });
+        let text = handle.render();
+        assert!(text.contains("# TYPE operator_duration_seconds histogram"), "{text}");
+        assert!(text.contains(r#"operator_duration_seconds_bucket{operator="a",le="0.0005"} 0"#), "{text}");
+        assert!(text.contains(r#"operator_duration_seconds_bucket{operator="a",le="0.001"} 1"#), "{text}");
+        assert!(text.contains(r#"operator_duration_seconds_bucket{operator="a",le="60"} 1"#), "{text}");
+        assert!(text.contains(r#"batch_size_bucket{lane="express",le="256"} 0"#), "{text}");
+        assert!(text.contains(r#"batch_size_bucket{lane="express",le="512"} 1"#), "{text}");
+        assert!(text.contains(r#"batch_size_bucket{lane="express",le="1024"} 1"#), "{text}");
+    }
+
+    #[test]
+    fn the_upkeep_thread_ends_with_its_owner() {
+        let (_recorder, handle) = recorder();
+        let upkeep = Upkeep::start(handle).unwrap();
+        let (done, dropped) = mpsc::channel();
+        thread::spawn(move || {
+            drop(upkeep);
+            done.send(())
+        });
+        dropped.recv_timeout(Duration::from_mins(1)).expect("the thread ends when it is told to");
+    }
+}

@@ -1,0 +1,104 @@
+//! The message broker.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use url::Url;
+use uuid::Uuid;
+
+use super::container::{Container, RABBIT_IMAGE, Recipe};
+use super::instance::Instance;
+use super::{Backend, rabbitmq};
+use crate::free_port;
+
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// A RabbitMQ server; killed when dropped, unless it was given.
+pub struct RabbitServer {
+    url: String,
+    instance: Instance,
+}
+
+impl RabbitServer {
+    /// Starts a server and returns when it speaks AMQP; at most a minute.
+    pub async fn start(backend: Backend) -> anyhow::Result<Self> {
+        let (port, password) = (free_port(), Uuid::now_v7().simple().to_string());
+        let instance = match backend {
+            Backend::Env(given) => {
+                let mut server = Self { url: given.rabbit_uri()?, instance: Instance::Given };
+                server.wait_ready().await?;
+                return Ok(server);
+            }
+            Backend::Docker => Instance::Container(Box::new(Container::start(recipe(port, &password)).await?)),
+            Backend::Local => Instance::Local(Box::new(rabbitmq::start(port, &password)?)),
+        };
+        let mut server = Self { url: format!("amqp://test:{password}@127.0.0.1:{port}"), instance };
+        server.wait_ready().await?;
+        Ok(server)
+    }
+
+    /// `amqp://user:password@127.0.0.1:port`, an administrator. The same after a restart.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Kills the server (-9).
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
+        self.instance.kill().await
+    }
+
+    /// Shuts the server down cleanly.
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        self.instance.stop().await
+    }
+
+    /// Starts the server again on the same port and data, after a clean stop if it still runs; returns when it answers.
+    pub async fn restart(&mut self) -> anyhow::Result<()> {
+        self.instance.restart().await?;
+        self.wait_ready().await
+    }
+
+    /// Freezes the server: connections stay open and nothing answers, until [`RabbitServer::resume`].
+    pub async fn pause(&mut self) -> anyhow::Result<()> {
+        self.instance.pause().await
+    }
+
+    /// Lets a paused server go on.
+    pub async fn resume(&mut self) -> anyhow::Result<()> {
+        self.instance.resume().await
+    }
+
+    pub(super) async fn retire(&mut self) -> anyhow::Result<()> {
+        self.instance.retire().await
+    }
+
+    async fn wait_ready(&mut self) -> anyhow::Result<()> {
+        let url = &self.url;
+        let probe = async || tokio::time::timeout(ANSWER, greets(url)).await.context("no answer in time")?;
+        self.instance.wait_ready("RabbitMQ", probe).await
+    }
+}
+
+/// Whether a server opens an AMQP 0-9-1 conversation: its first frame is a method frame on channel 0.
+async fn greets(url: &str) -> anyhow::Result<()> {
+    let url = Url::parse(url).context("reading the RabbitMQ URI")?;
+    let host = url.host_str().context("the RabbitMQ URI has no host")?;
+    let mut stream = TcpStream::connect((host, url.port().unwrap_or(5672))).await?;
+    stream.write_all(b"AMQP\x00\x00\x09\x01").await?;
+    let mut start = [0; 3];
+    stream.read_exact(&mut start).await?;
+    ensure!(start == [1, 0, 0], "this is no AMQP 0-9-1 server");
+    Ok(())
+}
+
+fn recipe(host_port: u16, password: &str) -> Recipe {
+    Recipe {
+        image: RABBIT_IMAGE,
+        environment: vec![("RABBITMQ_DEFAULT_USER", "test".to_owned()), ("RABBITMQ_DEFAULT_PASS", password.to_owned())],
+        arguments: &[],
+        port: 5672,
+        host_port,
+    }
+}

@@ -1,0 +1,46 @@
+//! Running cargo so that it ends with us.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, ExitStatus};
+
+use anyhow::{Context, bail};
+use test_support::guarded::{self, Ending, Guarded, Signal};
+
+/// The workspace's root folder.
+pub(crate) fn root() -> PathBuf {
+    let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    root.pop();
+    root.pop();
+    root
+}
+
+/// `cargo <arguments>` in the root folder, by the cargo that runs us.
+pub(crate) fn command(arguments: &[&str]) -> Command {
+    let mut command = guarded::command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// Runs a command made by [`command`] to its end; Ctrl-C is passed on to it.
+pub(crate) async fn finish(command: &mut Command) -> anyhow::Result<ExitStatus> {
+    let mut running = Guarded::spawn(command, Ending::Terminate)?;
+    let mut interrupts =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt()).context("listening for Ctrl-C")?;
+    loop {
+        tokio::select! {
+            status = running.ended() => return Ok(status),
+            _ = interrupts.recv() => running.signal_group(Signal::INT),
+        }
+    }
+}
+
+/// As [`finish`], for a command whose failure ends everything.
+pub(crate) async fn succeed(arguments: &[&str]) -> anyhow::Result<()> {
+    let status = finish(&mut command(arguments)).await?;
+    if status.success() { Ok(()) } else { bail!("cargo {} failed ({status})", arguments.join(" ")) }
+}
+
+/// The exit code to end with when a child ended so; being ended by a signal is a failure.
+pub(crate) fn exit_code(status: ExitStatus) -> ExitCode {
+    status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
+}

@@ -1,0 +1,72 @@
+//! `cargo xtask`: provisions servers, runs the services, runs the tests and the checks.
+
+mod cargo;
+mod directions;
+mod lint;
+mod migrate;
+mod servers;
+mod test;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Runs the platform, its tests and its checks on this machine.
+///
+/// Commands that need servers take, in this order: running ones named by environment variables; containers, where a
+/// Docker engine answers; private instances of the server binaries on this machine, which are installed first on Debian
+/// and Ubuntu as root or with sudo. `TEST_BACKEND=env|docker|local` forces one. What a command starts ends with it.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run api-gateway, outbox-relay and delivery-worker against a database and a RabbitMQ, until Ctrl-C
+    ///
+    /// Given servers are named by `DATABASE_URL` and `RABBIT_URI`. Other variables are passed on to the three processes.
+    Up {
+        /// Build with optimisations
+        #[arg(long)]
+        release: bool,
+    },
+    /// Build the binaries, provision the servers and run every test
+    ///
+    /// Given servers are named by `TEST_DATABASE_URL` and `TEST_RABBIT_URI`. Uses cargo-nextest where it is installed.
+    Test {
+        /// Passed on to `cargo nextest run` (or `cargo test`), e.g. `-- -p persistence`
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Provision the servers, print their URLs and wait for Ctrl-C
+    Servers,
+    /// Change or show the schema of the database at `DATABASE_URL`
+    Migrate {
+        #[arg(value_enum, default_value_t)]
+        action: migrate::Action,
+    },
+    /// Run the static checks: format, clippy, docs, cargo-deny and the import directions
+    Lint,
+    /// Check that workspace crates import only what they may
+    Directions,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Up { release } => up::run(release).await,
+        Command::Test { arguments } => test::run(&arguments).await,
+        Command::Servers => servers::run().await,
+        Command::Migrate { action } => migrate::run(action).await,
+        Command::Lint => lint::run().await,
+        Command::Directions => directions::run(),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,32 @@
+# Thin recipes; what they do is in crates/xtask. `just` lists them.
+
+_default:
+    @just --list --unsorted
+
+# The whole platform in one process on embedded parts: needs nothing but Rust
+demo *arguments:
+    cargo run --release --package standalone -- {{ arguments }}
+
+# The three services against a database and a RabbitMQ, until Ctrl-C
+up *arguments:
+    cargo xtask up {{ arguments }}
+
+# Every test, on servers provisioned for the run; arguments go to the test runner
+test *arguments:
+    cargo xtask test -- {{ arguments }}
+
+# Format, clippy, docs, cargo-deny and import directions
+lint:
+    cargo xtask lint
+
+# Format the code
+fmt:
+    cargo fmt --all
+
+# The schema at DATABASE_URL: up, down (one step) or status
+migrate action="status":
+    cargo xtask migrate {{ action }}
+
+# A database and a RabbitMQ to develop against, until Ctrl-C
+servers:
+    cargo xtask servers

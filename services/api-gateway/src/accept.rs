@@ -1,0 +1,91 @@
+//! From a request to a place in the database: lanes that take whatever waits and store it in one transaction.
+
+use std::{sync::Arc, time::Duration};
+
+use domain::MessageType;
+use persistence::{AcceptOutcome, AcceptRequest, Database};
+use service_kit::{
+    Scope,
+    batch::{LaneError, LaneOptions, Lanes},
+};
+
+use crate::error::ApiError;
+
+/// Told the type of each accepted message, so that a relay in the same process need not wait for its next poll.
+pub type OnAccepted = Arc<dyn Fn(MessageType) + Send + Sync>;
+
+/// How long a client waits at most: a database that is down is answered within a second.
+const ANSWER_WITHIN: Duration = Duration::from_millis(950);
+
+/// Requests that may wait in a lane; more are refused as overload.
+const LANE_QUEUE: usize = 1_024;
+/// Most requests of one transaction.
+const BATCH_REQUESTS: usize = 128;
+/// Recipients after which no request is added to a transaction, so that it stays short.
+const BATCH_RECIPIENTS: usize = 2_000;
+
+/// The way to the database for requests to send.
+#[derive(Clone)]
+pub(crate) struct AcceptLanes {
+    lanes: Lanes<AcceptRequest, Result<AcceptOutcome, ApiError>>,
+}
+
+impl AcceptLanes {
+    pub(crate) fn start(database: Database, lanes: usize, on_accepted: Option<OnAccepted>, scope: &Scope) -> Self {
+        let options = LaneOptions {
+            name: "accept",
+            lanes,
+            queue: LANE_QUEUE,
+            batch_jobs: BATCH_REQUESTS,
+            batch_weight: BATCH_RECIPIENTS,
+        };
+        let recipients = |request: &AcceptRequest| request.payload.message.recipients.count();
+        let work = move |batch: Vec<AcceptRequest>| store(database.clone(), on_accepted.clone(), batch);
+        Self { lanes: Lanes::start(options, scope, recipients, work) }
+    }
+
+    /// Stores a request and tells what became of it.
+    ///
+    /// # Errors
+    /// [`ApiError::Overloaded`] when too many requests wait, [`ApiError::Unavailable`] when the database does not
+    /// answer in time. Then the request was not stored, unless its commit was already on the way.
+    pub(crate) async fn accept(&self, request: AcceptRequest) -> Result<AcceptOutcome, ApiError> {
+        // Customers keep to one lane: theirs is one row lock, which a batch then takes once for all of them.
+        let customer = request.payload.message.customer_id.get().unsigned_abs();
+        match tokio::time::timeout(ANSWER_WITHIN, self.lanes.submit(customer, request)).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(LaneError::Full)) => Err(ApiError::Overloaded),
+            Ok(Err(LaneError::Stopped)) | Err(_) => Err(ApiError::Unavailable),
+        }
+    }
+}
+
+async fn store(
+    database: Database,
+    on_accepted: Option<OnAccepted>,
+    batch: Vec<AcceptRequest>,
+) -> Vec<Result<AcceptOutcome, ApiError>> {
+    match database.accept(&batch).await {
+        Ok(outcomes) => {
+            if let Some(on_accepted) = on_accepted {
+                announce(&batch, &outcomes, &*on_accepted);
+            }
+            outcomes.into_iter().map(Ok).collect()
+        }
+        Err(error) => {
+            let error = ApiError::from(error);
+            batch.iter().map(|_| Err(error.clone())).collect()
+        }
+    }
+}
+
+fn announce(batch: &[AcceptRequest], outcomes: &[AcceptOutcome], on_accepted: &dyn Fn(MessageType)) {
+    for kind in MessageType::ALL {
+        let is_new = |(request, outcome): (&AcceptRequest, &AcceptOutcome)| {
+            request.payload.message.kind == kind && matches!(outcome, AcceptOutcome::Accepted(_))
+        };
+        if batch.iter().zip(outcomes).any(is_new) {
+            on_accepted(kind);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The HTTP server: routes, middleware, and how it starts and stops.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use actix_web::{
+    App, Error, HttpServer, Resource,
+    body::MessageBody,
+    dev::{ServerHandle, ServiceRequest, ServiceResponse},
+    middleware::{Next, from_fn},
+    web::{self, Data, ServiceConfig},
+};
+use broker::{Broker, Topology};
+use domain::PriceList;
+use persistence::Database;
+use service_kit::{
+    Health, Scope, admin,
+    health::Requirement::{Reported, Required},
+};
+use telemetry::MetricsHandle;
+
+use crate::{
+    Settings,
+    accept::{AcceptLanes, OnAccepted},
+    error::ApiError,
+    idempotency::InFlight,
+    limits::Limits,
+    observe::observe,
+    openapi,
+    routes::{balance, history, send, top_up},
+};
+
+/// Connections that one worker thread holds at most.
+const MAX_CONNECTIONS: usize = 10_000;
+/// How long a client may take to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// What the gateway is connected to.
+pub struct Parts {
+    /// The database.
+    pub database: Database,
+    /// Only asked whether it is connected, and for the names of its queues.
+    pub broker: Broker,
+    /// What `/metrics` shows.
+    pub metrics: MetricsHandle,
+    /// Told of accepted messages, where a relay runs in the same process.
+    pub on_accepted: Option<OnAccepted>,
+}
+
+/// What handlers share.
+pub struct State {
+    pub(crate) database: Database,
+    pub(crate) topology: Topology,
+    pub(crate) prices: PriceList,
+    pub(crate) accept: AcceptLanes,
+    pub(crate) in_flight: InFlight,
+    pub(crate) limits: Limits,
+}
+
+/// The gateway cannot listen.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {addresses}; set LISTEN_ADDR to a free address of this machine: {source}")]
+pub struct BindError {
+    addresses: String,
+    source: io::Error,
+}
+
+impl BindError {
+    fn new(addresses: &[SocketAddr], source: io::Error) -> Self {
+        let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        Self { addresses: addresses.join(" or "), source }
+    }
+}
+
+/// Starts the gateway on `scope`; it answers from now on, and until the requests in flight at the stop are answered.
+///
+/// # Errors
+/// [`BindError`] when none of the addresses can be listened on.
+pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketAddr, BindError> {
+    let health = health(settings, &parts);
+    let state = Data::new(State {
+        topology: parts.broker.topology().clone(),
+        prices: settings.prices,
+        accept: AcceptLanes::start(parts.database.clone(), settings.accept_lanes, parts.on_accepted, scope),
+        in_flight: InFlight::default(),
+        limits: Limits::start(settings, &parts.database, scope),
+        database: parts.database,
+    });
+    let metrics = parts.metrics;
+    let app = move || {
+        App::new()
+            .wrap(from_fn(limit))
+            .wrap(from_fn(observe))
+            .app_data(state.clone())
+            .configure(admin::routes(health.clone(), metrics.clone()))
+            .configure(routes)
+            .service(openapi::swagger())
+            .default_service(web::to(|| async { Err::<&str, _>(ApiError::NotFound) }))
+    };
+    let server = HttpServer::new(app)
+        .max_connections(MAX_CONNECTIONS)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .keep_alive(KEEP_ALIVE)
+        .disable_signals()
+        .shutdown_timeout(settings.drain.as_secs());
+    let server = server.bind(&*settings.listen).map_err(|source| BindError::new(&settings.listen, source))?;
+    let address = server.addrs().first().copied().expect("a bound server has an address");
+    let server = server.run();
+    scope.spawn("http server stop", stop_with(scope.clone(), server.handle()));
+    scope.spawn("http server", server);
+    Ok(address)
+}
+
+/// Middleware: the global rate limit. What watches the process is never limited.
+async fn limit(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let watched = ["/healthz", "/readyz", "/metrics"].contains(&request.path());
+    let state = request.app_data::<Data<State>>().expect("the application always has its state");
+    if !watched {
+        state.limits.check_global()?;
+    }
+    next.call(request).await
+}
+
+async fn stop_with(scope: Scope, server: ServerHandle) {
+    scope.stop.cancelled().await;
+    server.stop(true).await;
+}
+
+fn routes(config: &mut ServiceConfig) {
+    config
+        .service(post("/messages/send").post(send::handler))
+        .service(get("/messages/history").get(history::handler))
+        .service(get("/balance").get(balance::handler))
+        .service(post("/balance/add").post(top_up::handler));
+}
+
+fn get(path: &str) -> Resource {
+    only(path, "GET")
+}
+
+fn post(path: &str) -> Resource {
+    only(path, "POST")
+}
+
+fn only(path: &str, allowed: &'static str) -> Resource {
+    let refuse = move || async move { Err::<&str, _>(ApiError::MethodNotAllowed { allowed }) };
+    web::resource(path).default_service(web::to(refuse))
+}
+
+fn health(settings: &Settings, parts: &Parts) -> Health {
+    let (database, broker) = (parts.database.clone(), parts.broker.clone());
+    let broker_is = if settings.readyz_requires_broker { Required } else { Reported };
+    Health::new()
+        .check("mysql", Required, move || {
+            let database = database.clone();
+            async move { database.is_ready().await }
+        })
+        // The outbox takes messages while the broker is away, so its absence alone does not make us unready.
+        .check("rabbitmq", broker_is, move || std::future::ready(broker.is_connected()))
+}

@@ -1,0 +1,161 @@
+//! Every error a client can see: one enum, one shape, one place that maps to status codes.
+
+use std::fmt;
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    body::BoxBody,
+    http::{StatusCode, header},
+};
+use domain::Invalid;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The body of every error.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ErrorBody {
+    /// A fixed word for programs.
+    #[schema(example = "invalid_input")]
+    pub error: String,
+    /// What is wrong and what is accepted, for a person.
+    #[schema(example = "recipients must hold 1 to 1000 phone numbers")]
+    pub message: String,
+}
+
+/// What can be wrong with a request, or with us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ApiError {
+    /// 400: the request says something that is not accepted.
+    InvalidInput(String),
+    /// 402: the balance does not cover it.
+    InsufficientBalance,
+    /// 404: nothing is at this path.
+    NotFound,
+    /// 405: the path does not answer this method.
+    MethodNotAllowed {
+        /// The methods it does answer.
+        allowed: &'static str,
+    },
+    /// 409: the request that used this key first is still being worked on.
+    IdempotencyInProgress,
+    /// 413: the body is too large.
+    PayloadTooLarge,
+    /// 415: the body is not JSON.
+    UnsupportedMediaType,
+    /// 422: the key was used for another request.
+    IdempotencyMismatch,
+    /// 429: too many requests.
+    RateLimited {
+        /// Seconds after which a request may pass.
+        retry_after: u64,
+    },
+    /// 503: too much is waiting already.
+    Overloaded,
+    /// 503: the database cannot be reached.
+    Unavailable,
+    /// 500: a mistake of ours.
+    Internal,
+}
+
+/// Seconds after which a client may ask again when nothing more exact is known.
+const RETRY_SOON: u64 = 1;
+
+impl ApiError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidInput(_) => "invalid_input",
+            Self::InsufficientBalance => "insufficient_balance",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed { .. } => "method_not_allowed",
+            Self::IdempotencyInProgress => "idempotency_in_progress",
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::IdempotencyMismatch => "idempotency_mismatch",
+            Self::RateLimited { .. } => "rate_limit_exceeded",
+            Self::Overloaded => "system_overloaded",
+            Self::Unavailable => "unavailable",
+            Self::Internal => "internal_error",
+        }
+    }
+
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::RateLimited { retry_after } => Some(*retry_after),
+            Self::Overloaded | Self::Unavailable | Self::IdempotencyInProgress => Some(RETRY_SOON),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InvalidInput(message) => message,
+            Self::InsufficientBalance => "The balance does not cover this message. Top it up and send again.",
+            Self::NotFound => "There is nothing at this path.",
+            Self::MethodNotAllowed { allowed } => return write!(f, "This path only answers {allowed}."),
+            Self::IdempotencyInProgress => {
+                "A request with this Idempotency-Key is still being worked on. Ask again for its answer."
+            }
+            Self::PayloadTooLarge => "The body is larger than 256 KiB.",
+            Self::UnsupportedMediaType => "The body must be JSON: send Content-Type: application/json.",
+            Self::IdempotencyMismatch => "This Idempotency-Key was used for another request. Use a new key.",
+            Self::RateLimited { .. } => "Too many requests. Please retry later.",
+            Self::Overloaded => "The system is temporarily overloaded. Please retry later.",
+            Self::Unavailable => {
+                "The database is not available. Please retry later, with the same Idempotency-Key if you sent one."
+            }
+            Self::Internal => "Something went wrong on our side. It has been logged.",
+        })
+    }
+}
+
+impl std::error::Error for ApiError {}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::InvalidInput(_) => StatusCode::BAD_REQUEST,
+            Self::InsufficientBalance => StatusCode::PAYMENT_REQUIRED,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::IdempotencyInProgress => StatusCode::CONFLICT,
+            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Overloaded | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        let mut response = HttpResponse::build(self.status_code());
+        if let Some(seconds) = self.retry_after() {
+            response.insert_header((header::RETRY_AFTER, seconds));
+        }
+        if let Self::MethodNotAllowed { allowed } = self {
+            response.insert_header((header::ALLOW, *allowed));
+        }
+        response.json(ErrorBody { error: self.code().to_owned(), message: self.to_string() })
+    }
+}
+
+impl From<Invalid> for ApiError {
+    fn from(invalid: Invalid) -> Self {
+        Self::InvalidInput(invalid.to_string())
+    }
+}
+
+impl From<persistence::Error> for ApiError {
+    /// Logs what went wrong, once: here it leaves our hands.
+    fn from(error: persistence::Error) -> Self {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        if error.is_unavailable() {
+            tracing::warn!(%error, cause, "a request was refused");
+            return Self::Unavailable;
+        }
+        tracing::error!(%error, cause, "a request failed");
+        Self::Internal
+    }
+}

@@ -1,0 +1,34 @@
+//! The api-gateway process.
+
+use std::process::ExitCode;
+
+use api_gateway::{Parts, Settings, database_config, start};
+use broker::{Broker, Topology};
+use persistence::Database;
+use service_kit::{Lifecycle, settings::Source};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let settings = Settings::load(&Source::process())?;
+    let telemetry = telemetry::init(settings.common.telemetry())?;
+    let lifecycle = Lifecycle::new()?;
+    let scope = lifecycle.scope();
+
+    let database = Database::open(database_config(&settings)).await?;
+    let (preparing, migrate) = (database.clone(), settings.database.auto_migrate);
+    let stop = scope.stop.clone();
+    scope.spawn("prepare database", async move {
+        stop.run_until_cancelled(Box::pin(preparing.prepare(migrate))).await;
+    });
+    let names = &settings.broker;
+    let topology = Topology::new(&names.exchange, &names.express_queue, &names.normal_queue)?;
+    let broker = Broker::amqp(names.uri.clone(), topology, &scope.support_tasks("broker"), scope.finish.clone())?;
+    let parts = Parts { database: database.clone(), broker, metrics: telemetry.metrics(), on_accepted: None };
+    let address = start(&settings, parts, &scope)?;
+    tracing::info!(%address, "the API is up");
+
+    let code = lifecycle.run(settings.drain).await;
+    database.close().await;
+    telemetry.shutdown().await;
+    Ok(code)
+}

@@ -1,0 +1,77 @@
+//! `GET /balance`
+
+use actix_web::{HttpResponse, web::Data};
+use domain::CustomerId;
+use persistence::LedgerEntry;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    State,
+    error::{ApiError, ErrorBody},
+    query::Query,
+    routes::rfc3339,
+};
+
+/// What a customer may spend, and how it came to be.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BalanceResponse {
+    #[schema(example = 98)]
+    balance: i64,
+    transactions: Vec<Transaction>,
+    /// Ask with this `cursor` for the next page; null on the last one.
+    next_cursor: Option<String>,
+}
+
+/// One change of the balance.
+#[expect(clippy::struct_field_names, reason = "the contract names the fields")]
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Transaction {
+    #[schema(example = "0199f2b4-5d0e-7cc0-8f6e-2f1b0c9a7d12")]
+    transaction_id: String,
+    /// Negative for withdrawals.
+    #[schema(example = -2)]
+    amount: i64,
+    /// `deposit`, `withdrawal` or `corrective` (a refund).
+    #[schema(example = "withdrawal")]
+    transaction_type: String,
+    #[schema(example = "message 0199f2b4-5d0e-7cc0-8f6e-2f1b0c9a7d11")]
+    description: Option<String>,
+    #[schema(example = "2026-01-31T12:00:00.000Z")]
+    created_at: String,
+}
+
+/// The balance with its transactions, newest first. A customer never seen has 0 and none.
+#[utoipa::path(
+    get, path = "/balance", tag = "balance",
+    params(
+        ("user_id" = i64, Query, description = "Whose balance"),
+        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 500 (100)"),
+        ("cursor" = Option<String>, Query, description = "next_cursor of the page before"),
+    ),
+    responses(
+        (status = 200, body = BalanceResponse),
+        (status = 400, body = ErrorBody, description = "invalid_input"),
+        (status = 503, body = ErrorBody, description = "unavailable"),
+    )
+)]
+pub(crate) async fn handler(state: Data<State>, query: Query) -> Result<HttpResponse, ApiError> {
+    let user = query.integer("user_id")?.ok_or_else(|| ApiError::InvalidInput("user_id is missing".into()))?;
+    let customer = CustomerId::parse("user_id", user)?;
+    let (balance, page) = state.database.account(customer, query.cursor()?, query.limit()?).await?;
+    Ok(HttpResponse::Ok().json(BalanceResponse {
+        balance: balance.get(),
+        transactions: page.entries.into_iter().map(transaction).collect(),
+        next_cursor: page.next.map(persistence::Cursor::to_text),
+    }))
+}
+
+fn transaction(entry: LedgerEntry) -> Transaction {
+    Transaction {
+        transaction_id: entry.transaction_id,
+        amount: entry.amount,
+        transaction_type: entry.transaction_type,
+        description: entry.description,
+        created_at: rfc3339(entry.created_at),
+    }
+}

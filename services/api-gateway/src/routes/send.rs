@@ -1,0 +1,123 @@
+//! `POST /messages/send`
+
+use actix_web::{HttpRequest, HttpResponse, web::Data};
+use domain::{
+    CustomerId, Message, MessageBody, MessageId, MessageText, MessageType, OutboxPayload, Recipient, Recipients,
+    TransactionId,
+};
+use persistence::{AcceptOutcome, AcceptRequest, IdempotentRequest, Route};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{
+    State,
+    body::JsonObject,
+    error::{ApiError, ErrorBody},
+    idempotency::request_key,
+};
+
+/// A request to send one text to some recipients.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "it only describes the body in the OpenAPI document")]
+pub(crate) struct SendRequest {
+    /// Who pays.
+    #[schema(minimum = 1, example = 1)]
+    customer_id: i64,
+    /// What is sent, 1 to 1600 characters, not blank.
+    #[schema(max_length = 1600, example = "hi")]
+    text: String,
+    /// To whom: 1 to 1000 phone numbers. Repeated ones are sent and charged once.
+    #[schema(min_items = 1, max_items = 1000, example = json!(["09128582812", "091285284834"]))]
+    recipients: Vec<String>,
+    /// `normal` (default) or `express`.
+    #[schema(default = "normal", example = "normal")]
+    r#type: Option<String>,
+}
+
+/// The request was charged and will be sent.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SendResponse {
+    /// Always `processing`.
+    #[schema(example = "processing")]
+    status: &'static str,
+    /// Find it again in `/messages/history`.
+    #[schema(example = "0199f2b4-5d0e-7cc0-8f6e-2f1b0c9a7d11")]
+    message_identifier: String,
+}
+
+/// Charges the customer and stores the message; it is delivered in the background.
+#[utoipa::path(
+    post, path = "/messages/send", tag = "messages",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters. A retry with \
+        the same key and request gets the first answer and is not charged again, for 24 hours.")),
+    request_body = SendRequest,
+    responses(
+        (status = 200, body = SendResponse, description = "Charged and stored. `Idempotency-Replay: true` marks the \
+            answer to a retry."),
+        (status = 400, body = ErrorBody, description = "invalid_input"),
+        (status = 402, body = ErrorBody, description = "insufficient_balance"),
+        (status = 409, body = ErrorBody, description = "idempotency_in_progress"),
+        (status = 413, body = ErrorBody, description = "payload_too_large"),
+        (status = 415, body = ErrorBody, description = "unsupported_media_type"),
+        (status = 422, body = ErrorBody, description = "idempotency_mismatch"),
+        (status = 429, body = ErrorBody, description = "rate_limit_exceeded"),
+        (status = 503, body = ErrorBody, description = "system_overloaded or unavailable"),
+    )
+)]
+pub(crate) async fn handler(
+    state: Data<State>,
+    request: HttpRequest,
+    body: JsonObject,
+) -> Result<HttpResponse, ApiError> {
+    let message = parse(&body)?;
+    let used = request_key(&request, &fingerprinted(&message))?;
+    state.limits.check_customer(message.customer)?;
+    state.limits.check_backlog()?;
+    let reserved = state.in_flight.reserve(Route::Send, message.customer, used.as_ref())?;
+    let outcome = state.accept.accept(accept_request(&state, message, used)).await?;
+    drop(reserved);
+    match outcome {
+        AcceptOutcome::Accepted(id) => Ok(HttpResponse::Ok().json(answer(id))),
+        AcceptOutcome::Replayed(id) => {
+            Ok(HttpResponse::Ok().insert_header(("Idempotency-Replay", "true")).json(answer(id)))
+        }
+        AcceptOutcome::KeyReused => Err(ApiError::IdempotencyMismatch),
+        AcceptOutcome::InsufficientBalance => Err(ApiError::InsufficientBalance),
+    }
+}
+
+fn parse(body: &JsonObject) -> Result<Message, ApiError> {
+    let kind = body.optional_string("type")?;
+    Ok(Message {
+        customer: CustomerId::parse("customer_id", body.integer("customer_id")?)?,
+        text: MessageText::try_from(body.string("text")?)?,
+        recipients: Recipients::parse(body.strings("recipients")?)?,
+        kind: kind.as_deref().map(MessageType::parse).transpose()?.unwrap_or_default(),
+    })
+}
+
+/// What makes two requests the same.
+fn fingerprinted(message: &Message) -> (CustomerId, &str, &[Recipient], MessageType) {
+    (message.customer, message.text.as_str(), message.recipients.as_slice(), message.kind)
+}
+
+fn accept_request(state: &State, message: Message, idempotency: Option<IdempotentRequest>) -> AcceptRequest {
+    let transaction_id = TransactionId::from_uuid(Uuid::now_v7());
+    let kind = message.kind;
+    AcceptRequest {
+        payload: OutboxPayload {
+            exchange: state.topology.exchange().to_owned(),
+            routing_key: state.topology.queue_for(kind).to_owned(),
+            message: MessageBody::new(message, transaction_id.clone(), MessageId::from_uuid(Uuid::now_v7())),
+            transaction_id,
+        },
+        unit_price: state.prices.of(kind),
+        idempotency,
+        traceparent: telemetry::propagation::current_traceparent(),
+    }
+}
+
+fn answer(id: MessageId) -> SendResponse {
+    SendResponse { status: "processing", message_identifier: id.into() }
+}

@@ -1,0 +1,112 @@
+//! `POST /balance/add`
+
+use actix_web::{HttpRequest, HttpResponse, web::Data};
+use domain::{Balance, CustomerId, TopUpAmount, TransactionId, money::MAX_BALANCE};
+use persistence::{Route, TopUpOutcome, TopUpRequest};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{
+    State,
+    body::JsonObject,
+    error::{ApiError, ErrorBody},
+    idempotency::request_key,
+};
+
+/// Most characters of a description.
+const MAX_DESCRIPTION: usize = 1_000;
+
+/// Credits to add.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "it only describes the body in the OpenAPI document")]
+pub(crate) struct AddBalanceRequest {
+    #[schema(minimum = 1, example = 1)]
+    user_id: i64,
+    /// How much to add.
+    #[schema(minimum = 1, maximum = 1_000_000_000_000_i64, example = 100)]
+    balance: i64,
+    /// What it is for, at most 1000 characters.
+    #[schema(max_length = 1000, example = "top-up")]
+    description: Option<String>,
+}
+
+/// The credits were added.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AddBalanceResponse {
+    /// Always `done`.
+    #[schema(example = "done")]
+    status: &'static str,
+    #[schema(example = 1)]
+    user_id: i64,
+    /// The new balance.
+    #[schema(example = 100)]
+    balance: i64,
+    #[schema(example = "0199f2b4-5d0e-7cc0-8f6e-2f1b0c9a7d12")]
+    transaction_id: String,
+}
+
+/// Adds to a balance; the first top-up creates it.
+#[utoipa::path(
+    post, path = "/balance/add", tag = "balance",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters. A retry with \
+        the same key and request gets the first answer and adds nothing, for 24 hours.")),
+    request_body = AddBalanceRequest,
+    responses(
+        (status = 200, body = AddBalanceResponse, description = "Added. `Idempotency-Replay: true` marks the answer \
+            to a retry."),
+        (status = 400, body = ErrorBody, description = "invalid_input; also when the balance would pass 10^15"),
+        (status = 409, body = ErrorBody, description = "idempotency_in_progress"),
+        (status = 413, body = ErrorBody, description = "payload_too_large"),
+        (status = 415, body = ErrorBody, description = "unsupported_media_type"),
+        (status = 422, body = ErrorBody, description = "idempotency_mismatch"),
+        (status = 503, body = ErrorBody, description = "unavailable"),
+    )
+)]
+pub(crate) async fn handler(
+    state: Data<State>,
+    request: HttpRequest,
+    body: JsonObject,
+) -> Result<HttpResponse, ApiError> {
+    let mut top_up = parse(&body)?;
+    let fingerprinted = (top_up.customer, top_up.amount.get(), &top_up.description);
+    top_up.idempotency = request_key(&request, &fingerprinted)?;
+    let reserved = state.in_flight.reserve(Route::TopUp, top_up.customer, top_up.idempotency.as_ref())?;
+    let outcome = state.database.top_up(&top_up).await?;
+    drop(reserved);
+    let mut response = HttpResponse::Ok();
+    match outcome {
+        TopUpOutcome::Added(balance, id) => Ok(response.json(answer(top_up.customer, balance, id))),
+        TopUpOutcome::Replayed(balance, id) => {
+            response.insert_header(("Idempotency-Replay", "true"));
+            Ok(response.json(answer(top_up.customer, balance, id)))
+        }
+        TopUpOutcome::KeyReused => Err(ApiError::IdempotencyMismatch),
+        TopUpOutcome::TooMuch => {
+            Err(ApiError::InvalidInput(format!("balance would pass the limit of {MAX_BALANCE} credits")))
+        }
+    }
+}
+
+fn parse(body: &JsonObject) -> Result<TopUpRequest, ApiError> {
+    let description = body.optional_string("description")?;
+    if description.as_ref().is_some_and(|text| text.chars().count() > MAX_DESCRIPTION) {
+        return Err(ApiError::InvalidInput(format!("description must have at most {MAX_DESCRIPTION} characters")));
+    }
+    Ok(TopUpRequest {
+        customer: CustomerId::parse("user_id", body.integer("user_id")?)?,
+        amount: TopUpAmount::parse(body.integer("balance")?)?,
+        description,
+        transaction_id: TransactionId::from_uuid(Uuid::now_v7()),
+        idempotency: None,
+    })
+}
+
+fn answer(customer: CustomerId, balance: Balance, transaction_id: TransactionId) -> AddBalanceResponse {
+    AddBalanceResponse {
+        status: "done",
+        user_id: customer.get(),
+        balance: balance.get(),
+        transaction_id: transaction_id.into(),
+    }
+}

@@ -1,0 +1,97 @@
+//! The gateway's settings, from the environment.
+
+use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
+
+use domain::{PriceList, pricing::MAX_PRICE};
+use service_kit::settings::{BrokerSettings, CommonSettings, DatabaseSettings, SettingError, Source};
+
+use crate::limits::Rate;
+
+/// Everything the gateway reads from its environment.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Name, logs, traces.
+    pub common: CommonSettings,
+    /// `LISTEN_ADDR` (`:8080`): addresses to try in order.
+    pub listen: Vec<SocketAddr>,
+    /// The database.
+    pub database: DatabaseSettings,
+    /// RabbitMQ: the names that go into outbox payloads, and what readiness reports.
+    pub broker: BrokerSettings,
+    /// `PRICE_NORMAL` (1), `PRICE_EXPRESS` (3).
+    pub prices: PriceList,
+    /// `READYZ_REQUIRES_BROKER` (false): be not ready while RabbitMQ is away, as the reference.
+    pub readyz_requires_broker: bool,
+    /// `ACCEPT_LANES` (4): transactions that accept messages at the same time.
+    pub accept_lanes: usize,
+    /// `GLOBAL_RATE_LIMIT_RPS`, `GLOBAL_RATE_LIMIT_BURST` (1000, 1000): all requests of this process.
+    pub global_rate: Rate,
+    /// `USER_RATE_LIMIT_RPS`, `USER_RATE_LIMIT_BURST` (20, 20): requests to send of one customer.
+    pub customer_rate: Rate,
+    /// `BACKPRESSURE_OUTBOX_PENDING_THRESHOLD` (10000): refuse to send while more events wait; `None` where
+    /// `BACKPRESSURE_ENABLED` (true) is false.
+    pub backlog_threshold: Option<u64>,
+    /// `SHUTDOWN_TIMEOUT_SECS` (20): how long requests in flight may take after SIGTERM.
+    pub drain: Duration,
+}
+
+impl Settings {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// The first variable with a value that is not accepted.
+    pub fn load(source: &Source) -> Result<Self, SettingError> {
+        let normal = source.integer("PRICE_NORMAL", 1, 1..=MAX_PRICE)?;
+        let express = source.integer("PRICE_EXPRESS", 3, 1..=MAX_PRICE)?;
+        Ok(Self {
+            common: CommonSettings::load(source, "api-gateway")?,
+            listen: source.listen_addr("LISTEN_ADDR", ":8080")?,
+            database: DatabaseSettings::load(source)?,
+            broker: BrokerSettings::load(source)?,
+            prices: PriceList::new(normal, express).expect("both are in range"),
+            readyz_requires_broker: source.boolean("READYZ_REQUIRES_BROKER", false)?,
+            accept_lanes: source.integer("ACCEPT_LANES", 4, 1..=64)?,
+            global_rate: rate(source, ("GLOBAL_RATE_LIMIT_RPS", "GLOBAL_RATE_LIMIT_BURST"), 1_000)?,
+            customer_rate: rate(source, ("USER_RATE_LIMIT_RPS", "USER_RATE_LIMIT_BURST"), 20)?,
+            backlog_threshold: backlog_threshold(source)?,
+            drain: Duration::from_secs(source.integer("SHUTDOWN_TIMEOUT_SECS", 20, 1..=600)?),
+        })
+    }
+}
+
+fn rate(source: &Source, names: (&str, &str), default: u32) -> Result<Rate, SettingError> {
+    let per_second = source.integer(names.0, default, 0..=1_000_000)?;
+    let burst = source.integer(names.1, default, 1..=1_000_000)?;
+    Ok(Rate::new(per_second, NonZeroU32::new(burst).expect("the range starts at 1")))
+}
+
+fn backlog_threshold(source: &Source) -> Result<Option<u64>, SettingError> {
+    let threshold = source.integer("BACKPRESSURE_OUTBOX_PENDING_THRESHOLD", 10_000, 0..=1_000_000)?;
+    Ok(source.boolean("BACKPRESSURE_ENABLED", true)?.then_some(threshold))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_the_contracts() {
+        let settings = Settings::load(&Source::from_pairs::<&str, &str>([])).expect("accepted");
+        assert_eq!(settings.listen[0].port(), 8080);
+        assert_eq!(settings.prices, PriceList::default());
+        assert!(!settings.readyz_requires_broker);
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_variable() {
+        for (name, value) in
+            [("PRICE_NORMAL", "0"), ("PRICE_EXPRESS", "x"), ("LISTEN_ADDR", "nowhere"), ("ACCEPT_LANES", "")]
+        {
+            let loaded = Settings::load(&Source::from_pairs([(name, value)]));
+            match loaded {
+                Ok(_) => assert_eq!(value, "", "{name}={value} was taken"),
+                Err(error) => assert!(error.to_string().starts_with(&format!("{name}={value} ")), "{error}"),
+            }
+        }
+    }
+}

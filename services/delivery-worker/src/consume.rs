@@ -1,0 +1,63 @@
+//! From a queue to decisions: one task per delivery, as many as the prefetch lets through.
+
+use std::time::Instant;
+
+use broker::{Consumer, Delivery};
+use domain::MessageBody;
+use service_kit::Scope;
+use telemetry::{names, propagation};
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument as _, info_span};
+
+use crate::deliver::{Decision, Deliver};
+
+/// Consumes until the scope stops, then finishes what is in hand.
+pub(crate) async fn run(mut consumer: Consumer, queue: String, deliver: Deliver, scope: Scope) {
+    let in_hand = TaskTracker::new();
+    while let Some(Some(delivery)) = scope.stop.run_until_cancelled(consumer.next()).await {
+        // The prefetch bounds how many there are: the broker sends no more until some are answered.
+        in_hand.spawn(handle(delivery, queue.clone(), deliver.clone()));
+    }
+    consumer.stop().await;
+    in_hand.close();
+    in_hand.wait().await;
+}
+
+async fn handle(delivery: Delivery, queue: String, deliver: Deliver) {
+    let started = Instant::now();
+    let span = info_span!("message.deliver", otel.kind = "consumer", queue, message_id = tracing::field::Empty);
+    if let Some(traceparent) = &delivery.traceparent {
+        propagation::set_parent(&span, traceparent);
+    }
+    let result = answer(delivery, &deliver, &span).instrument(span.clone()).await;
+    metrics::counter!(names::WORKER_EVENTS_TOTAL, names::label::QUEUE => queue.clone(), names::label::RESULT => result)
+        .increment(1);
+    metrics::histogram!(names::WORKER_EVENT_DURATION_SECONDS, names::label::QUEUE => queue).record(started.elapsed());
+}
+
+async fn answer(delivery: Delivery, deliver: &Deliver, span: &tracing::Span) -> &'static str {
+    let body = match MessageBody::from_json(&delivery.body) {
+        Ok(body) => body,
+        Err(error) => {
+            tracing::error!(%error, message_id = delivery.message_id, "a malformed message goes to the dead-letter queue");
+            delivery.dead_letter().await;
+            return "malformed";
+        }
+    };
+    span.record("message_id", body.message_identifier.as_str());
+    match deliver.deliver(&body).await {
+        Decision::Ack => {
+            delivery.ack().await;
+            "ok"
+        }
+        Decision::DeadLetter(reason) => {
+            tracing::error!(message_id = %body.message_identifier, reason, "a message goes to the dead-letter queue");
+            delivery.dead_letter().await;
+            "dead_letter"
+        }
+        Decision::Requeue => {
+            delivery.requeue().await;
+            "requeued"
+        }
+    }
+}

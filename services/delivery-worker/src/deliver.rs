@@ -1,0 +1,192 @@
+//! One message: its recipients are taken, sent and recorded in chunks, each under a lease that outlasts its round.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use domain::{MessageBody, Recipient};
+use futures_util::future::join_all;
+use operators::{History, Operators, Submission, Verdict};
+use persistence::{Begin, BeginRequest, ClaimedRecipient, Deferred, Outcome, Settlement};
+use rand::RngExt as _;
+use telemetry::names;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::states::{States, Unwritten};
+
+/// Recipients taken together: few enough for one round of calls at the same time.
+pub(crate) const CHUNK: usize = 64;
+
+/// What the lease leaves for the database on top of the longest round of calls.
+const LEASE_MARGIN: Duration = Duration::from_secs(10);
+
+/// How soon an unknown outcome is asked about again: half of the message's age, within these.
+const DEFER: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
+
+/// How often a message is looked at again that somebody else holds or that cannot be put off yet.
+const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(1));
+
+/// What is to become of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// All recipients are final, or put off by the outbox: acknowledge.
+    Ack,
+    /// It can never be worked on: to the dead-letter queue.
+    DeadLetter(String),
+    /// The worker stops: back to the queue.
+    Requeue,
+}
+
+/// Sends messages.
+#[derive(Clone)]
+pub(crate) struct Deliver {
+    operators: Operators,
+    states: States,
+    calls: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+impl Deliver {
+    pub(crate) fn new(operators: Operators, states: States, max_calls: usize, stop: CancellationToken) -> Self {
+        Self { operators, states, calls: Arc::new(Semaphore::new(max_calls)), stop }
+    }
+
+    /// How long recipients are taken for: no round of calls takes longer.
+    pub(crate) fn lease(operators: &Operators) -> Duration {
+        operators.longest_round() + LEASE_MARGIN
+    }
+
+    /// Works on a message until it is final for all recipients, put off, or cannot go on.
+    pub(crate) async fn deliver(&self, body: &MessageBody) -> Decision {
+        let text: Arc<str> = body.text.as_str().into();
+        for chunk in body.recipients.as_slice().chunks(CHUNK) {
+            match self.deliver_chunk(body, chunk, &text).await {
+                Ok(Chunk::Known) => {}
+                Ok(Chunk::NeverAccepted) => return Decision::DeadLetter("it was never accepted".into()),
+                Err(Unwritten::Stopping) => return Decision::Requeue,
+                Err(Unwritten::Refused(reason)) => return Decision::DeadLetter(reason),
+            }
+        }
+        Decision::Ack
+    }
+
+    async fn deliver_chunk(
+        &self,
+        body: &MessageBody,
+        recipients: &[Recipient],
+        text: &Arc<str>,
+    ) -> Result<Chunk, Unwritten> {
+        let message_id = body.message_identifier.clone();
+        let request = BeginRequest { message_id, recipients: recipients.to_vec() };
+        loop {
+            // Before the lease begins: waiting for a free call must not use it up.
+            let calls = u32::try_from(recipients.len()).unwrap_or(u32::MAX);
+            let permits = self.calls.acquire_many(calls).await.map_err(|_| Unwritten::Stopping)?;
+            let begun = Instant::now();
+            let Begin { claimed, busy, finished, unknown } = self.states.begin(lane_key(body), &request).await?;
+            if unknown > 0 {
+                tracing::error!(message_id = %body.message_identifier, recipients = unknown, "recipients are not stored: they were never charged and are not sent");
+                if claimed.is_empty() && finished == 0 && busy.is_none() {
+                    return Ok(Chunk::NeverAccepted);
+                }
+            }
+            let left_over = self.send_and_settle(body, claimed, text, begun).await?;
+            drop(permits);
+            let wait = match (left_over, busy) {
+                (LeftOver::Nothing, None) => return Ok(Chunk::Known),
+                (LeftOver::TryAgain, None) => LOOK_AGAIN.1,
+                // Another worker, or another copy of this message, holds some of them.
+                (_, Some(lease_left)) => lease_left.clamp(LOOK_AGAIN.0, LOOK_AGAIN.1),
+            };
+            if self.stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+                return Err(Unwritten::Stopping);
+            }
+        }
+    }
+
+    async fn send_and_settle(
+        &self,
+        body: &MessageBody,
+        claimed: Vec<ClaimedRecipient>,
+        text: &Arc<str>,
+        begun: Instant,
+    ) -> Result<LeftOver, Unwritten> {
+        if claimed.is_empty() {
+            return Ok(LeftOver::Nothing);
+        }
+        let verdicts = join_all(claimed.iter().map(|recipient| self.send(body, recipient, text, begun))).await;
+        let (mut settlements, mut unknown) = (Vec::new(), Vec::new());
+        for (recipient, verdict) in claimed.into_iter().zip(verdicts) {
+            match outcome(verdict) {
+                Some(outcome) => settlements.push(Settlement::new(&recipient, outcome)),
+                None => unknown.push(recipient),
+            }
+        }
+        let recorded = self.states.settle(lane_key(body), &settlements).await?;
+        let stale = recorded.iter().filter(|recorded| !**recorded).count();
+        if stale > 0 {
+            tracing::warn!(message_id = %body.message_identifier, stale, "a lease ended before the outcome was recorded; its new owner decides");
+        }
+        self.put_off(body, &unknown).await
+    }
+
+    async fn send(&self, body: &MessageBody, claimed: &ClaimedRecipient, text: &Arc<str>, begun: Instant) -> Verdict {
+        let submission = Submission {
+            message_id: body.message_identifier.clone(),
+            recipient: claimed.recipient.clone(),
+            text: Arc::clone(text),
+            kind: body.kind,
+            traceparent: telemetry::propagation::current_traceparent(),
+        };
+        let history = if claimed.resumed { History::Resumed } else { History::First };
+        if history == History::First {
+            metrics::histogram!(names::ACCEPT_TO_OPERATOR_SECONDS, names::label::TYPE => body.kind.as_str())
+                .record(claimed.age + begun.elapsed());
+        }
+        self.operators.send(&submission, history).await
+    }
+
+    async fn put_off(&self, body: &MessageBody, unknown: &[ClaimedRecipient]) -> Result<LeftOver, Unwritten> {
+        let Some(oldest) = unknown.iter().map(|recipient| recipient.age).max() else {
+            return Ok(LeftOver::Nothing);
+        };
+        let jitter = rand::rng().random_range(0.8..=1.2);
+        let delay = (oldest / 2).clamp(DEFER.0, DEFER.1).mul_f64(jitter);
+        let message_id = &body.message_identifier;
+        tracing::warn!(%message_id, recipients = unknown.len(), ?delay, "the outcome is not known; the operators are asked again later");
+        match self.states.defer(message_id, unknown, delay).await? {
+            Deferred::Scheduled => Ok(LeftOver::Nothing),
+            // The relay has not recorded its publish yet: hold the message and ask again from here.
+            Deferred::NotYet => Ok(LeftOver::TryAgain),
+        }
+    }
+}
+
+/// What is known of a chunk when nothing more can be done about it.
+enum Chunk {
+    Known,
+    NeverAccepted,
+}
+
+/// What a round leaves to do for this delivery.
+enum LeftOver {
+    Nothing,
+    TryAgain,
+}
+
+/// How a verdict is recorded; `None` while nobody can tell.
+fn outcome(verdict: Verdict) -> Option<Outcome> {
+    match verdict {
+        Verdict::Accepted { operator, .. } => Some(Outcome::Done { provider: operator.to_string() }),
+        Verdict::Rejected { operator, .. } => Some(Outcome::Failed { provider: operator.to_string() }),
+        Verdict::Failed { .. } => Some(Outcome::Failed { provider: String::new() }),
+        Verdict::Unknown { .. } => None,
+    }
+}
+
+/// Writes for one customer keep to one lane, so that their refunds do not wait for each other's row lock.
+fn lane_key(body: &MessageBody) -> u64 {
+    body.customer_id.get().unsigned_abs()
+}

@@ -1,0 +1,112 @@
+//! The worker's settings, from the environment.
+
+use std::{net::SocketAddr, time::Duration};
+
+use operators::{BreakerConfig, OperatorsConfig, parse_operators};
+use service_kit::settings::{BrokerSettings, CommonSettings, DatabaseSettings, SettingError, Source};
+
+/// Everything the worker reads from its environment.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Name, logs, traces.
+    pub common: CommonSettings,
+    /// `ADMIN_ADDR` (`:8082`): addresses to try in order.
+    pub admin: Vec<SocketAddr>,
+    /// The database.
+    pub database: DatabaseSettings,
+    /// RabbitMQ.
+    pub broker: BrokerSettings,
+    /// Who sends the messages.
+    pub operators: OperatorsConfig,
+    /// How messages are taken.
+    pub worker: WorkerConfig,
+    /// `SHUTDOWN_TIMEOUT_SECS` (20): how long messages in hand may take after SIGTERM.
+    pub drain: Duration,
+}
+
+/// How messages are taken and worked on.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    /// `WORKER_EXPRESS_PREFETCH` (200): express messages in hand at most.
+    pub express_prefetch: u16,
+    /// `WORKER_NORMAL_PREFETCH` (200): normal messages in hand at most.
+    pub normal_prefetch: u16,
+    /// `WORKER_MAX_CALLS` (512): operator calls at the same time.
+    pub max_calls: usize,
+    /// `WORKER_STATE_LANES` (2): transactions that write states at the same time, for each kind of write.
+    pub state_lanes: usize,
+}
+
+impl Settings {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// The first variable with a value that is not accepted.
+    pub fn load(source: &Source) -> Result<Self, SettingError> {
+        Ok(Self {
+            common: CommonSettings::load(source, "delivery-worker")?,
+            admin: source.listen_addr("ADMIN_ADDR", ":8082")?,
+            database: DatabaseSettings::load(source)?,
+            broker: BrokerSettings::load(source)?,
+            operators: load_operators(source)?,
+            worker: WorkerConfig::load(source)?,
+            drain: Duration::from_secs(source.integer("SHUTDOWN_TIMEOUT_SECS", 20, 1..=600)?),
+        })
+    }
+}
+
+impl WorkerConfig {
+    /// Reads the section.
+    ///
+    /// # Errors
+    /// The first variable with a value that is not accepted.
+    pub fn load(source: &Source) -> Result<Self, SettingError> {
+        Ok(Self {
+            express_prefetch: source.integer("WORKER_EXPRESS_PREFETCH", 200, 1..=2_000)?,
+            normal_prefetch: source.integer("WORKER_NORMAL_PREFETCH", 200, 1..=2_000)?,
+            max_calls: source.integer("WORKER_MAX_CALLS", 512, crate::deliver::CHUNK..=10_000)?,
+            state_lanes: source.integer("WORKER_STATE_LANES", 2, 1..=16)?,
+        })
+    }
+}
+
+/// Reads the operators and what is tried before one is given up.
+///
+/// # Errors
+/// The first variable with a value that is not accepted.
+pub fn load_operators(source: &Source) -> Result<OperatorsConfig, SettingError> {
+    let list = source.string("OPERATORS", "operatorA=simulated:,operatorB=simulated:");
+    Ok(OperatorsConfig {
+        // URLs may hold credentials, so the value is not shown; the parser says what is wrong with which operator.
+        operators: parse_operators(&list).map_err(|error| SettingError::hidden("OPERATORS", error.to_string()))?,
+        timeout: source.duration_ms("OPERATOR_TIMEOUT_MS", 2_000, 1..=60_000)?,
+        max_retries: source.integer("OPERATOR_MAX_RETRIES", 2, 0..=10)?,
+        retry_backoff: source.duration_ms("OPERATOR_RETRY_BACKOFF_MS", 200, 0..=10_000)?,
+        breaker: BreakerConfig {
+            failure_threshold: source.integer("BREAKER_FAILURE_THRESHOLD", 3, 1..=1_000)?,
+            success_threshold: source.integer("BREAKER_SUCCESS_THRESHOLD", 2, 1..=1_000)?,
+            open_timeout: source.duration_ms("BREAKER_OPEN_TIMEOUT_MS", 5_000, 1..=3_600_000)?,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_the_contracts() {
+        let settings = Settings::load(&Source::from_pairs::<&str, &str>([])).expect("accepted");
+        let names: Vec<_> = settings.operators.operators.iter().map(|operator| operator.name.to_string()).collect();
+        assert_eq!(names, ["operatorA", "operatorB"]);
+        assert_eq!(settings.operators.timeout, Duration::from_secs(2));
+        assert_eq!(settings.operators.breaker.failure_threshold, 3);
+    }
+
+    #[test]
+    fn wrong_operators_are_named_but_not_shown() {
+        let source = Source::from_pairs([("OPERATORS", "a=ftp://me:secret@host")]);
+        let error = Settings::load(&source).expect_err("refused").to_string();
+        assert!(error.contains("OPERATORS") && !error.contains("secret"), "{error}");
+    }
+}

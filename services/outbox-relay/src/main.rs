@@ -1,0 +1,35 @@
+//! The outbox-relay process.
+
+use std::process::ExitCode;
+
+use broker::{Broker, Topology};
+use outbox_relay::{Settings, Wake, database_config, health, start};
+use persistence::Database;
+use service_kit::{Lifecycle, admin::AdminServer, settings::Source};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let settings = Settings::load(&Source::process())?;
+    let telemetry = telemetry::init(settings.common.telemetry())?;
+    let lifecycle = Lifecycle::new()?;
+    let scope = lifecycle.scope();
+
+    let database = Database::open(database_config(&settings)).await?;
+    let names = &settings.broker;
+    let topology = Topology::new(&names.exchange, &names.express_queue, &names.normal_queue)?;
+    let broker = Broker::amqp(names.uri.clone(), topology, &scope.support_tasks("broker"), scope.finish.clone())?;
+    let admin = AdminServer::bind(&settings.admin, health(&database, &broker), telemetry.metrics())?;
+    tracing::info!(address = %admin.local_addr(), "the relay is up");
+    scope.spawn_support("admin server", admin.run(scope.finish.clone()));
+    let (preparing, migrate) = (database.clone(), settings.database.auto_migrate);
+    let stop = scope.stop.clone();
+    scope.spawn("prepare database", async move {
+        stop.run_until_cancelled(Box::pin(preparing.prepare(migrate))).await;
+    });
+    start(&settings.relay, &database, &broker, &Wake::default(), &scope);
+
+    let code = lifecycle.run(settings.drain).await;
+    database.close().await;
+    telemetry.shutdown().await;
+    Ok(code)
+}

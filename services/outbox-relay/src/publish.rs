@@ -1,0 +1,159 @@
+//! One claimed batch: published together, then each event recorded by what the broker said of it.
+
+use std::time::Duration;
+
+use broker::{Outgoing, Published, Publisher};
+use domain::{Jitter, OutboxPayload, RetrySchedule};
+use persistence::{ClaimToken, ClaimedEvent, Database, Error};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Retries of an event that the broker returned as unroutable: the reference's ten tries over 318 s.
+const REFUSED: RetrySchedule = RetrySchedule::limited(Duration::from_secs(2), Duration::from_secs(64), 9, Jitter::None);
+
+/// Retries of an event that cannot be read, 7 s in all: in a rolling upgrade a newer relay may understand it.
+const UNREADABLE: RetrySchedule =
+    RetrySchedule::limited(Duration::from_secs(1), Duration::from_secs(4), 3, Jitter::None);
+
+/// Pauses between tries to record an outcome while the database is away.
+const RECORD_PAUSES: RetrySchedule = RetrySchedule::endless(Duration::from_millis(100), Duration::from_secs(2));
+
+/// Publishes claimed events and records the outcomes.
+pub(crate) struct Publish {
+    database: Database,
+    publisher: Publisher,
+}
+
+/// A claimed event whose payload could be read.
+struct Readable {
+    event: ClaimedEvent,
+    payload: OutboxPayload,
+}
+
+impl Publish {
+    pub(crate) fn new(database: Database, publisher: Publisher) -> Self {
+        Self { database, publisher }
+    }
+
+    pub(crate) async fn ready(&self) {
+        self.publisher.ready().await;
+    }
+
+    /// Publishes a batch and records what became of each event, as long as the lease lasts. Tells whether the broker
+    /// answered for every event; otherwise it had better be left alone for a moment.
+    pub(crate) async fn publish(
+        &self,
+        events: Vec<ClaimedEvent>,
+        token: &ClaimToken,
+        lease: Duration,
+        stop: &CancellationToken,
+    ) -> bool {
+        let record = Record { database: &self.database, token, until: Instant::now() + lease, stop };
+        let mut readable = Vec::with_capacity(events.len());
+        for event in events {
+            match event.payload.clone() {
+                Ok(payload) => readable.push(Readable { event, payload }),
+                Err(reason) => record.failed_try(&event, &UNREADABLE, &reason.to_string()).await,
+            }
+        }
+        if readable.is_empty() {
+            return true;
+        }
+        let outgoing = readable.iter().map(outgoing).collect();
+        let outcomes = self.publisher.publish(outgoing).await;
+        let (mut confirmed, mut unsent) = (Vec::new(), Vec::new());
+        for (Readable { event, .. }, outcome) in readable.iter().zip(outcomes) {
+            match outcome {
+                Published::Confirmed => confirmed.push(event.id),
+                // None of these says anything about the event, so none costs it a try.
+                Published::NotSent | Published::Unknown | Published::Nacked => unsent.push(event.id),
+                Published::Returned { reason } => record.failed_try(event, &REFUSED, &reason).await,
+            }
+        }
+        record.processed(&confirmed).await;
+        record.released(&unsent).await;
+        unsent.is_empty()
+    }
+}
+
+fn outgoing(Readable { event, payload }: &Readable) -> Outgoing {
+    let body = serde_json::to_vec(&payload.message).expect("strings and numbers serialise");
+    Outgoing {
+        exchange: payload.exchange.clone(),
+        routing_key: payload.routing_key.clone(),
+        message_id: event.message_id.clone(),
+        body: body.into(),
+        traceparent: event.traceparent.clone(),
+        timestamp: u64::try_from(event.created_at.timestamp()).unwrap_or(0),
+    }
+}
+
+/// Writes outcomes down. While the database is away it keeps trying until the lease is over: an outcome that is not
+/// recorded is found again by the rescue, and published twice.
+struct Record<'a> {
+    database: &'a Database,
+    token: &'a ClaimToken,
+    until: Instant,
+    stop: &'a CancellationToken,
+}
+
+impl Record<'_> {
+    async fn processed(&self, ids: &[i64]) {
+        if let Some(ours) = self.until_recorded(|| self.database.mark_processed(ids, self.token)).await {
+            report_lost("recording published events", ids.len(), ours);
+        }
+    }
+
+    async fn released(&self, ids: &[i64]) {
+        if ids.is_empty() {
+            return;
+        }
+        tracing::warn!(events = ids.len(), "the broker did not confirm these events; they are given back");
+        if let Some(ours) = self.until_recorded(|| self.database.release_events(ids, self.token)).await {
+            report_lost("giving back events", ids.len(), ours);
+        }
+    }
+
+    async fn failed_try(&self, event: &ClaimedEvent, schedule: &RetrySchedule, reason: &str) {
+        let message_id = &event.message_id;
+        let delay = schedule.delay(event.attempts, &mut rand::rng());
+        if let Some(delay) = delay {
+            tracing::warn!(
+                message_id,
+                attempts = event.attempts + 1,
+                reason,
+                "an event was not published, trying later"
+            );
+            self.until_recorded(|| self.database.retry_event_later(event.id, self.token, delay, reason)).await;
+        } else {
+            tracing::error!(message_id, reason, "an event can never be published: its message fails and is refunded");
+            self.until_recorded(|| self.database.fail_event(event.id, self.token, reason)).await;
+        }
+    }
+
+    async fn until_recorded<T, F>(&self, record: impl Fn() -> F) -> Option<T>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        for retry in 0.. {
+            let error = match record().await {
+                Ok(recorded) => return Some(recorded),
+                Err(error) => error,
+            };
+            let pause = RECORD_PAUSES.delay(retry, &mut rand::rng()).unwrap_or_default();
+            // On shutdown the lease is left to the rescue as well.
+            if !error.is_unavailable() || self.stop.is_cancelled() || Instant::now() + pause >= self.until {
+                tracing::error!(%error, "an outcome was not recorded; the events are found again when the lease ends");
+                return None;
+            }
+            tokio::time::sleep(pause).await;
+        }
+        None
+    }
+}
+
+fn report_lost(doing: &str, events: usize, ours: u64) {
+    if ours != events as u64 {
+        tracing::warn!(events, ours, doing, "the lease ended first; others publish these events again");
+    }
+}

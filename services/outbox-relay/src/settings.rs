@@ -1,0 +1,86 @@
+//! The relay's settings, from the environment.
+
+use std::{net::SocketAddr, time::Duration};
+
+use persistence::Lane;
+use service_kit::settings::{BrokerSettings, CommonSettings, DatabaseSettings, SettingError, Source};
+
+/// Everything the relay reads from its environment.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Name, logs, traces.
+    pub common: CommonSettings,
+    /// `ADMIN_ADDR` (`:8081`): addresses to try in order.
+    pub admin: Vec<SocketAddr>,
+    /// The database.
+    pub database: DatabaseSettings,
+    /// RabbitMQ.
+    pub broker: BrokerSettings,
+    /// How events are claimed.
+    pub relay: RelayConfig,
+    /// `SHUTDOWN_TIMEOUT_SECS` (20): how long claimed batches may take after SIGTERM.
+    pub drain: Duration,
+}
+
+/// How events are claimed and kept.
+#[derive(Debug, Clone)]
+pub struct RelayConfig {
+    /// `RELAY_EXPRESS_CLAIMERS` (4): tasks that publish express events.
+    pub express_claimers: usize,
+    /// `RELAY_NORMAL_CLAIMERS` (2): tasks that publish normal events.
+    pub normal_claimers: usize,
+    /// `RELAY_BATCH` (200): most events of one claim.
+    pub batch: u64,
+    /// `RELAY_LEASE_MS` (30000): how long a claim holds; after a crash its events wait at most this long.
+    pub lease: Duration,
+    /// `RELAY_POLL_MS` (50): how often an idle claimer looks for events.
+    pub poll: Duration,
+    /// `OUTBOX_RETENTION_HOURS` (72): published events older than this are deleted.
+    pub retention: Duration,
+}
+
+impl RelayConfig {
+    /// How many tasks claim from a lane.
+    pub fn claimers(&self, lane: Lane) -> usize {
+        match lane {
+            Lane::Express => self.express_claimers,
+            Lane::Normal => self.normal_claimers,
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// The first variable with a value that is not accepted.
+    pub fn load(source: &Source) -> Result<Self, SettingError> {
+        Ok(Self {
+            common: CommonSettings::load(source, "outbox-relay")?,
+            admin: source.listen_addr("ADMIN_ADDR", ":8081")?,
+            database: DatabaseSettings::load(source)?,
+            broker: BrokerSettings::load(source)?,
+            relay: RelayConfig::load(source)?,
+            drain: Duration::from_secs(source.integer("SHUTDOWN_TIMEOUT_SECS", 20, 1..=600)?),
+        })
+    }
+}
+
+impl RelayConfig {
+    /// Reads the section.
+    ///
+    /// # Errors
+    /// The first variable with a value that is not accepted.
+    pub fn load(source: &Source) -> Result<Self, SettingError> {
+        let hours: u64 = source.integer("OUTBOX_RETENTION_HOURS", 72, 1..=8_760)?;
+        Ok(Self {
+            express_claimers: source.integer("RELAY_EXPRESS_CLAIMERS", 4, 1..=64)?,
+            normal_claimers: source.integer("RELAY_NORMAL_CLAIMERS", 2, 1..=64)?,
+            batch: source.integer("RELAY_BATCH", 200, 1..=1_000)?,
+            // A batch waits up to 10 s for its confirms; the lease must outlast that.
+            lease: source.duration_ms("RELAY_LEASE_MS", 30_000, 15_000..=600_000)?,
+            poll: source.duration_ms("RELAY_POLL_MS", 50, 1..=10_000)?,
+            retention: Duration::from_hours(hours),
+        })
+    }
+}

@@ -1,0 +1,71 @@
+//! Housekeeping: rescues expired claims, promotes due retries, measures the backlog, deletes what is old.
+
+use std::time::Duration;
+
+use persistence::{Database, Error, Lane};
+use rand::RngExt as _;
+use telemetry::names;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::settings::RelayConfig;
+
+/// How often it looks; this bounds how late a rescue or a retry is.
+const ROUND: Duration = Duration::from_secs(1);
+/// How often old rows are deleted.
+const PURGE_EVERY: Duration = Duration::from_mins(1);
+/// Rounds of deletion at a time; the rest is left for the next minute.
+const PURGE_ROUNDS: u32 = 100;
+/// The backlog is counted up to here.
+const COUNT_UP_TO: u64 = 100_000;
+
+pub(crate) async fn run(config: RelayConfig, database: Database, stop: CancellationToken) {
+    let mut purged = Instant::now();
+    loop {
+        // Replicas must not look all at once.
+        let pause = ROUND.mul_f64(rand::rng().random_range(0.7..=1.0));
+        if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            return;
+        }
+        report("sweeping the outbox", sweep(&database).await);
+        if purged.elapsed() >= PURGE_EVERY {
+            purged = Instant::now();
+            report("deleting old rows", purge(&database, config.retention, &stop).await);
+        }
+    }
+}
+
+async fn sweep(database: &Database) -> Result<(), Error> {
+    loop {
+        let rescued = database.rescue_expired_claims().await?;
+        if rescued == 0 {
+            break;
+        }
+        tracing::warn!(events = rescued, "claims had expired; their events are published again");
+    }
+    while database.promote_due_events().await? > 0 {}
+    for lane in Lane::ALL {
+        let (waiting, oldest) = database.outbox_backlog(lane, COUNT_UP_TO).await?;
+        #[expect(clippy::cast_precision_loss, reason = "at most 100,000")]
+        metrics::gauge!(names::CURRENT_OUTBOX_PENDING_EVENTS, names::label::LANE => lane.as_str()).set(waiting as f64);
+        metrics::gauge!(names::OUTBOX_OLDEST_AGE_SECONDS, names::label::LANE => lane.as_str())
+            .set(oldest.as_secs_f64());
+    }
+    Ok(())
+}
+
+async fn purge(database: &Database, retention: Duration, stop: &CancellationToken) -> Result<(), Error> {
+    for _ in 0..PURGE_ROUNDS {
+        let deleted = database.purge_processed_events(retention).await? + database.purge_idempotency_keys().await?;
+        if deleted == 0 || stop.is_cancelled() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn report(doing: &str, result: Result<(), Error>) {
+    if let Err(error) = result {
+        tracing::warn!(%error, doing, "housekeeping failed, trying again");
+    }
+}
