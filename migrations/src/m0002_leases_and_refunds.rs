@@ -63,6 +63,18 @@ const MYSQL: &[Step] = &[
             ADD INDEX idx_outbox_lease (status, claimed_until),
             ADD INDEX idx_outbox_purge (status, updated_at)",
     ),
+    // Messages that the reference left unfinished get their charge and price, so that they can be refunded.
+    Step::Always(
+        "UPDATE message_status m
+            JOIN outbox_events o ON o.aggregate_id = m.message_identifier AND o.event_type = 'message.send'
+            JOIN user_transactions t
+                ON t.transaction_id = JSON_UNQUOTE(JSON_EXTRACT(o.payload, '$.transaction_id'))
+            JOIN (SELECT message_identifier, COUNT(*) AS recipients FROM message_status
+                    WHERE status IN ('pending', 'sending') GROUP BY message_identifier) c
+                ON c.message_identifier = m.message_identifier
+            SET m.transaction_id = t.transaction_id, m.price = ABS(t.amount) DIV c.recipients
+            WHERE m.status IN ('pending', 'sending') AND m.price IS NULL",
+    ),
 ];
 
 const MYSQL_DOWN: &[&str] = &[

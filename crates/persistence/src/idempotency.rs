@@ -6,8 +6,8 @@ use std::{collections::HashMap, time::Duration};
 
 use domain::{CustomerId, IdempotencyKey};
 use sea_orm::{
-    ActiveValue::Set, Condition, DatabaseTransaction, EntityTrait, FromQueryResult, QueryFilter, QuerySelect,
-    sea_query::ExprTrait,
+    ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, ExprTrait, FromQueryResult,
+    QueryFilter, QuerySelect, sea_query::Expr,
 };
 
 use crate::{
@@ -81,12 +81,12 @@ pub(crate) async fn find(
         // The route stands in each term so that every term is one lookup in the unique index.
         any.add(
             Condition::all()
-                .add(ExprTrait::eq(sea_orm::sea_query::Expr::col(Column::CustomerId), customer.get()))
-                .add(ExprTrait::eq(sea_orm::sea_query::Expr::col(Column::Route), route.as_str()))
-                .add(ExprTrait::eq(sea_orm::sea_query::Expr::col(Column::IdempotencyKey), *key)),
+                .add(Column::CustomerId.eq(customer.get()))
+                .add(Column::Route.eq(route.as_str()))
+                .add(Column::IdempotencyKey.eq(*key)),
         )
     });
-    let expired = sea_orm::sea_query::Expr::col(Column::CreatedAt).lte(dialect.before(KEPT_FOR));
+    let expired = Expr::col(Column::CreatedAt).lte(dialect.before(KEPT_FOR));
     let rows = Entity::find()
         .select_only()
         .columns([Column::Id, Column::CustomerId, Column::IdempotencyKey, Column::Fingerprint, Column::Response])
@@ -98,7 +98,7 @@ pub(crate) async fn find(
     let (old, fresh): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.expired);
     if !old.is_empty() {
         let ids = old.into_iter().map(|row| row.id);
-        Entity::delete_many().filter(sea_orm::ColumnTrait::is_in(&Column::Id, ids)).exec(tx).await?;
+        Entity::delete_many().filter(Column::Id.is_in(ids)).exec(tx).await?;
     }
     let saved = |row: Row| {
         ((row.customer_id, row.idempotency_key), Saved { fingerprint: row.fingerprint, response: row.response })

@@ -241,13 +241,11 @@ impl Database {
         })
     }
 
-    /// Counts waiting events of a lane, up to `most`, and tells how long the oldest has waited.
-    pub async fn outbox_backlog(&self, lane: Lane, most: u64) -> Result<(u64, Duration), Error> {
+    /// How long the oldest claimable event of a lane has waited; zero when none does.
+    pub async fn oldest_waiting(&self, lane: Lane) -> Result<Duration, Error> {
         let dialect = self.dialect();
-        read!(self, "outbox_backlog", "counting waiting outbox events", |db| {
-            let waiting = || waiting_in(lane);
-            let ids: Vec<i64> = waiting().select_only().column(Column::Id).limit(most).into_tuple().all(db).await?;
-            let oldest: Option<i64> = waiting()
+        read!(self, "outbox_oldest", "looking for the oldest waiting event", |db| {
+            let waited: Option<i64> = waiting_in(lane)
                 .select_only()
                 .expr_as(dialect.millis_since(Expr::col(Column::CreatedAt)), "waited")
                 .order_by_asc(Column::Id)
@@ -255,8 +253,7 @@ impl Database {
                 .into_tuple()
                 .one(db)
                 .await?;
-            let waited = Duration::from_millis(oldest.and_then(|millis| u64::try_from(millis).ok()).unwrap_or(0));
-            Ok((ids.len() as u64, waited))
+            Ok(Duration::from_millis(waited.and_then(|millis| u64::try_from(millis).ok()).unwrap_or(0)))
         })
     }
 }

@@ -31,7 +31,7 @@ impl Claimer {
 
     /// Works until `stop`; a batch in hand is finished first, because it is awaited outside of any `select`.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let mut failures = 0;
+        let (mut failures, mut idle_rounds) = (0, 0);
         loop {
             // Without a broker nothing is claimed: being down costs no event a try.
             if stop.run_until_cancelled(self.publish.ready()).await.is_none() {
@@ -43,15 +43,17 @@ impl Claimer {
                 Ok(events) => {
                     failures = 0;
                     let is_full = events.len() as u64 == self.config.batch;
+                    let is_idle = events.is_empty();
                     let mut answered = true;
-                    if !events.is_empty() {
+                    if !is_idle {
                         record_batch(self.lane, events.len());
                         answered = self.publish.publish(events, &token, self.config.lease, &stop).await;
                     }
+                    idle_rounds = if is_idle { idle_rounds + 1 } else { 0 };
                     match (answered, is_full) {
                         (false, _) => BROKER_PAUSE,
                         (true, true) => Duration::ZERO,
-                        (true, false) => self.idle_pause(),
+                        (true, false) => self.idle_pause(idle_rounds),
                     }
                 }
                 Err(error) => {
@@ -74,9 +76,10 @@ impl Claimer {
         drop(tokio::time::timeout(pause, self.wake.of(self.lane).notified()).await);
     }
 
-    /// Between half and the whole of the poll interval, so that claimers do not march in step.
-    fn idle_pause(&self) -> Duration {
-        self.config.poll.mul_f64(rand::rng().random_range(0.5..=1.0))
+    /// The poll interval, up to four times as long when there is nothing to do, and never in step with others.
+    fn idle_pause(&self, idle_rounds: u32) -> Duration {
+        let full = self.config.poll * 2u32.pow(idle_rounds.min(2));
+        full.mul_f64(rand::rng().random_range(0.5..=1.0))
     }
 }
 

@@ -33,7 +33,7 @@ pub struct RelayConfig {
     pub batch: u64,
     /// `RELAY_LEASE_MS` (30000): how long a claim holds; after a crash its events wait at most this long.
     pub lease: Duration,
-    /// `RELAY_POLL_MS` (50): how often an idle claimer looks for events.
+    /// `RELAY_POLL_MS` (50): how often a claimer looks for events; up to four times as long while there are none.
     pub poll: Duration,
     /// `OUTBOX_RETENTION_HOURS` (72): published events older than this are deleted.
     pub retention: Duration,

@@ -45,12 +45,13 @@ async fn sweep(database: &Database) -> Result<(), Error> {
     }
     while database.promote_due_events().await? > 0 {}
     for lane in Lane::ALL {
-        let (waiting, oldest) = database.outbox_backlog(lane, COUNT_UP_TO).await?;
-        #[expect(clippy::cast_precision_loss, reason = "at most 100,000")]
-        metrics::gauge!(names::CURRENT_OUTBOX_PENDING_EVENTS, names::label::LANE => lane.as_str()).set(waiting as f64);
+        let oldest = database.oldest_waiting(lane).await?;
         metrics::gauge!(names::OUTBOX_OLDEST_AGE_SECONDS, names::label::LANE => lane.as_str())
             .set(oldest.as_secs_f64());
     }
+    let pending = database.pending_events(COUNT_UP_TO).await?;
+    #[expect(clippy::cast_precision_loss, reason = "at most 100,000")]
+    metrics::gauge!(names::CURRENT_OUTBOX_PENDING_EVENTS).set(pending as f64);
     Ok(())
 }
 

@@ -67,7 +67,7 @@ mod cases {
         a_given_up_event_fails_and_refunds_its_message_once,
         giving_up_spares_what_a_worker_holds,
         old_events_and_keys_are_purged,
-        the_backlog_is_counted_by_lane,
+        the_backlog_is_counted,
     );
     on_each_backend!(delivery:
         a_message_goes_from_pending_to_done,

@@ -162,16 +162,18 @@ pub(crate) async fn old_events_and_keys_are_purged(f: &Fixture) {
     assert_eq!(f.db.purge_idempotency_keys().await.expect("purges"), 1);
 }
 
-pub(crate) async fn the_backlog_is_counted_by_lane(f: &Fixture) {
+pub(crate) async fn the_backlog_is_counted(f: &Fixture) {
     f.fund(1, 100).await;
     let sent = [Normal, Express, Normal, Normal].map(|kind| typed_request(1, &["111"], kind, "hi"));
     f.db.accept(&sent).await.expect("accepts");
-    assert_eq!(f.db.outbox_backlog(Lane::Express, 100).await.expect("counts").0, 1);
-    assert_eq!(f.db.outbox_backlog(Lane::Normal, 100).await.expect("counts").0, 3);
-    assert_eq!(f.db.outbox_backlog(Lane::Normal, 2).await.expect("counts").0, 2);
+    assert_eq!(f.db.pending_events(100).await.expect("counts"), 4);
+    assert_eq!(f.db.pending_events(2).await.expect("counts"), 2);
     f.execute("UPDATE outbox_events SET created_at = '2020-01-01 00:00:00' WHERE priority = 0").await;
-    let (_, oldest) = f.db.outbox_backlog(Lane::Normal, 100).await.expect("counts");
-    assert!(oldest > Duration::from_hours(24 * 365), "{oldest:?}");
+    assert!(f.db.oldest_waiting(Lane::Normal).await.expect("looks") > Duration::from_hours(24 * 365));
+    assert!(f.db.oldest_waiting(Lane::Express).await.expect("looks") < Duration::from_hours(1));
+    f.execute("UPDATE outbox_events SET next_run_at = '2999-01-01 00:00:00'").await;
+    assert_eq!(f.db.pending_events(100).await.expect("counts"), 4, "what waits for a retry is pending too");
+    assert_eq!(f.db.oldest_waiting(Lane::Normal).await.expect("looks"), Duration::ZERO);
 }
 
 /// The claim must read its index in order: any sort would read, and lock, the whole backlog.

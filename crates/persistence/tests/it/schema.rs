@@ -1,8 +1,8 @@
 //! Migrations.
 
-use persistence::{Database, DatabaseConfig};
+use persistence::{BeginRequest, ClaimToken, Database, DatabaseConfig, Lane, Outcome, Settlement};
 
-use crate::support::{Fixture, request};
+use crate::support::{Fixture, LEASE, customer, request};
 
 pub(crate) async fn operations_wait_for_the_schema(f: &Fixture) {
     let db = Database::open(DatabaseConfig::new(f.url.clone().into())).await.expect("opens");
@@ -32,4 +32,30 @@ pub(crate) async fn migrations_go_back_and_forth(f: &Fixture) {
     f.fund(1, 10).await;
     f.accept_one(request(1, &["111"])).await;
     assert_eq!(f.balance(1).await, 9);
+}
+
+/// The reference's own tables with work in flight: it goes on here, and what fails is refunded.
+#[tokio::test]
+async fn a_database_of_the_reference_is_taken_over() {
+    let f = Fixture::empty_server().await;
+    for statement in include_str!("reference.sql").split(';').filter(|statement| !statement.trim().is_empty()) {
+        f.execute(statement).await;
+    }
+    f.db.migrate().await.expect("migrates in place");
+    assert_eq!(f.db.rescue_expired_claims().await.expect("rescues"), 1, "the claim of a killed publisher");
+    let token = ClaimToken::unique();
+    let events = f.db.claim_events(Lane::Normal, 10, LEASE, &token).await.expect("claims");
+    let body = &events[0].payload.as_ref().expect("the reference's payload is readable").message;
+    let wanted =
+        BeginRequest { message_id: body.message_identifier.clone(), recipients: body.recipients.as_slice().to_vec() };
+    let begin = f.db.begin_sending(&[wanted], LEASE).await.expect("begins").remove(0);
+    let failed = || Outcome::Failed { provider: String::new() };
+    let outcomes: Vec<_> = begin.claimed.iter().map(|claimed| Settlement::new(claimed, failed())).collect();
+    assert_eq!(f.db.settle(&outcomes).await.expect("settles"), [true, true]);
+    assert_eq!(f.balance(1).await, 100);
+    let (_, page) = f.db.account(customer(1), None, 10).await.expect("reads");
+    let kinds: Vec<_> = page.entries.iter().map(|entry| entry.transaction_type.as_str()).collect();
+    assert_eq!(kinds, ["corrective", "corrective", "withdrawal", "corrective", "withdrawal", "deposit"]);
+    f.assert_conserved().await;
+    f.remove().await;
 }
