@@ -1,1 +1,1 @@
-//! Placeholder.
+//! The services together. There is nothing here but tests: `tests/e2e`.

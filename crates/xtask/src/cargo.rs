@@ -1,5 +1,6 @@
 //! Running cargo so that it ends with us.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, ExitStatus};
 
@@ -14,11 +15,27 @@ pub(crate) fn root() -> PathBuf {
     root
 }
 
-/// `cargo <arguments>` in the root folder, by the cargo that runs us.
+/// The cargo that runs us.
+pub(crate) fn program() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// `cargo <arguments>` in the root folder.
 pub(crate) fn command(arguments: &[&str]) -> Command {
-    let mut command = guarded::command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = guarded::command(program());
     command.args(arguments).current_dir(root());
+    // What `cargo run` tells us about ourselves is an input of some build scripts: passed on, it would have their
+    // crates and all that depends on them built again, and once more by the next plain `cargo build`.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(describes_us) {
+            command.env_remove(name);
+        }
+    }
     command
+}
+
+fn describes_us(variable: &str) -> bool {
+    variable.starts_with("CARGO_PKG_") || variable.starts_with("CARGO_MANIFEST_") || variable == "CARGO"
 }
 
 /// Runs a command made by [`command`] to its end; Ctrl-C is passed on to it.

@@ -108,7 +108,7 @@ fn reason(imported: &str, allowed: &[&str]) -> String {
 }
 
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
-    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let output = Command::new(cargo::program())
         .args(["metadata", "--format-version", "1", "--no-deps"])
         .current_dir(cargo::root())
         .output()

@@ -35,6 +35,8 @@ pub struct RelayConfig {
     pub lease: Duration,
     /// `RELAY_POLL_MS` (50): how often a claimer looks for events; up to four times as long while there are none.
     pub poll: Duration,
+    /// `OUTBOX_REPUBLISH_AFTER_SECS` (900): messages unfinished this long after their publish are published again.
+    pub republish_after: Duration,
     /// `OUTBOX_RETENTION_HOURS` (72): published events older than this are deleted.
     pub retention: Duration,
 }
@@ -80,6 +82,7 @@ impl RelayConfig {
             // A batch waits up to 10 s for its confirms; the lease must outlast that.
             lease: source.duration_ms("RELAY_LEASE_MS", 30_000, 15_000..=600_000)?,
             poll: source.duration_ms("RELAY_POLL_MS", 50, 1..=10_000)?,
+            republish_after: Duration::from_secs(source.integer("OUTBOX_REPUBLISH_AFTER_SECS", 900, 60..=86_400)?),
             retention: Duration::from_hours(hours),
         })
     }

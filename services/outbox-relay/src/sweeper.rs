@@ -1,4 +1,4 @@
-//! Housekeeping: rescues expired claims, promotes due retries, measures the backlog, deletes what is old.
+//! Housekeeping: rescues expired claims, promotes due retries, finds stuck messages, measures the backlog, deletes what is old.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use crate::settings::RelayConfig;
 
 /// How often it looks; this bounds how late a rescue or a retry is.
 const ROUND: Duration = Duration::from_secs(1);
-/// How often old rows are deleted.
-const PURGE_EVERY: Duration = Duration::from_mins(1);
+/// How often it looks for stuck messages and deletes old rows.
+const SLOW_ROUND: Duration = Duration::from_mins(1);
 /// Rounds of deletion at a time; the rest is left for the next minute.
 const PURGE_ROUNDS: u32 = 100;
 /// The backlog is counted up to here.
 const COUNT_UP_TO: u64 = 100_000;
 
 pub(crate) async fn run(config: RelayConfig, database: Database, stop: CancellationToken) {
-    let mut purged = Instant::now();
+    let mut swept_slowly = Instant::now();
     loop {
         // Replicas must not look all at once.
         let pause = ROUND.mul_f64(rand::rng().random_range(0.7..=1.0));
@@ -28,8 +28,9 @@ pub(crate) async fn run(config: RelayConfig, database: Database, stop: Cancellat
             return;
         }
         report("sweeping the outbox", sweep(&database).await);
-        if purged.elapsed() >= PURGE_EVERY {
-            purged = Instant::now();
+        if swept_slowly.elapsed() >= SLOW_ROUND {
+            swept_slowly = Instant::now();
+            report("looking for stuck messages", republish(&database, config.republish_after).await);
             report("deleting old rows", purge(&database, config.retention, &stop).await);
         }
     }
@@ -52,6 +53,14 @@ async fn sweep(database: &Database) -> Result<(), Error> {
     let pending = database.pending_events(COUNT_UP_TO).await?;
     #[expect(clippy::cast_precision_loss, reason = "at most 100,000")]
     metrics::gauge!(names::CURRENT_OUTBOX_PENDING_EVENTS).set(pending as f64);
+    Ok(())
+}
+
+async fn republish(database: &Database, after: Duration) -> Result<(), Error> {
+    let republished = database.republish_stuck(after).await?;
+    if republished > 0 {
+        tracing::warn!(events = republished, "messages were unfinished for too long; they are published again");
+    }
     Ok(())
 }
 

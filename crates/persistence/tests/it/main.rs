@@ -68,6 +68,7 @@ mod cases {
         giving_up_spares_what_a_worker_holds,
         old_events_and_keys_are_purged,
         the_backlog_is_counted,
+        stuck_messages_are_published_again,
     );
     on_each_backend!(delivery:
         a_message_goes_from_pending_to_done,

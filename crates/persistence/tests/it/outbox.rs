@@ -176,6 +176,26 @@ pub(crate) async fn the_backlog_is_counted(f: &Fixture) {
     assert_eq!(f.db.oldest_waiting(Lane::Normal).await.expect("looks"), Duration::ZERO);
 }
 
+pub(crate) async fn stuck_messages_are_published_again(f: &Fixture) {
+    let token = ClaimToken::unique();
+    let (_, event) = accept_and_claim(f, &token).await;
+    let finished = request(1, &["333"]);
+    f.accept_one(finished.clone()).await;
+    let other = claim(f, Lane::Normal, &token).await.remove(0);
+    f.db.mark_processed(&[event.id, other.id], &token).await.expect("records");
+    let claimed = f.begin(&finished).await;
+    let done = persistence::Outcome::Done { provider: "operatorA".to_owned() };
+    f.db.settle(&[persistence::Settlement::new(&claimed[0], done)]).await.expect("settles");
+    let age = Duration::from_mins(15);
+    assert_eq!(f.db.republish_stuck(age).await.expect("answers"), 0, "they are not old yet");
+    f.execute("UPDATE outbox_events SET updated_at = '2020-01-01 00:00:00'").await;
+    assert_eq!(f.db.republish_stuck(age).await.expect("answers"), 0, "the message is not old yet");
+    f.execute("UPDATE message_status SET created_at = '2020-01-01 00:00:00'").await;
+    assert_eq!(f.db.republish_stuck(age).await.expect("republishes"), 1);
+    assert_eq!(status(f).await, ["pending", "processed"]);
+    assert_eq!(f.db.republish_stuck(age).await.expect("answers"), 0);
+}
+
 /// The claim must read its index in order: any sort would read, and lock, the whole backlog.
 #[tokio::test]
 async fn claims_are_planned_without_a_sort() {

@@ -1,0 +1,239 @@
+//! A client of the REST API, as a business would write one.
+
+use std::{sync::Arc, time::Duration};
+
+use reqwest::{Response, StatusCode};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// Longer than the gateway ever takes to answer; a request without an answer by then has none.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Pages are small, so that cursors are followed.
+const PAGE: usize = 50;
+
+/// The type of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Normal,
+    Express,
+}
+
+impl Kind {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Express => "express",
+        }
+    }
+
+    /// Of one recipient; the platform is started with these prices.
+    pub(crate) fn price(self) -> i64 {
+        match self {
+            Self::Normal => 2,
+            Self::Express => 5,
+        }
+    }
+}
+
+/// A request to send, with the key under which it may be repeated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Submission {
+    pub(crate) key: String,
+    pub(crate) user: i64,
+    pub(crate) kind: Kind,
+    pub(crate) recipients: Vec<String>,
+}
+
+impl Submission {
+    pub(crate) fn new(user: i64, kind: Kind, recipients: &[&str]) -> Self {
+        let recipients = recipients.iter().map(|&recipient| recipient.to_owned()).collect();
+        Self { key: Uuid::now_v7().to_string(), user, kind, recipients }
+    }
+
+    pub(crate) fn price(&self) -> i64 {
+        self.kind.price() * i64::try_from(self.recipients.len()).expect("few recipients")
+    }
+}
+
+/// A request to add credits, with the key under which it may be repeated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TopUp {
+    pub(crate) key: String,
+    pub(crate) user: i64,
+    pub(crate) amount: i64,
+}
+
+impl TopUp {
+    pub(crate) fn new(user: i64, amount: i64) -> Self {
+        Self { key: Uuid::now_v7().to_string(), user, amount }
+    }
+}
+
+/// What the client knows of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Done; the identifier is the message's or the transaction's.
+    Accepted { id: String, replayed: bool },
+    /// Certainly not done.
+    Refused { status: u16, error: String },
+    /// No answer, or one that leaves open whether it was done: to be asked again with the same key.
+    Unknown { reason: String },
+}
+
+/// One recipient of a message, as `GET /messages/history` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub(crate) struct HistoryRow {
+    pub(crate) message_identifier: String,
+    pub(crate) recipient: String,
+    pub(crate) user_id: i64,
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) status: String,
+    pub(crate) provider: String,
+    pub(crate) created_at: String,
+    pub(crate) updated_at: String,
+}
+
+/// One row of the ledger, as `GET /balance` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub(crate) struct Transaction {
+    pub(crate) transaction_id: String,
+    pub(crate) amount: i64,
+    pub(crate) transaction_type: String,
+    pub(crate) created_at: String,
+}
+
+/// A balance with all its transactions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Account {
+    pub(crate) balance: i64,
+    pub(crate) transactions: Vec<Transaction>,
+}
+
+#[derive(Deserialize)]
+struct HistoryPage {
+    history: Vec<HistoryRow>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct BalancePage {
+    balance: i64,
+    transactions: Vec<Transaction>,
+    next_cursor: Option<String>,
+}
+
+/// Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: String,
+}
+
+impl Client {
+    /// A client of the server at `base`, such as `http://127.0.0.1:8080`.
+    pub(crate) fn new(base: String) -> Self {
+        let http = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .tls_backend_preconfigured(no_tls())
+            .no_proxy()
+            .build()
+            .expect("a plain HTTP client");
+        Self { http, base }
+    }
+
+    pub(crate) async fn send(&self, submission: &Submission) -> Answer {
+        let Submission { key, user, kind, recipients } = submission;
+        let body = json!({ "customer_id": user, "text": "hello", "recipients": recipients, "type": kind.as_str() });
+        self.post("/messages/send", key, &body, "message_identifier").await
+    }
+
+    pub(crate) async fn top_up(&self, top_up: &TopUp) -> Answer {
+        let TopUp { key, user, amount } = top_up;
+        let body = json!({ "user_id": user, "balance": amount, "description": "top-up" });
+        self.post("/balance/add", key, &body, "transaction_id").await
+    }
+
+    /// The status and the JSON body of a page; `None` when there was no answer.
+    pub(crate) async fn get(&self, path: &str) -> Option<(u16, Value)> {
+        let response = self.http.get(format!("{}{path}", self.base)).send().await.ok()?;
+        let status = response.status().as_u16();
+        Some((status, response.json().await.ok()?))
+    }
+
+    /// The text of a page; `None` when there was no good answer.
+    pub(crate) async fn text(&self, path: &str) -> Option<String> {
+        let response = self.http.get(format!("{}{path}", self.base)).send().await.ok()?;
+        response.error_for_status().ok()?.text().await.ok()
+    }
+
+    /// Everything that the history lists for this query (`user_id=1&status=done`), newest first.
+    pub(crate) async fn history(&self, query: &str) -> Vec<HistoryRow> {
+        let mut rows = Vec::new();
+        let mut cursor = None;
+        loop {
+            let page: HistoryPage = self.page("/messages/history", query, cursor.as_deref()).await;
+            rows.extend(page.history);
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return rows;
+            }
+        }
+    }
+
+    pub(crate) async fn balance(&self, user: i64) -> Account {
+        let (mut balance, mut transactions, mut cursor) = (None, Vec::new(), None);
+        loop {
+            let page: BalancePage = self.page("/balance", &format!("user_id={user}"), cursor.as_deref()).await;
+            assert!(balance.is_none_or(|before| before == page.balance), "the balance of {user} moved between pages");
+            balance = Some(page.balance);
+            transactions.extend(page.transactions);
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return Account { balance: page.balance, transactions };
+            }
+        }
+    }
+
+    async fn page<T: DeserializeOwned>(&self, path: &str, query: &str, cursor: Option<&str>) -> T {
+        let cursor = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
+        let url = format!("{path}?limit={PAGE}&{query}{cursor}");
+        let (status, body) = self.get(&url).await.unwrap_or_else(|| panic!("no answer to GET {url}"));
+        assert_eq!(status, 200, "GET {url}: {body}");
+        serde_json::from_value(body).unwrap_or_else(|error| panic!("GET {url}: {error}"))
+    }
+
+    async fn post(&self, path: &str, key: &str, body: &Value, id: &str) -> Answer {
+        let request = self.http.post(format!("{}{path}", self.base)).header("Idempotency-Key", key).json(body);
+        match request.send().await {
+            Ok(response) => judge(response, id).await,
+            Err(error) => Answer::Unknown { reason: error.without_url().to_string() },
+        }
+    }
+}
+
+async fn judge(response: Response, id: &str) -> Answer {
+    let status = response.status();
+    let replayed = response.headers().contains_key("Idempotency-Replay");
+    let body: Value = match response.json().await {
+        Ok(body) => body,
+        Err(error) => return Answer::Unknown { reason: format!("{status}, then {error}") },
+    };
+    match (status, body[id].as_str()) {
+        (StatusCode::OK, Some(id)) => Answer::Accepted { id: id.to_owned(), replayed },
+        (StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, _) => {
+            Answer::Unknown { reason: format!("{} {}", status.as_u16(), body["error"].as_str().unwrap_or_default()) }
+        }
+        _ => Answer::Refused { status: status.as_u16(), error: body["error"].as_str().unwrap_or_default().to_owned() },
+    }
+}
+
+/// reqwest always sets TLS up, and would fail on a machine without root certificates.
+fn no_tls() -> rustls::ClientConfig {
+    rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring supports the default TLS versions")
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth()
+}
