@@ -2,8 +2,8 @@
 
 use std::{
     sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -25,11 +25,16 @@ pub struct Database {
 }
 
 struct Shared {
-    pool: DatabaseConnection,
+    pool: RwLock<DatabaseConnection>,
     dialect: Dialect,
     config: DatabaseConfig,
     schema_ready: AtomicBool,
+    /// Operations in a row that ran out of time.
+    timeouts: AtomicU32,
 }
+
+/// Timeouts in a row after which the pool is given up for a new one.
+const RENEW_POOL_AFTER: u32 = 16;
 
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -47,7 +52,15 @@ impl Database {
         let options = connect_options(&config)?;
         let pool = sea_orm::Database::connect(options).await.map_err(|_| Error::Url { expected: ACCEPTED_URLS })?;
         let dialect = Dialect::of(pool.get_database_backend());
-        Ok(Self { shared: Arc::new(Shared { pool, dialect, config, schema_ready: AtomicBool::new(false) }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                pool: RwLock::new(pool),
+                dialect,
+                config,
+                schema_ready: AtomicBool::new(false),
+                timeouts: AtomicU32::new(0),
+            }),
+        })
     }
 
     /// Brings the schema up to date, and lets operations begin. Safe when several processes start at once.
@@ -93,11 +106,13 @@ impl Database {
     pub fn pool_use(&self) -> (u32, u32) {
         let counts = match self.shared.dialect {
             Dialect::MySql => {
-                let pool = self.shared.pool.get_mysql_connection_pool();
+                let pool = self.pool();
+                let pool = pool.get_mysql_connection_pool();
                 (pool.size(), pool.num_idle())
             }
             Dialect::Sqlite => {
-                let pool = self.shared.pool.get_sqlite_connection_pool();
+                let pool = self.pool();
+                let pool = pool.get_sqlite_connection_pool();
                 (pool.size(), pool.num_idle())
             }
         };
@@ -106,7 +121,7 @@ impl Database {
 
     /// Closes the pool once its connections have come back.
     pub async fn close(&self) {
-        if let Err(error) = self.shared.pool.clone().close().await {
+        if let Err(error) = self.pool().close().await {
             tracing::debug!(%error, "closing the database pool failed");
         }
     }
@@ -119,8 +134,8 @@ impl Database {
         &self.shared.config.url
     }
 
-    pub(crate) fn pool(&self) -> &DatabaseConnection {
-        &self.shared.pool
+    pub(crate) fn pool(&self) -> DatabaseConnection {
+        self.shared.pool.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Runs one operation: named and timed for the metrics, bounded in time, and only once the schema is there.
@@ -134,14 +149,32 @@ impl Database {
             return Err(Error::Unavailable { doing, source: None });
         }
         let started = Instant::now();
-        let result = match tokio::time::timeout(self.shared.config.operation_timeout, work).await {
-            Ok(result) => result.map_err(|error| to_error(doing, error)),
-            Err(_) => Err(Error::Unavailable { doing, source: None }),
+        let in_time = tokio::time::timeout(self.shared.config.operation_timeout, work).await;
+        let result = if let Ok(result) = in_time {
+            self.shared.timeouts.store(0, Ordering::Relaxed);
+            result.map_err(|error| to_error(doing, error))
+        } else {
+            self.count_timeout().await;
+            Err(Error::Unavailable { doing, source: None })
         };
         let label = if result.is_ok() { "ok" } else { "error" };
         metrics::counter!("db_queries_total", "query" => query, "result" => label).increment(1);
         metrics::histogram!("db_query_duration_seconds", "query" => query).record(started.elapsed());
         result
+    }
+
+    /// A connection whose peer vanished without a word keeps its place in the pool until the kernel gives it up, a
+    /// quarter of an hour later. When nothing but timeouts is seen, a new pool takes the old one's place.
+    async fn count_timeout(&self) {
+        let timeouts = self.shared.timeouts.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.shared.dialect == Dialect::Sqlite || !timeouts.is_multiple_of(RENEW_POOL_AFTER) {
+            return;
+        }
+        let Ok(options) = connect_options(&self.shared.config) else { return };
+        if let Ok(pool) = sea_orm::Database::connect(options).await {
+            tracing::warn!(timeouts, "the database did not answer for a while; its connections are given up");
+            *self.shared.pool.write().unwrap_or_else(PoisonError::into_inner) = pool;
+        }
     }
 }
 

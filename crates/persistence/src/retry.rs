@@ -123,7 +123,8 @@ macro_rules! write {
     ($database:expr, $query:expr, $doing:expr, |$tx:ident| $body:expr) => {
         $database
             .bounded($query, $doing, async {
-                let mut tries = $crate::retry::Tries::new($database.pool());
+                let pool = $database.pool();
+                let mut tries = $crate::retry::Tries::new(&pool);
                 loop {
                     let transaction = tries.begin().await?;
                     let result: Result<_, $crate::retry::StepError> = async {
@@ -146,7 +147,8 @@ macro_rules! read {
     ($database:expr, $query:expr, $doing:expr, |$db:ident| $body:expr) => {
         $database
             .bounded($query, $doing, async {
-                let $db = $database.pool();
+                let pool = $database.pool();
+                let $db = &pool;
                 let first: Result<_, $crate::retry::StepError> = async { $body }.await;
                 match first {
                     Err(error) if error.is_passing() => async { $body }.await,

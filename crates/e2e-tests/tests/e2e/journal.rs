@@ -36,6 +36,12 @@ impl Journal {
         senders.chain(self.top_ups.iter().map(|(top_up, _)| top_up.user)).collect()
     }
 
+    /// Those who have money or had some.
+    pub(crate) fn users_with_money(&self) -> BTreeSet<i64> {
+        let accepted = self.top_ups.iter().filter(|(_, answer)| matches!(answer, Answer::Accepted { .. }));
+        accepted.map(|(top_up, _)| top_up.user).collect()
+    }
+
     /// How many requests have no clear answer yet.
     pub(crate) fn unknown(&self) -> usize {
         let answers = self.sends.iter().map(|(_, answer)| answer).chain(self.top_ups.iter().map(|(_, answer)| answer));

@@ -1,7 +1,7 @@
 //! The tables behind the API: read to check what it says, changed to stage what no client can.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     time::Duration,
 };
 
@@ -68,12 +68,19 @@ impl Tables {
         self.rows(query).await.iter().map(|row| (row.get(0), row.get(1))).collect()
     }
 
-    /// The outbox statuses of these messages.
-    pub(crate) async fn outbox_statuses(&self, messages: &[String]) -> BTreeSet<String> {
-        let messages: Vec<_> = messages.iter().map(|id| format!("'{id}'")).collect();
-        let query =
-            format!("SELECT DISTINCT status FROM outbox_events WHERE aggregate_id IN ({})", messages.join(", "));
-        self.rows(&query).await.iter().map(|row| row.get(0)).collect()
+    /// How many outbox events are still to be published.
+    pub(crate) async fn unpublished_events(&self) -> i64 {
+        let query = "SELECT COUNT(*) FROM outbox_events WHERE status NOT IN ('processed', 'failed')";
+        self.rows(query).await[0].get(0)
+    }
+
+    /// How many of these messages' outbox events have this status.
+    pub(crate) async fn outbox_count(&self, messages: &[String], status: &str) -> usize {
+        let mut count = 0;
+        for message in messages {
+            count += usize::from(self.outbox_event(message).await.0 == status);
+        }
+        count
     }
 
     /// The message's outbox event as seen by a claimer: its status, and whether it waits for a later time.

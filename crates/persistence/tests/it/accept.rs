@@ -77,7 +77,7 @@ pub(crate) async fn concurrent_batches_never_overspend(f: &Fixture) {
 
 pub(crate) async fn a_thousand_recipients_fit(f: &Fixture) {
     f.fund(1, 3000).await;
-    let numbers: Vec<String> = (0..1000).map(|n| format!("{:05}", n)).collect();
+    let numbers: Vec<String> = (0..1000).map(|n| format!("{n:05}")).collect();
     let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
     let batch = [request(1, &numbers), request(1, &numbers), request(1, &numbers)];
     assert_eq!(f.db.accept(&batch).await.expect("the batch is stored").len(), 3);

@@ -59,21 +59,20 @@ pub(crate) async fn first_top_ups_at_once_all_count(f: &Fixture) {
 
 pub(crate) async fn the_account_agrees_with_itself_under_writes(f: &Fixture) {
     f.fund(1, 100).await;
-    let writer = {
-        let db = f.db.clone();
-        tokio::task::spawn(async move {
-            for _ in 0..40 {
-                db.accept(&[request(1, &["111"])]).await.expect("accepts");
-            }
-        })
-    };
-    let mut reads = 0;
-    while !writer.is_finished() || reads == 0 {
+    let mut writer = tokio::task::JoinSet::new();
+    let db = f.db.clone();
+    writer.spawn(async move {
+        for _ in 0..40 {
+            db.accept(&[request(1, &["111"])]).await.expect("accepts");
+        }
+    });
+    loop {
         let (balance, page) = f.db.account(customer(1), None, 500).await.expect("reads");
         assert_eq!(page.entries.iter().map(|entry| entry.amount).sum::<i64>(), balance.get());
-        reads += 1;
+        if let Some(written) = writer.try_join_next() {
+            break written.expect("the writer succeeds");
+        }
     }
-    writer.await.expect("writes");
 }
 
 pub(crate) async fn entries_are_paged_without_gaps(f: &Fixture) {

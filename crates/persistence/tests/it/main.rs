@@ -2,6 +2,7 @@
 
 mod accept;
 mod delivery;
+mod hang;
 mod history;
 mod ledger;
 mod outbox;

@@ -77,10 +77,6 @@ impl Fixture {
         }
     }
 
-    pub(crate) fn is_server(&self) -> bool {
-        matches!(self.place, Place::Server { .. })
-    }
-
     pub(crate) fn backend(&self) -> DbBackend {
         self.sql.get_database_backend()
     }

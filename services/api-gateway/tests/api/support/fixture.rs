@@ -70,6 +70,10 @@ impl Fixture {
         Self { url, place, running: Mutex::default() }
     }
 
+    pub(crate) fn is_server(&self) -> bool {
+        matches!(self.place, Place::Server(_))
+    }
+
     pub(crate) fn url(&self) -> &str {
         &self.url
     }

@@ -19,6 +19,16 @@ impl Gateway {
         Connection::open(self.address).await.exchange(&request).await
     }
 
+    /// As a careful client does it: an answer of 503 `unavailable` is asked again, with the same key.
+    pub(crate) async fn call_until_available(&self, request: Request) -> Answer {
+        let available = async || {
+            let answer = self.call(request.clone()).await;
+            let is_conclusive = ![409, 503].contains(&answer.status);
+            is_conclusive.then_some(answer)
+        };
+        wait_until(Duration::from_secs(60), "the gateway answers for good", available).await
+    }
+
     pub(crate) async fn get(&self, target: impl Into<String>) -> Answer {
         self.call(Request::get(target)).await
     }

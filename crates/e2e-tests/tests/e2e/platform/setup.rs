@@ -1,0 +1,150 @@
+//! What a platform is started with.
+
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+};
+
+use operator_simulator::Simulator;
+use test_support::{FaultProxy, Names, TestDatabase, database_url, names, rabbit_uri};
+
+use super::{Platform, Proxies, Service};
+use crate::{client::Client, journal::Journal, tables::Tables};
+
+const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// Short, legal times: a worker's lease is 10 s and twice the longest round, a relay's 15 s.
+const SETTINGS: [(&str, &str); 10] = [
+    ("USER_RATE_LIMIT_RPS", "0"),
+    ("GLOBAL_RATE_LIMIT_RPS", "0"),
+    ("PRICE_NORMAL", "2"),
+    ("PRICE_EXPRESS", "5"),
+    ("DB_MAX_OPEN_CONNS", "20"),
+    ("RELAY_LEASE_MS", "15000"),
+    ("OPERATOR_TIMEOUT_MS", "2000"),
+    ("OPERATOR_MAX_RETRIES", "1"),
+    ("OPERATOR_RETRY_BACKOFF_MS", "20"),
+    ("BREAKER_OPEN_TIMEOUT_MS", "500"),
+];
+
+/// A platform to be started: two operators, one process of each service, the shared servers.
+pub(crate) struct Setup {
+    database_server: String,
+    rabbit: String,
+    settings: BTreeMap<String, String>,
+    operators: Vec<(&'static str, Option<String>)>,
+    relays: usize,
+    workers: usize,
+    relay_behind_proxies: bool,
+}
+
+impl Setup {
+    pub(crate) fn new() -> Self {
+        Self::on(&database_url(), &rabbit_uri())
+    }
+
+    /// On these servers.
+    pub(crate) fn on(database_server: &str, rabbit: &str) -> Self {
+        Self {
+            database_server: database_server.to_owned(),
+            rabbit: rabbit.to_owned(),
+            settings: settings(),
+            operators: vec![("operatorA", None), ("operatorB", None)],
+            relays: 1,
+            workers: 1,
+            relay_behind_proxies: false,
+        }
+    }
+
+    /// Sets a variable for all services.
+    pub(crate) fn set(mut self, variable: &str, value: &str) -> Self {
+        self.settings.insert(variable.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Only these operators, all simulated.
+    pub(crate) fn operators(mut self, names: &[&'static str]) -> Self {
+        self.operators = names.iter().map(|name| (*name, None)).collect();
+        self
+    }
+
+    /// The first operator is at this URL instead.
+    pub(crate) fn first_operator_at(mut self, url: &str) -> Self {
+        self.operators[0].1 = Some(url.to_owned());
+        self
+    }
+
+    /// So many relays and workers.
+    pub(crate) fn replicas(mut self, count: usize) -> Self {
+        (self.relays, self.workers) = (count, count);
+        self
+    }
+
+    /// The relay reaches database and RabbitMQ through [`Proxies`].
+    pub(crate) fn relay_behind_proxies(mut self) -> Self {
+        self.relay_behind_proxies = true;
+        self
+    }
+
+    /// Starts all processes and waits until they are ready.
+    pub(crate) async fn start(self) -> Platform {
+        let (database, names) = (TestDatabase::create(&self.database_server).await, names());
+        let simulator = start_simulator();
+        let env = self.env(database.url(), &names, &simulator);
+        let mut relay_env = env.clone();
+        let proxies = if self.relay_behind_proxies {
+            let (proxy, url) = FaultProxy::in_front_of(database.url()).await.expect("a proxy before the database");
+            relay_env.insert("DATABASE_URL".to_owned(), url);
+            let (rabbit, uri) = FaultProxy::in_front_of(&self.rabbit).await.expect("a proxy before RabbitMQ");
+            relay_env.insert("RABBIT_URI".to_owned(), uri);
+            Some(Proxies { database: proxy, rabbit })
+        } else {
+            None
+        };
+        let gateway = Service::new("api-gateway", "LISTEN_ADDR", env.clone());
+        let relay = |_| Service::new("outbox-relay", "ADMIN_ADDR", relay_env.clone());
+        let worker = |_| Service::new("delivery-worker", "ADMIN_ADDR", env.clone());
+        let mut platform = Platform {
+            client: Client::new(gateway.base_url()),
+            gateway,
+            relays: (0..self.relays).map(relay).collect(),
+            workers: (0..self.workers).map(worker).collect(),
+            simulator,
+            tables: Tables::new(database.url()),
+            names,
+            proxies,
+            journal: Journal::default(),
+            _database: database,
+        };
+        let Platform { gateway, relays, workers, .. } = &mut platform;
+        [gateway].into_iter().chain(relays).chain(workers).for_each(Service::start);
+        platform.ready().await;
+        platform
+    }
+
+    fn env(&self, database: &str, names: &Names, simulator: &Simulator) -> BTreeMap<String, String> {
+        let mut env = self.settings.clone();
+        env.insert("DATABASE_URL".to_owned(), database.to_owned());
+        env.insert("RABBIT_URI".to_owned(), self.rabbit.clone());
+        env.insert("OPERATORS".to_owned(), operator_list(&self.operators, simulator));
+        env.extend(names.env().map(|(variable, value)| (variable.to_owned(), value)));
+        env
+    }
+}
+
+/// What every platform is started with, the embedded one too.
+pub(super) fn settings() -> BTreeMap<String, String> {
+    SETTINGS.iter().map(|(variable, value)| ((*variable).to_owned(), (*value).to_owned())).collect()
+}
+
+pub(super) fn start_simulator() -> Simulator {
+    Simulator::start(ANY_PORT).expect("a free port for the operators")
+}
+
+pub(super) fn operator_list(operators: &[(&str, Option<String>)], simulator: &Simulator) -> String {
+    let urls = operators.iter().map(|(name, url)| {
+        let url = url.clone().unwrap_or_else(|| simulator.operator_url(name));
+        format!("{name}={url}")
+    });
+    urls.collect::<Vec<_>>().join(",")
+}

@@ -1,0 +1,86 @@
+//! The database and RabbitMQ, killed and started again under traffic.
+
+use test_support::{
+    database_url, rabbit_uri,
+    provision::{Backend, DatabaseServer, RabbitServer},
+    wait_until,
+};
+
+use crate::{
+    client::{Answer, Kind, Submission},
+    platform::{Platform, SETTLED, Service, Setup},
+};
+
+async fn wait_readiness(service: &Service, status: u16, dependency: &str, state: &str) {
+    wait_until(SETTLED, &format!("{status} with {dependency} {state}"), async || {
+        let (now, body) = service.readiness().await?;
+        (now == status && body["dependencies"][dependency] == state).then_some(())
+    })
+    .await;
+}
+
+/// Messages are delivered as ever.
+async fn assert_flowing(platform: &mut Platform) {
+    for kind in [Kind::Normal, Kind::Express] {
+        let message = platform.send(1, kind, &["+98770"]).await;
+        platform.wait_all_terminal().await;
+        assert_eq!(platform.history_of(&message).await[0].status, "done");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_rabbitmq_messages_are_accepted_and_sent_when_it_is_back() {
+    let backend = Backend::choose_private().expect("a way to start servers");
+    let mut rabbit = RabbitServer::start(backend).await.expect("a private RabbitMQ");
+    let mut platform = Setup::on(&database_url(), rabbit.url()).start().await;
+    platform.mix_operators();
+    platform.fund_traffic().await;
+    let traffic = platform.traffic(30, 240);
+    traffic.issued(60).await;
+    rabbit.kill().await.expect("RabbitMQ can be killed");
+    wait_readiness(&platform.gateway, 200, "rabbitmq", "unavailable").await;
+    wait_readiness(&platform.relays[0], 503, "rabbitmq", "unavailable").await;
+    wait_readiness(&platform.workers[0], 503, "rabbitmq", "unavailable").await;
+    let mut waiting = Vec::new();
+    for place in 0..5 {
+        waiting.push(platform.send(1, Kind::Express, &[&format!("+9880{place}")]).await);
+    }
+    traffic.issued(120).await;
+    let events = platform.tables.outbox_count(&waiting, "pending").await;
+    assert_eq!(events, waiting.len(), "events were claimed with nowhere to publish them");
+
+    rabbit.restart().await.expect("RabbitMQ starts again");
+    let first_answers = platform.absorb(traffic).await;
+    assert_eq!(first_answers.unknown(), 0, "requests were turned away while RabbitMQ was gone");
+    platform.wait_all_terminal().await;
+    platform.ready().await;
+    assert_flowing(&mut platform).await;
+    platform.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_database_requests_are_answered_503_and_messages_go_on_when_it_is_back() {
+    let backend = Backend::choose_private().expect("a way to start servers");
+    let mut database = DatabaseServer::start(backend).await.expect("a private database server");
+    let mut platform = Setup::on(database.url(), &rabbit_uri()).start().await;
+    platform.mix_operators();
+    platform.fund_traffic().await;
+    let traffic = platform.traffic(30, 240);
+    traffic.issued(60).await;
+    database.kill().await.expect("the database can be killed");
+    wait_readiness(&platform.gateway, 503, "mysql", "unavailable").await;
+    let turned_away = platform.submit(Submission::new(1, Kind::Normal, &["+98801"])).await;
+    assert_eq!(turned_away, Answer::Unknown { reason: "503 unavailable".to_owned() });
+    let (status, body) = platform.client.get("/balance?user_id=1").await.expect("an answer, not a hang");
+    assert_eq!((status, &body["error"]), (503, &"unavailable".into()));
+    wait_readiness(&platform.relays[0], 503, "mysql", "unavailable").await;
+    wait_readiness(&platform.workers[0], 503, "mysql", "unavailable").await;
+    traffic.issued(120).await;
+
+    database.restart().await.expect("the database starts again");
+    platform.ready().await;
+    platform.absorb(traffic).await;
+    platform.wait_all_terminal().await;
+    assert_flowing(&mut platform).await;
+    platform.finish().await;
+}

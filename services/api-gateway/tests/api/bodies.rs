@@ -1,0 +1,205 @@
+//! Bodies that are not what they should be, the same on both routes that take one.
+
+use serde_json::json;
+
+use crate::support::{Connection, Fixture, Gateway, Request, message};
+
+const MAX_BODY: usize = 256 * 1024;
+const ROUTES: [&str; 2] = ["/messages/send", "/balance/add"];
+
+/// A body that both routes accept.
+fn good() -> Vec<u8> {
+    json!({"customer_id": 1, "text": "hi", "recipients": ["111"], "user_id": 1, "balance": 1}).to_string().into_bytes()
+}
+
+async fn funded(f: &Fixture) -> Gateway {
+    let api = f.gateway(&[]).await;
+    api.fund(1, 100).await;
+    api
+}
+
+pub(crate) async fn what_is_not_json_is_refused(f: &Fixture) {
+    let api = funded(f).await;
+    let bodies: [&[u8]; 25] = [
+        b"",
+        b" ",
+        b"{",
+        b"}",
+        b"{}}",
+        b"{\"customer_id\"}",
+        b"{\"customer_id\":}",
+        b"{\"customer_id\":1,}",
+        b"{customer_id:1}",
+        b"{'customer_id':1}",
+        b"{\"customer_id\":01}",
+        b"{\"customer_id\":+1}",
+        b"{\"customer_id\":0x1}",
+        b"{\"customer_id\":NaN}",
+        b"{\"customer_id\":-Infinity}",
+        b"{\"customer_id\":1e999}",
+        b"{\"text\":\"a\nb\"}",
+        b"{\"text\":\"\\ud800\"}",
+        b"{\"text\":\"\\x41\"}",
+        b"{\"text\":\"\xff\xfe\"}",
+        b"\xef\xbb\xbf{\"customer_id\":1}",
+        b"{\"customer_id\":1}/* */",
+        b"\x00",
+        b"customer_id=1&text=hi",
+        b"<xml/>",
+    ];
+    for route in ROUTES {
+        for body in bodies {
+            api.call(Request::post_bytes(route, body)).await.invalid("JSON");
+        }
+        let utf16: Vec<u8> = good().into_iter().flat_map(|byte| [byte, 0]).collect();
+        api.call(Request::post_bytes(route, utf16)).await.invalid("JSON");
+        let mut with_bom = b"\xef\xbb\xbf".to_vec();
+        with_bom.extend(good());
+        api.call(Request::post_bytes(route, with_bom)).await.invalid("JSON");
+    }
+    assert_eq!(api.balance(1).await, 100);
+}
+
+pub(crate) async fn what_is_not_an_object_is_refused(f: &Fixture) {
+    let api = funded(f).await;
+    for route in ROUTES {
+        for body in ["null", "true", "1", "-1.5", "\"x\"", "[]", "[{\"customer_id\":1}]"] {
+            api.call(Request::post_bytes(route, body)).await.invalid("object");
+        }
+        api.call(Request::post_bytes(route, "{}")).await.error(400, "invalid_input");
+    }
+}
+
+pub(crate) async fn deep_nesting_is_refused_not_followed(f: &Fixture) {
+    let api = funded(f).await;
+    for route in ROUTES {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            let nested = |depth: usize| format!("{}0{}", open.repeat(depth), close.repeat(depth));
+            let at_the_top = nested(20_000);
+            api.call(Request::post_bytes(route, at_the_top)).await.error(400, "invalid_input");
+            let unclosed = open.repeat(40_000);
+            api.call(Request::post_bytes(route, unclosed)).await.error(400, "invalid_input");
+            let in_a_field = format!("{{\"extra\":{},{}", nested(10_000), String::from_utf8(good()).unwrap().split_off(1));
+            api.call(Request::post_bytes(route, in_a_field)).await.error(400, "invalid_input");
+        }
+    }
+    assert_eq!(api.balance(1).await, 100);
+}
+
+pub(crate) async fn the_last_of_repeated_members_counts(f: &Fixture) {
+    let api = funded(f).await;
+    let body = r#"{"customer_id":2,"text":"","recipients":[],"customer_id":1,"text":"hi","recipients":["111","222"]}"#;
+    api.call(Request::post_bytes("/messages/send", body)).await.accepted();
+    assert_eq!(api.balance(1).await, 98);
+    let body = r#"{"user_id":2,"balance":50,"user_id":1,"balance":2}"#;
+    let answer = api.call(Request::post_bytes("/balance/add", body)).await.ok();
+    assert_eq!((&answer["user_id"], &answer["balance"]), (&json!(1), &json!(100)));
+    assert_eq!(api.balance(2).await, 0);
+}
+
+pub(crate) async fn bodies_must_say_that_they_are_json(f: &Fixture) {
+    let api = funded(f).await;
+    let post = |route: &str| Request::new("POST", route).body(good());
+    for route in ROUTES {
+        for right in [
+            "application/json",
+            "application/json; charset=utf-8",
+            "application/json;charset=UTF-8",
+            "APPLICATION/JSON",
+            "application/vnd.api+json",
+        ] {
+            api.call(post(route).header("Content-Type", right)).await.ok();
+        }
+        api.call(post(route)).await.error(415, "unsupported_media_type");
+        for wrong in [
+            &b""[..],
+            b"text/plain",
+            b"application/x-www-form-urlencoded",
+            b"multipart/form-data; boundary=x",
+            b"application/jsonx",
+            b"application/json5",
+            b"json",
+            b"text/plain; application/json",
+            b"application/octet-stream",
+            b"\xff\xfe",
+        ] {
+            api.call(post(route).header("Content-Type", wrong)).await.error(415, "unsupported_media_type");
+        }
+    }
+}
+
+pub(crate) async fn bodies_are_bounded(f: &Fixture) {
+    let api = funded(f).await;
+    for route in ROUTES {
+        let of_size = |size: usize| {
+            let mut body = good();
+            body.resize(size, b' ');
+            Request::post_bytes(route, body)
+        };
+        for size in [MAX_BODY - 1, MAX_BODY] {
+            api.call(of_size(size)).await.ok();
+            let chunked = of_size(size).chunked_bytes(10_000);
+            let answer = Connection::open(api.address).await.exchange_bytes(&chunked, false).await;
+            answer.expect("an answer").ok();
+        }
+        // Far over the limit: the answer comes although the gateway does not read it all.
+        for size in [MAX_BODY + 1, MAX_BODY + 2, 2 * MAX_BODY, 20 * MAX_BODY] {
+            api.call(of_size(size)).await.error(413, "payload_too_large");
+            let chunked = of_size(size).chunked_bytes(10_000);
+            let answer = Connection::open(api.address).await.exchange_bytes(&chunked, false).await;
+            answer.expect("an answer").error(413, "payload_too_large");
+        }
+    }
+}
+
+pub(crate) async fn a_body_in_chunks_is_put_together(f: &Fixture) {
+    let api = funded(f).await;
+    for size in [1, 7, 1000] {
+        let bytes = Request::post("/messages/send", &message(1, &["111"])).chunked_bytes(size);
+        Connection::open(api.address).await.exchange_bytes(&bytes, false).await.expect("an answer").accepted();
+    }
+    let head = Request::post_bytes("/messages/send", "").head();
+    for chunks in ["x\r\n", "5\r\n{\"a\"", "-1\r\n", "ffffffffffffffffff\r\n", "2\r\n{}XX"] {
+        let mut bytes = head.clone();
+        bytes.extend(b"Transfer-Encoding: chunked\r\n\r\n");
+        bytes.extend(chunks.bytes());
+        let mut connection = Connection::open(api.address).await;
+        connection.write(&bytes).await;
+        connection.finish_writing().await;
+        if let Some(answer) = connection.answer().await {
+            assert_eq!(answer.status, 400, "{chunks:?}: {answer:?}");
+        }
+    }
+    assert_eq!(api.balance(1).await, 97);
+}
+
+pub(crate) async fn half_a_body_is_no_body(f: &Fixture) {
+    let api = funded(f).await;
+    let whole = Request::post("/messages/send", &message(1, &["111"])).bytes();
+    for cut in [1, 10, 40] {
+        let mut connection = Connection::open(api.address).await;
+        connection.write(&whole[..whole.len() - cut]).await;
+        connection.finish_writing().await;
+        if let Some(answer) = connection.answer().await {
+            answer.error(400, "invalid_input");
+        }
+    }
+    api.send(&message(1, &["111"])).await.accepted();
+    assert_eq!(api.balance(1).await, 99, "only the whole one counts");
+}
+
+pub(crate) async fn a_body_that_does_not_come_is_not_waited_for(f: &Fixture) {
+    let api = funded(f).await;
+    let mut connections = Vec::new();
+    for route in ROUTES {
+        let mut bytes = Request::post_bytes(route, "").head();
+        bytes.extend(b"Content-Length: 100\r\n\r\n{\"customer_id\":1");
+        let mut connection = Connection::open(api.address).await;
+        connection.write(&bytes).await;
+        connections.push(connection);
+    }
+    for mut connection in connections {
+        connection.answer().await.expect("an answer").invalid("body");
+        assert!(connection.is_closed().await, "the rest of the body must not be taken for a request");
+    }
+}
