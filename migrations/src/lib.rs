@@ -61,6 +61,8 @@ pub async fn status(url: &str) -> Result<Vec<(String, bool)>, DbErr> {
 async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
     let mut options = ConnectOptions::new(url);
     options.max_connections(1).sqlx_logging(false).acquire_timeout(Duration::from_secs(10));
+    // The lock must outlive the longest ALTER, and its connection with it.
+    options.max_lifetime(None).idle_timeout(None);
     options.map_sqlx_sqlite_opts(|sqlite| sqlite.create_if_missing(true).busy_timeout(Duration::from_secs(30)));
     Database::connect(options).await
 }
@@ -78,8 +80,8 @@ async fn under_lock(db: &DatabaseConnection, work: impl Future<Output = Result<(
         db.execute_unprepared(if result.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
         return result;
     }
-    // The name is per database: servers are shared, schemas are not.
-    let lock = "CONCAT('messaging_platform.migrations.', MD5(DATABASE()))";
+    // The name is per database, for servers are shared and schemas are not; it may have 64 characters.
+    let lock = "CONCAT('messaging_platform.migrations.', LEFT(SHA2(DATABASE(), 256), 32))";
     let take = format!("SELECT GET_LOCK({lock}, {LOCK_WAIT_SECONDS}) AS taken");
     let row = db.query_one_raw(Statement::from_string(DbBackend::MySql, take)).await?;
     let taken: Option<i64> = row.map(|row| row.try_get("", "taken")).transpose()?.flatten();

@@ -70,7 +70,7 @@ const MYSQL: &[Step] = &[
             JOIN user_transactions t
                 ON t.transaction_id = JSON_UNQUOTE(JSON_EXTRACT(o.payload, '$.transaction_id'))
             JOIN (SELECT message_identifier, COUNT(*) AS recipients FROM message_status
-                    WHERE status IN ('pending', 'sending') GROUP BY message_identifier) c
+                    GROUP BY message_identifier) c
                 ON c.message_identifier = m.message_identifier
             SET m.transaction_id = t.transaction_id, m.price = ABS(t.amount) DIV c.recipients
             WHERE m.status IN ('pending', 'sending') AND m.price IS NULL",

@@ -38,7 +38,8 @@ impl MessageBody {
 
     /// Parses an AMQP body.
     pub fn from_json(bytes: &[u8]) -> Result<Self, Invalid> {
-        serde_json::from_slice(bytes).map_err(|error| Invalid::new("body", format!("is not a message: {error}")))
+        serde_json::from_slice(bytes)
+            .map_err(|error| Invalid::new("body", format!("is not a message ({})", place(&error))))
     }
 }
 
@@ -59,7 +60,7 @@ impl OutboxPayload {
     /// Parses the column's value. Names that AMQP cannot carry are refused here, once.
     pub fn from_json(payload: serde_json::Value) -> Result<Self, Invalid> {
         let payload: Self = serde_json::from_value(payload)
-            .map_err(|error| Invalid::new("payload", format!("is not a message.send event: {error}")))?;
+            .map_err(|error| Invalid::new("payload", format!("is not a message.send event ({})", place(&error))))?;
         for name in [&payload.exchange, &payload.routing_key] {
             if name.len() > MAX_AMQP_NAME {
                 return Err(Invalid::new(
@@ -69,6 +70,20 @@ impl OutboxPayload {
             }
         }
         Ok(payload)
+    }
+}
+
+/// What kind of mistake it is and where. The error's own text would quote phone numbers and texts.
+fn place(error: &serde_json::Error) -> String {
+    let kind = match error.classify() {
+        serde_json::error::Category::Io => "not readable",
+        serde_json::error::Category::Syntax => "not JSON",
+        serde_json::error::Category::Data => "a field is missing or of the wrong kind",
+        serde_json::error::Category::Eof => "cut off",
+    };
+    match error.line() {
+        0 => kind.to_owned(),
+        line => format!("{kind}, line {line} column {}", error.column()),
     }
 }
 
@@ -104,6 +119,14 @@ mod tests {
         long_key["routing_key"] = json!("k".repeat(256));
         for wrong in [json!({}), json!(null), json!([]), no_recipients, long_key] {
             assert!(OutboxPayload::from_json(wrong.clone()).is_err(), "{wrong} was taken");
+        }
+    }
+
+    #[test]
+    fn errors_quote_neither_numbers_nor_texts() {
+        for wrong in [r#"{"recipients":[9128582812]}"#, r#""my secret text""#, r#"{"text":"my secret text","#] {
+            let error = MessageBody::from_json(wrong.as_bytes()).expect_err("refused").to_string();
+            assert!(!error.contains("9128582812") && !error.contains("secret"), "{error}");
         }
     }
 }

@@ -1,15 +1,19 @@
 //! The connection pool, the schema check at start, and the frame every operation runs in.
 
 use std::{
+    io,
     sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        Arc,
+        atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use domain::RetrySchedule;
-use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, sqlx::Executor};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, DatabaseConnection, SqlxError,
+    sqlx::{AssertSqlSafe, Connection as _, Executor as _},
+};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
@@ -25,16 +29,21 @@ pub struct Database {
 }
 
 struct Shared {
-    pool: RwLock<DatabaseConnection>,
+    pool: DatabaseConnection,
     dialect: Dialect,
     config: DatabaseConfig,
     schema_ready: AtomicBool,
-    /// Operations in a row that ran out of time.
-    timeouts: AtomicU32,
 }
 
-/// Timeouts in a row after which the pool is given up for a new one.
-const RENEW_POOL_AFTER: u32 = 16;
+/// How long a connection may take to show that it still works when it comes back to the pool.
+const RETURN_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long closing the pool may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the server keeps a connection, with its locks, that says nothing: a client that vanished in the middle of
+/// a transaction holds up others no longer than this.
+const SERVER_WAIT_SECONDS: u64 = 60;
+/// Statements kept prepared for each connection. The server allows 16,382 in all (`max_prepared_stmt_count`).
+const PREPARED_STATEMENTS: usize = 32;
 
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -52,15 +61,7 @@ impl Database {
         let options = connect_options(&config)?;
         let pool = sea_orm::Database::connect(options).await.map_err(|_| Error::Url { expected: ACCEPTED_URLS })?;
         let dialect = Dialect::of(pool.get_database_backend());
-        Ok(Self {
-            shared: Arc::new(Shared {
-                pool: RwLock::new(pool),
-                dialect,
-                config,
-                schema_ready: AtomicBool::new(false),
-                timeouts: AtomicU32::new(0),
-            }),
-        })
+        Ok(Self { shared: Arc::new(Shared { pool, dialect, config, schema_ready: AtomicBool::new(false) }) })
     }
 
     /// Brings the schema up to date, and lets operations begin. Safe when several processes start at once.
@@ -106,23 +107,21 @@ impl Database {
     pub fn pool_use(&self) -> (u32, u32) {
         let counts = match self.shared.dialect {
             Dialect::MySql => {
-                let pool = self.pool();
-                let pool = pool.get_mysql_connection_pool();
+                let pool = self.shared.pool.get_mysql_connection_pool();
                 (pool.size(), pool.num_idle())
             }
             Dialect::Sqlite => {
-                let pool = self.pool();
-                let pool = pool.get_sqlite_connection_pool();
+                let pool = self.shared.pool.get_sqlite_connection_pool();
                 (pool.size(), pool.num_idle())
             }
         };
         (counts.0, u32::try_from(counts.1).unwrap_or(u32::MAX))
     }
 
-    /// Closes the pool once its connections have come back.
+    /// Closes the pool once its connections have come back, or after two seconds.
     pub async fn close(&self) {
-        if let Err(error) = self.pool().close().await {
-            tracing::debug!(%error, "closing the database pool failed");
+        if tokio::time::timeout(CLOSE_TIMEOUT, self.shared.pool.clone().close()).await.is_err() {
+            tracing::debug!("some database connections did not come back in time");
         }
     }
 
@@ -134,8 +133,8 @@ impl Database {
         &self.shared.config.url
     }
 
-    pub(crate) fn pool(&self) -> DatabaseConnection {
-        self.shared.pool.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn pool(&self) -> &DatabaseConnection {
+        &self.shared.pool
     }
 
     /// Runs one operation: named and timed for the metrics, bounded in time, and only once the schema is there.
@@ -150,31 +149,17 @@ impl Database {
         }
         let started = Instant::now();
         let in_time = tokio::time::timeout(self.shared.config.operation_timeout, work).await;
-        let result = if let Ok(result) = in_time {
-            self.shared.timeouts.store(0, Ordering::Relaxed);
-            result.map_err(|error| to_error(doing, error))
-        } else {
-            self.count_timeout().await;
-            Err(Error::Unavailable { doing, source: None })
+        let result = match in_time {
+            Ok(result) => result.map_err(|error| to_error(doing, error)),
+            Err(_) => Err(Error::Unavailable { doing, source: None }),
         };
         let label = if result.is_ok() { "ok" } else { "error" };
         metrics::counter!("db_queries_total", "query" => query, "result" => label).increment(1);
         metrics::histogram!("db_query_duration_seconds", "query" => query).record(started.elapsed());
+        let (open, idle) = self.pool_use();
+        metrics::gauge!("db_pool_connections", "state" => "open").set(open);
+        metrics::gauge!("db_pool_connections", "state" => "idle").set(idle);
         result
-    }
-
-    /// A connection whose peer vanished without a word keeps its place in the pool until the kernel gives it up, a
-    /// quarter of an hour later. When nothing but timeouts is seen, a new pool takes the old one's place.
-    async fn count_timeout(&self) {
-        let timeouts = self.shared.timeouts.fetch_add(1, Ordering::Relaxed) + 1;
-        if self.shared.dialect == Dialect::Sqlite || !timeouts.is_multiple_of(RENEW_POOL_AFTER) {
-            return;
-        }
-        let Ok(options) = connect_options(&self.shared.config) else { return };
-        if let Ok(pool) = sea_orm::Database::connect(options).await {
-            tracing::warn!(timeouts, "the database did not answer for a while; its connections are given up");
-            *self.shared.pool.write().unwrap_or_else(PoisonError::into_inner) = pool;
-        }
     }
 }
 
@@ -205,16 +190,37 @@ fn connect_options(config: &DatabaseConfig) -> Result<ConnectOptions, Error> {
                 .busy_timeout(Duration::from_secs(5))
         });
     } else {
-        options.max_connections(config.max_connections).min_connections(config.min_connections);
-        options.map_sqlx_mysql_pool_opts(|pool| {
-            pool.after_connect(|connection, _| {
-                Box::pin(async move {
-                    // READ COMMITTED: claims and batches lock the rows they name, never the gaps between them.
-                    connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
-                    Ok(())
-                })
-            })
-        });
+        configure_mysql(&mut options, config);
     }
     Ok(options)
+}
+
+fn configure_mysql(options: &mut ConnectOptions, config: &DatabaseConfig) {
+    options
+        .max_connections(config.max_connections)
+        .min_connections(config.min_connections)
+        .idle_timeout(Duration::from_secs(SERVER_WAIT_SECONDS / 2));
+    options.map_sqlx_mysql_opts(|mysql| mysql.statement_cache_capacity(PREPARED_STATEMENTS));
+    // READ COMMITTED: claims and batches lock the rows they name, never the gaps between them. A statement of ours
+    // that we no longer wait for stops waiting for its lock as well.
+    let lock_wait = config.operation_timeout.as_secs().max(1);
+    let limits = format!("SET SESSION wait_timeout = {SERVER_WAIT_SECONDS}, innodb_lock_wait_timeout = {lock_wait}");
+    options.map_sqlx_mysql_pool_opts(move |pool| {
+        let limits = limits.clone();
+        pool.after_connect(move |connection, _| {
+            let limits = limits.clone();
+            Box::pin(async move {
+                connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
+                connection.execute(AssertSqlSafe(limits)).await.map(|_| ())
+            })
+        })
+        // An operation that was cut off leaves its connection waiting for an answer, perhaps for ever. One that does not
+        // come to itself soon is thrown away; otherwise it would keep its place in the pool.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                let answer = tokio::time::timeout(RETURN_TIMEOUT, connection.ping()).await;
+                answer.map_err(|_| SqlxError::Io(io::ErrorKind::TimedOut.into()))?.map(|()| true)
+            })
+        })
+    });
 }

@@ -8,8 +8,8 @@ use std::{
 
 use domain::{MessageId, MessageStatus, OutboxStatus, Recipient, event};
 use sea_orm::{
-    ColumnTrait, Condition, DatabaseTransaction, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::Expr,
+    ColumnTrait, Condition, DatabaseTransaction, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, sea_query::Expr,
 };
 use uuid::Uuid;
 
@@ -155,7 +155,7 @@ async fn begin(
         for recipient in &request.recipients {
             match candidates.get_mut(&(request.message_id.as_str().to_owned(), recipient.as_str().to_owned())) {
                 None => begin.unknown += 1,
-                Some(candidate) => match candidate.judge()? {
+                Some(candidate) => match candidate.judge() {
                     Judgement::Finished => begin.finished += 1,
                     Judgement::Busy(left) => begin.busy = begin.busy.max(Some(left)),
                     Judgement::Free { resumed } => {
@@ -215,19 +215,19 @@ enum Judgement {
 }
 
 impl Candidate {
-    fn judge(&self) -> Result<Judgement, Error> {
-        let status = MessageStatus::parse(&self.status.to_ascii_lowercase()).map_err(|error| Error::Inconsistent {
-            table: "message_status",
-            what: format!("row {}: {error}", self.id),
-        })?;
-        Ok(match status {
-            MessageStatus::Done | MessageStatus::Failed => Judgement::Finished,
-            MessageStatus::Pending => Judgement::Free { resumed: false },
-            MessageStatus::Sending => match self.lease_over_millis {
+    fn judge(&self) -> Judgement {
+        match MessageStatus::parse(&self.status.to_ascii_lowercase()) {
+            Ok(MessageStatus::Done | MessageStatus::Failed) => Judgement::Finished,
+            Ok(MessageStatus::Pending) => Judgement::Free { resumed: false },
+            Ok(MessageStatus::Sending) => match self.lease_over_millis {
                 Some(over) if over < 0 => Judgement::Busy(Duration::from_millis(over.unsigned_abs())),
                 _ => Judgement::Free { resumed: true },
             },
-        })
+            Err(error) => {
+                tracing::error!(row = self.id, %error, "a row of message_status is in no known state; it is left alone");
+                Judgement::Finished
+            }
+        }
     }
 
     fn claim(&self, recipient: &Recipient, resumed: bool, token: &Arc<str>) -> ClaimedRecipient {
@@ -323,8 +323,18 @@ async fn defer(
         .col_expr(Outbox::UpdatedAt, dialect.now())
         .filter(Outbox::AggregateId.eq(message_id.as_str()))
         .filter(Outbox::EventType.eq(event::EVENT_TYPE_SEND))
-        .filter(Outbox::Status.eq(OutboxStatus::Processed.as_str()))
+        .filter(Outbox::Status.is_in([OutboxStatus::Processed.as_str(), OutboxStatus::Failed.as_str()]))
         .exec(tx)
         .await?;
-    Ok(if scheduled.rows_affected == 1 { Deferred::Scheduled } else { Deferred::NotYet })
+    if scheduled.rows_affected > 0 {
+        return Ok(Deferred::Scheduled);
+    }
+    // Another part of this message, or an earlier try of ours, may have scheduled it already.
+    let waiting = outbox_event::Entity::find()
+        .filter(Outbox::AggregateId.eq(message_id.as_str()))
+        .filter(Outbox::EventType.eq(event::EVENT_TYPE_SEND))
+        .filter(Outbox::Status.eq(OutboxStatus::Pending.as_str()))
+        .count(tx)
+        .await?;
+    Ok(if waiting > 0 { Deferred::Scheduled } else { Deferred::NotYet })
 }

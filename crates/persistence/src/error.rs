@@ -45,6 +45,14 @@ impl Error {
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
     }
+
+    /// The error with what the driver said, for logs.
+    pub fn with_cause(&self) -> String {
+        match std::error::Error::source(self) {
+            Some(cause) => format!("{self}: {cause}"),
+            None => self.to_string(),
+        }
+    }
 }
 
 /// What a failed statement means for the transaction it was part of.
@@ -58,9 +66,10 @@ pub(crate) enum Cause {
     Other,
 }
 
-/// Server codes after which the connection is of no use: too many connections, shutdown, read-only after a
-/// failover, killed, aborted, disconnected by the server.
-const CONNECTION_CODES: [u16; 11] = [1040, 1053, 1077, 1079, 1152, 1203, 1290, 1836, 1927, 3168, 4031];
+/// Server codes that pass by themselves, on another connection or a little later: too many connections or prepared
+/// statements, shutdown, read-only after a failover, killed, interrupted, aborted, disconnected by the server.
+const CONNECTION_CODES: [u16; 14] =
+    [1040, 1053, 1077, 1079, 1152, 1203, 1290, 1317, 1461, 1836, 1927, 3024, 3168, 4031];
 /// Deadlock found, and lock wait timeout exceeded.
 const CONTENTION_CODES: [u16; 2] = [1213, 1205];
 /// SQLite's primary codes for busy and locked.

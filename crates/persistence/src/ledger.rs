@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use domain::{Balance, CustomerId, TopUpAmount, TransactionId};
 use sea_orm::{
-    AccessMode, ActiveModelTrait,
+    ActiveModelTrait,
     ActiveValue::Set,
-    ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, ExprTrait, IsolationLevel, QueryFilter,
-    QueryOrder, QuerySelect, SqlErr, TransactionTrait,
-    sea_query::{CaseStatement, Expr},
+    ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, ExprTrait, FromQueryResult, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, SqlErr,
+    sea_query::{CaseStatement, Expr, SimpleExpr},
 };
 
 use crate::{
@@ -91,6 +91,17 @@ impl Database {
     }
 }
 
+#[derive(FromQueryResult)]
+struct EntryRow {
+    id: i64,
+    amount: i64,
+    transaction_type: String,
+    description: Option<String>,
+    transaction_id: String,
+    created_at: chrono::NaiveDateTime,
+    balance: Option<i64>,
+}
+
 async fn account(
     db: &DatabaseConnection,
     dialect: Dialect,
@@ -98,14 +109,14 @@ async fn account(
     cursor: Option<Cursor>,
     limit: u64,
 ) -> Result<(Balance, Page<LedgerEntry>), StepError> {
-    // One snapshot for both reads, so that balance and entries always agree.
-    let snapshot = match dialect {
-        Dialect::MySql => (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)),
-        Dialect::Sqlite => (None, None),
-    };
-    let tx = db.begin_with_config(snapshot.0, snapshot.1).await?;
-    let balance = user_balance::Entity::find().filter(Balances::UserId.eq(customer.get())).one(&tx).await?;
-    let mut entries = user_transaction::Entity::find().filter(Transactions::UserId.eq(customer.get()));
+    let balance = user_balance::Entity::find()
+        .select_only()
+        .column(Balances::Balance)
+        .filter(Balances::UserId.eq(customer.get()));
+    // One statement, hence one snapshot: the balance and the entries always agree.
+    let mut entries = user_transaction::Entity::find()
+        .expr_as(SimpleExpr::SubQuery(None, Box::new(balance.clone().into_query().into())), "balance")
+        .filter(Transactions::UserId.eq(customer.get()));
     if let Some(cursor) = cursor {
         entries = entries.filter(after_cursor(dialect, Transactions::CreatedAt, Transactions::Id, cursor));
     }
@@ -113,9 +124,14 @@ async fn account(
         .order_by_desc(Transactions::CreatedAt)
         .order_by_desc(Transactions::Id)
         .limit(limit + 1)
-        .all(&tx)
+        .into_model::<EntryRow>()
+        .all(db)
         .await?;
-    tx.commit().await?;
+    let credits = match rows.first() {
+        Some(row) => row.balance,
+        // A balance without entries on this page: there is nothing that it could disagree with.
+        None => balance.into_tuple().one(db).await?,
+    };
     let page = Page::cut(rows, limit, |row| Cursor::new(row.created_at, row.id)).map(|row| LedgerEntry {
         transaction_id: row.transaction_id,
         amount: row.amount,
@@ -124,7 +140,7 @@ async fn account(
         description: row.description,
         created_at: row.created_at.and_utc(),
     });
-    Ok((Balance::from_stored(balance.map_or(0, |row| row.balance)), page))
+    Ok((Balance::from_stored(credits.unwrap_or(0)), page))
 }
 
 async fn top_up(tx: &DatabaseTransaction, dialect: Dialect, request: &TopUpRequest) -> Result<TopUpOutcome, StepError> {

@@ -5,9 +5,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use domain::{Invalid, MessageType, OutboxPayload, OutboxStatus, event};
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait,
     sea_query::{
-        Expr, LockBehavior, LockType, SimpleExpr,
+        Expr, LockBehavior, LockType, Query, SimpleExpr,
         extension::mysql::{IndexHintScope, MySqlSelectStatementExt},
     },
 };
@@ -132,7 +133,7 @@ impl Database {
         let change = [
             (Column::Status, Expr::value(OutboxStatus::Pending.as_str())),
             (Column::NextRunAt, self.dialect().after(delay)),
-            (Column::LastError, Expr::value(error)),
+            (Column::LastError, Expr::value(shortened(error))),
             (Column::Attempts, Expr::col(Column::Attempts).add(1)),
         ];
         self.finish_claim("outbox_retry", "putting off an outbox event", &[id], token, change).await
@@ -193,7 +194,12 @@ impl Database {
     pub async fn purge_processed_events(&self, age: Duration) -> Result<u64, Error> {
         let dialect = self.dialect();
         write!(self, "outbox_purge", "deleting old outbox events", |tx| {
-            let old = Expr::col(Column::UpdatedAt).lt(dialect.before(age));
+            // The event of an unfinished message is what brings it back: it stays, however old.
+            let finished = Expr::cust(
+                "NOT EXISTS (SELECT 1 FROM message_status m WHERE m.message_identifier = outbox_events.aggregate_id \
+                 AND m.status IN ('pending', 'sending'))",
+            );
+            let old = Expr::col(Column::UpdatedAt).lt(dialect.before(age)).and(finished);
             let ids = lock_some(tx, OutboxStatus::Processed, "idx_outbox_purge", old).await?;
             if ids.is_empty() {
                 return Ok(0);
@@ -236,8 +242,12 @@ impl Database {
                 .filter(Column::Lane.is_in([0, 1]))
                 .limit(most);
             QuerySelect::query(&mut query).force_index("idx_outbox_claim", IndexHintScope::All);
-            let ids: Vec<i64> = query.into_tuple().all(db).await?;
-            Ok(ids.len() as u64)
+            // Counted inside a limited subquery: the cost is bounded by `most`, whatever the backlog.
+            let count =
+                Query::select().expr(Expr::cust("COUNT(*)")).from_subquery(query.into_query(), "pending").to_owned();
+            let row = db.query_one(&count).await?;
+            let counted: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;
+            Ok(counted.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
         })
     }
 
@@ -356,4 +366,9 @@ pub(crate) fn null_text() -> SimpleExpr {
 
 pub(crate) fn null_time() -> SimpleExpr {
     Expr::value(None::<chrono::NaiveDateTime>)
+}
+
+/// `last_error` is for people: its beginning will do.
+pub(crate) fn shortened(error: &str) -> String {
+    error.chars().take(500).collect()
 }

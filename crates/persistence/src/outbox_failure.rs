@@ -7,7 +7,7 @@ use crate::{
     ClaimToken, Database, Error,
     dialect::Dialect,
     entity::{message_status, outbox_event},
-    outbox::{null_text, null_time},
+    outbox::{null_text, null_time, shortened},
     refund::refund,
     retry::{StepError, write},
 };
@@ -40,7 +40,7 @@ async fn fail_event(
     };
     Entity::update_many()
         .col_expr(Column::Status, Expr::value(OutboxStatus::Failed.as_str()))
-        .col_expr(Column::LastError, Expr::value(error))
+        .col_expr(Column::LastError, Expr::value(shortened(error)))
         .col_expr(Column::Attempts, Expr::value(event.attempts.saturating_add(1)))
         .col_expr(Column::ClaimedBy, null_text())
         .col_expr(Column::ClaimedUntil, null_time())

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use domain::{MessageStatus, OutboxStatus, event};
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait,
     sea_query::{
         Expr,
         extension::mysql::{IndexHintScope, MySqlSelectStatementExt},
@@ -23,33 +24,42 @@ use crate::{
     retry::{StepError, write},
 };
 
-/// Unfinished messages that one search looks at: the oldest, so that it costs the same at any backlog.
+/// Unfinished rows that one transaction of a search looks at.
 const SEARCH_ROWS: u64 = 500;
+/// Transactions of one search, for each state: it looks at the oldest 100,000 rows.
+const SEARCH_PAGES: u32 = 200;
 
 impl Database {
-    /// Publishes messages again that were published more than `age` ago and are still unfinished: dead-lettered
-    /// after too many crashes, or lost with a queue. A copy that is still queued somewhere does no harm, for the
+    /// Publishes messages again whose event was published or given up more than `age` ago and that are still
+    /// unfinished: dead-lettered after too many crashes, lost with a queue, or given up while a worker held them. A copy that is still queued somewhere does no harm, for the
     /// rows decide who sends. Returns how many events will be published again.
     pub async fn republish_stuck(&self, age: Duration) -> Result<u64, Error> {
+        let mut republished = 0;
+        for status in [MessageStatus::Pending, MessageStatus::Sending] {
+            let mut after = 0;
+            for _ in 0..SEARCH_PAGES {
+                let page = self.stuck_page(status, age, after).await?;
+                republished += page.republished;
+                match page.next {
+                    Some(next) => after = next,
+                    None => break,
+                }
+            }
+        }
+        Ok(republished)
+    }
+
+    async fn stuck_page(&self, status: MessageStatus, age: Duration, after: i64) -> Result<StuckPage, Error> {
         let dialect = self.dialect();
         write!(self, "outbox_republish", "looking for stuck messages", |tx| {
-            let mut stuck = Vec::new();
-            for status in [MessageStatus::Pending, MessageStatus::Sending] {
-                stuck.extend(oldest_unfinished(tx, dialect, status, age).await?);
-            }
-            if stuck.is_empty() {
-                return Ok(0);
-            }
-            let republished = Events::update_many()
-                .col_expr(Outbox::Status, Expr::value(OutboxStatus::Pending.as_str()))
-                .col_expr(Outbox::UpdatedAt, dialect.now())
-                .filter(Outbox::AggregateId.is_in(stuck))
-                .filter(ColumnTrait::eq(&Outbox::EventType, event::EVENT_TYPE_SEND))
-                .filter(ColumnTrait::eq(&Outbox::Status, OutboxStatus::Processed.as_str()))
-                .filter(Expr::col(Outbox::UpdatedAt).lt(dialect.before(age)))
-                .exec(tx)
-                .await?;
-            Ok(republished.rows_affected)
+            let rows = oldest_unfinished(tx, dialect, status, age, after).await?;
+            let is_full = rows.len() as u64 == SEARCH_ROWS;
+            // Rows are read in the order they were accepted: after the first young one there are no old ones.
+            let next = rows.last().filter(|row| is_full && row.is_old).map(|row| row.id);
+            let stuck: Vec<String> =
+                rows.into_iter().filter(|row| row.is_old).map(|row| row.message_identifier).collect();
+            let republished = if stuck.is_empty() { 0 } else { republish(tx, dialect, stuck, age).await? };
+            Ok(StuckPage { republished, next })
         })
     }
 
@@ -88,21 +98,53 @@ impl Database {
     }
 }
 
-/// The messages of the oldest rows in `status`, as far as they were accepted more than `age` ago.
+struct StuckPage {
+    republished: u64,
+    /// Where the next page starts; `None` after the last one.
+    next: Option<i64>,
+}
+
+#[derive(FromQueryResult)]
+struct Unfinished {
+    id: i64,
+    message_identifier: String,
+    is_old: bool,
+}
+
+/// The oldest rows in `status` after the row `after`, each with whether it was accepted more than `age` ago.
 async fn oldest_unfinished(
     tx: &DatabaseTransaction,
     dialect: Dialect,
     status: MessageStatus,
     age: Duration,
-) -> Result<Vec<String>, StepError> {
+    after: i64,
+) -> Result<Vec<Unfinished>, StepError> {
     let mut query = Messages::find()
         .select_only()
-        .column(Message::MessageIdentifier)
+        .columns([Message::Id, Message::MessageIdentifier])
         .expr_as(Expr::col(Message::CreatedAt).lt(dialect.before(age)), "is_old")
         .filter(ColumnTrait::eq(&Message::Status, status.as_str()))
+        .filter(ColumnTrait::gt(&Message::Id, after))
         .order_by_asc(Message::Id)
         .limit(SEARCH_ROWS);
     QuerySelect::query(&mut query).force_index("idx_message_status_status", IndexHintScope::All);
-    let rows: Vec<(String, bool)> = query.into_tuple().all(tx).await?;
-    Ok(rows.into_iter().filter(|(_, is_old)| *is_old).map(|(message_id, _)| message_id).collect())
+    Ok(query.into_model().all(tx).await?)
+}
+
+async fn republish(
+    tx: &DatabaseTransaction,
+    dialect: Dialect,
+    messages: Vec<String>,
+    age: Duration,
+) -> Result<u64, StepError> {
+    let republished = Events::update_many()
+        .col_expr(Outbox::Status, Expr::value(OutboxStatus::Pending.as_str()))
+        .col_expr(Outbox::UpdatedAt, dialect.now())
+        .filter(Outbox::AggregateId.is_in(messages))
+        .filter(ColumnTrait::eq(&Outbox::EventType, event::EVENT_TYPE_SEND))
+        .filter(Outbox::Status.is_in([OutboxStatus::Processed.as_str(), OutboxStatus::Failed.as_str()]))
+        .filter(Expr::col(Outbox::UpdatedAt).lt(dialect.before(age)))
+        .exec(tx)
+        .await?;
+    Ok(republished.rows_affected)
 }

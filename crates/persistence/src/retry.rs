@@ -122,21 +122,25 @@ impl<'a> Tries<'a> {
 macro_rules! write {
     ($database:expr, $query:expr, $doing:expr, |$tx:ident| $body:expr) => {
         $database
-            .bounded($query, $doing, async {
-                let pool = $database.pool();
-                let mut tries = $crate::retry::Tries::new(&pool);
-                loop {
-                    let transaction = tries.begin().await?;
-                    let result: Result<_, $crate::retry::StepError> = async {
-                        let $tx = &transaction;
-                        $body
+            // Boxed: what sea-orm awaits is large, and callers await this in the middle of their own work.
+            .bounded(
+                $query,
+                $doing,
+                Box::pin(async {
+                    let mut tries = $crate::retry::Tries::new($database.pool());
+                    loop {
+                        let transaction = tries.begin().await?;
+                        let result: Result<_, $crate::retry::StepError> = async {
+                            let $tx = &transaction;
+                            $body
+                        }
+                        .await;
+                        if let Some(value) = tries.finish(transaction, result).await? {
+                            return Ok(value);
+                        }
                     }
-                    .await;
-                    if let Some(value) = tries.finish(transaction, result).await? {
-                        return Ok(value);
-                    }
-                }
-            })
+                }),
+            )
             .await
     };
 }
@@ -146,15 +150,18 @@ macro_rules! write {
 macro_rules! read {
     ($database:expr, $query:expr, $doing:expr, |$db:ident| $body:expr) => {
         $database
-            .bounded($query, $doing, async {
-                let pool = $database.pool();
-                let $db = &pool;
-                let first: Result<_, $crate::retry::StepError> = async { $body }.await;
-                match first {
-                    Err(error) if error.is_passing() => async { $body }.await,
-                    result => result,
-                }
-            })
+            .bounded(
+                $query,
+                $doing,
+                Box::pin(async {
+                    let $db = $database.pool();
+                    let first: Result<_, $crate::retry::StepError> = async { $body }.await;
+                    match first {
+                        Err(error) if error.is_passing() => async { $body }.await,
+                        result => result,
+                    }
+                }),
+            )
             .await
     };
 }

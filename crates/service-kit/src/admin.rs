@@ -5,7 +5,7 @@ use std::{future::Future, io, net::SocketAddr};
 use actix_web::{
     App, HttpResponse, HttpServer,
     dev::Server,
-    http::header::{ALLOW, CONTENT_TYPE, HeaderValue},
+    http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
     web::{self, ServiceConfig},
 };
 use serde::Serialize;
@@ -57,7 +57,9 @@ fn readiness(report: &HealthReport) -> HttpResponse {
     if report.ready {
         HttpResponse::Ok().json(Readiness { status: "ready", dependencies })
     } else {
-        HttpResponse::ServiceUnavailable().json(Readiness { status: "not_ready", dependencies })
+        HttpResponse::ServiceUnavailable()
+            .insert_header((RETRY_AFTER, 1))
+            .json(Readiness { status: "not_ready", dependencies })
     }
 }
 
@@ -73,9 +75,7 @@ async fn not_found() -> HttpResponse {
 
 /// The admin server could not listen.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "cannot listen on {addresses} for the admin server; set ADMIN_ADDR to a free address of this machine: {source}"
-)]
+#[error("cannot listen on {addresses} for the admin server; set ADMIN_ADDR to a free address of this machine")]
 pub struct BindError {
     addresses: String,
     source: io::Error,

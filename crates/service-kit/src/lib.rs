@@ -5,9 +5,11 @@
 
 pub mod admin;
 pub mod batch;
+mod entry;
 pub mod health;
 mod lifecycle;
 pub mod settings;
 
+pub use entry::run;
 pub use health::Health;
 pub use lifecycle::{Lifecycle, Scope, TaskOutput};

@@ -1,6 +1,7 @@
 //! The whole platform in one process: SQLite in a file, an in-process broker, and the three services as they are.
 
 mod greeting;
+mod lock;
 mod settings;
 
 use std::{process::ExitCode, sync::Arc};
@@ -14,31 +15,38 @@ use service_kit::{Lifecycle, settings::Source};
 
 use crate::settings::Settings;
 
-#[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
+    service_kit::run("standalone", run())
+}
+
+async fn run() -> anyhow::Result<ExitCode> {
     let settings = Settings::load(Source::process())?;
     let telemetry = telemetry::init(settings.gateway.common.telemetry())?;
     let lifecycle = Lifecycle::new()?;
     let scope = lifecycle.scope();
 
+    let _lock = lock::take(&settings.file)?;
+    let restarted = recover(&settings).await?;
     let database = Database::open(settings.database_config()).await?;
-    database.migrate().await.with_context(|| format!("preparing the database file {}", settings.file))?;
-    let restarted = database.recover_embedded().await.context("looking for what the last run left unfinished")?;
+    database.assume_migrated();
     let names = &settings.gateway.broker;
-    let topology = Topology::new(&names.exchange, &names.express_queue, &names.normal_queue)?;
+    let topology = Topology::new(&names.exchange, &names.express_queue, &names.normal_queue)
+        .context("RABBIT_MESSAGE_EXCHANGE, EXPRESS_QUEUE or NORMAL_QUEUE is not accepted")?;
     let broker = Broker::in_process(topology);
     let operators = Operators::build(settings.operators.clone())?;
 
     let wake = Wake::default();
-    delivery_worker::start(&settings.worker, &database, &broker, &operators, &scope);
-    outbox_relay::start(&settings.relay, &database, &broker, &wake, &scope);
+    let signal = wake.clone();
     let parts = api_gateway::Parts {
         database: database.clone(),
-        broker,
+        broker: broker.clone(),
         metrics: telemetry.metrics(),
-        on_accepted: Some(Arc::new(move |kind| wake.signal(kind))),
+        on_accepted: Some(Arc::new(move |kind| signal.signal(kind))),
     };
+    // The gateway first: where its address is taken, nothing has been claimed yet.
     let address = api_gateway::start(&settings.gateway, parts, &scope)?;
+    delivery_worker::start(&settings.worker, &database, &broker, &operators, &scope);
+    outbox_relay::start(&settings.relay, &database, &broker, &wake, &scope);
     tracing::info!(%address, restarted, file = settings.file, "the platform is up");
     greeting::print(address, &settings, restarted);
 
@@ -46,4 +54,13 @@ async fn main() -> anyhow::Result<ExitCode> {
     database.close().await;
     telemetry.shutdown().await;
     Ok(code)
+}
+
+/// Brings the file up to date and restarts what the last run left unfinished, however long that takes.
+async fn recover(settings: &Settings) -> anyhow::Result<u64> {
+    let database = Database::open(settings.recovery_config()).await?;
+    database.migrate().await.with_context(|| format!("preparing the database file {}", settings.file))?;
+    let restarted = database.recover_embedded().await.context("looking for what the last run left unfinished")?;
+    database.close().await;
+    Ok(restarted)
 }

@@ -15,6 +15,9 @@ const DEFAULT_URL: &str = "sqlite://messaging-platform.sqlite";
 /// One operation may wait for others on the single connection, and for the disk.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Recovery after a crash goes through all that was unfinished.
+const RECOVERY_TIMEOUT: Duration = Duration::from_mins(30);
+
 pub(crate) struct Settings {
     pub(crate) gateway: api_gateway::Settings,
     pub(crate) relay: RelayConfig,
@@ -47,6 +50,11 @@ impl Settings {
             gateway,
             file,
         })
+    }
+
+    /// Recovery is done before anybody waits for an answer.
+    pub(crate) fn recovery_config(&self) -> DatabaseConfig {
+        DatabaseConfig { operation_timeout: RECOVERY_TIMEOUT, ..self.database_config() }
     }
 
     pub(crate) fn database_config(&self) -> DatabaseConfig {

@@ -28,6 +28,8 @@ pub mod label {
     pub const TYPE: &str = "type";
     /// State of a pooled connection: `idle` or `used`.
     pub const STATE: &str = "state";
+    /// `publisher` or `consumer`.
+    pub const CONNECTION: &str = "connection";
 }
 
 /// HTTP requests answered.
@@ -45,6 +47,8 @@ pub const DB_QUERIES_TOTAL: &str = "db_queries_total";
 /// Time of a database query, in seconds.
 pub const DB_QUERY_DURATION_SECONDS: &str = "db_query_duration_seconds";
 /// Calls to telecom operators.
+pub const DB_TRANSACTION_RETRIES_TOTAL: &str = "db_transaction_retries_total";
+/// Calls to operators.
 pub const OPERATOR_CALLS_TOTAL: &str = "operator_calls_total";
 /// Time of a call to an operator, in seconds.
 pub const OPERATOR_DURATION_SECONDS: &str = "operator_duration_seconds";
@@ -128,23 +132,14 @@ pub const ALL: &[Metric] = &[
     histogram(
         DB_QUERY_DURATION_SECONDS,
         Unit::Seconds,
-        &[label::QUERY, label::RESULT],
+        &[label::QUERY],
         "Time of a database query, waiting for a connection included",
     ),
+    counter(DB_TRANSACTION_RETRIES_TOTAL, &[], "Transactions run again after a deadlock or a lock timeout"),
     counter(OPERATOR_CALLS_TOTAL, &[label::OPERATOR, label::RESULT], "Calls to telecom operators"),
-    histogram(
-        OPERATOR_DURATION_SECONDS,
-        Unit::Seconds,
-        &[label::OPERATOR, label::RESULT],
-        "Time of a call to an operator",
-    ),
+    histogram(OPERATOR_DURATION_SECONDS, Unit::Seconds, &[label::OPERATOR], "Time of a call to an operator"),
     counter(WORKER_EVENTS_TOTAL, &[label::QUEUE, label::RESULT], "Messages handled by the worker"),
-    histogram(
-        WORKER_EVENT_DURATION_SECONDS,
-        Unit::Seconds,
-        &[label::QUEUE, label::RESULT],
-        "Time the worker took for one message",
-    ),
+    histogram(WORKER_EVENT_DURATION_SECONDS, Unit::Seconds, &[label::QUEUE], "Time the worker took for one message"),
     gauge(
         OPERATOR_BREAKER_STATE,
         Unit::Count,
@@ -160,7 +155,12 @@ pub const ALL: &[Metric] = &[
     ),
     histogram(BROKER_CONFIRM_DURATION_SECONDS, Unit::Seconds, &[], "Time from publishing to the confirm of the broker"),
     counter(BROKER_PUBLISHES_TOTAL, &[label::RESULT], "Messages published, by how the broker answered"),
-    gauge(BROKER_CONNECTED, Unit::Count, &[], "1 while the connection to the broker is up, otherwise 0"),
+    gauge(
+        BROKER_CONNECTED,
+        Unit::Count,
+        &[label::CONNECTION],
+        "1 while the connection to the broker is up, otherwise 0",
+    ),
     counter(BROKER_RECONNECTS_TOTAL, &[], "Times the connection to the broker was made anew"),
     histogram(BATCH_SIZE, Unit::Count, &[label::LANE], "Items handled in one batch"),
     gauge(DB_POOL_CONNECTIONS, Unit::Count, &[label::STATE], "Database connections in the pool"),

@@ -67,14 +67,22 @@ async fn store(
 ) -> Vec<Result<AcceptOutcome, ApiError>> {
     match database.accept(&batch).await {
         Ok(outcomes) => {
-            if let Some(on_accepted) = on_accepted {
-                announce(&batch, &outcomes, &*on_accepted);
+            if let Some(on_accepted) = &on_accepted {
+                announce(&batch, &outcomes, &**on_accepted);
             }
             outcomes.into_iter().map(Ok).collect()
         }
-        Err(error) => {
+        Err(error) if error.is_unavailable() || batch.len() == 1 => {
             let error = ApiError::from(error);
             batch.iter().map(|_| Err(error.clone())).collect()
+        }
+        // Something in the batch is refused: each request by itself, so that its neighbours are served.
+        Err(_) => {
+            let mut outcomes = Vec::with_capacity(batch.len());
+            for request in batch {
+                outcomes.extend(Box::pin(store(database.clone(), on_accepted.clone(), vec![request])).await);
+            }
+            outcomes
         }
     }
 }

@@ -60,7 +60,7 @@ pub struct State {
 
 /// The gateway cannot listen.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {addresses}; set LISTEN_ADDR to a free address of this machine: {source}")]
+#[error("cannot listen on {addresses}; set LISTEN_ADDR to a free address of this machine")]
 pub struct BindError {
     addresses: String,
     source: io::Error,
@@ -95,7 +95,6 @@ pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketA
             .app_data(state.clone())
             .configure(admin::routes(health.clone(), metrics.clone()))
             .configure(routes)
-            .service(openapi::swagger())
             .default_service(web::to(|| async { Err::<&str, _>(ApiError::NotFound) }))
     };
     let server = HttpServer::new(app)
@@ -135,7 +134,9 @@ fn routes(config: &mut ServiceConfig) {
         .service(post("/messages/send").post(send::handler))
         .service(get("/messages/history").get(history::handler))
         .service(get("/balance").get(balance::handler))
-        .service(post("/balance/add").post(top_up::handler));
+        .service(post("/balance/add").post(top_up::handler))
+        .service(get(openapi::DOCUMENT_PATH).get(openapi::document))
+        .service(get(openapi::PAGE_PATH).get(openapi::page));
 }
 
 fn get(path: &str) -> Resource {

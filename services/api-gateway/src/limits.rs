@@ -22,6 +22,8 @@ use crate::{Settings, error::ApiError};
 
 /// How often the backlog is counted: never per request, and never older than this.
 const COUNT_EVERY: Duration = Duration::from_millis(250);
+/// The backlog is counted up to here, and at least to one more than the threshold.
+const COUNT_UP_TO: u64 = 20_000;
 /// How often customers that have been quiet are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(10);
 
@@ -110,10 +112,10 @@ impl Limits {
     }
 
     async fn count_backlog(self, database: Database, scope: Scope) {
-        let Some(threshold) = self.shared.backlog_threshold else { return };
+        let most = self.shared.backlog_threshold.map_or(COUNT_UP_TO, |threshold| COUNT_UP_TO.max(threshold + 1));
         while scope.stop.run_until_cancelled(tokio::time::sleep(COUNT_EVERY)).await.is_some() {
-            // One more than the threshold is all there is to know. While the database is down the last count stands.
-            if let Ok(backlog) = database.pending_events(threshold.saturating_add(1)).await {
+            // While the database is down the last count stands.
+            if let Ok(backlog) = database.pending_events(most).await {
                 self.shared.backlog.store(backlog, Ordering::Relaxed);
                 #[expect(clippy::cast_precision_loss, reason = "a gauge; counts are far below 2^52")]
                 metrics::gauge!(names::CURRENT_OUTBOX_PENDING_EVENTS).set(backlog as f64);

@@ -2,13 +2,17 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use api_gateway::{Parts, Settings, database_config, start};
 use broker::{Broker, Topology};
 use persistence::Database;
 use service_kit::{Lifecycle, settings::Source};
 
-#[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
+    service_kit::run("api-gateway", run())
+}
+
+async fn run() -> anyhow::Result<ExitCode> {
     let settings = Settings::load(&Source::process())?;
     let telemetry = telemetry::init(settings.common.telemetry())?;
     let lifecycle = Lifecycle::new()?;
@@ -21,8 +25,10 @@ async fn main() -> anyhow::Result<ExitCode> {
         stop.run_until_cancelled(Box::pin(preparing.prepare(migrate))).await;
     });
     let names = &settings.broker;
-    let topology = Topology::new(&names.exchange, &names.express_queue, &names.normal_queue)?;
-    let broker = Broker::amqp(names.uri.clone(), topology, &scope.support_tasks("broker"), scope.finish.clone())?;
+    let topology = Topology::new(&names.exchange, &names.express_queue, &names.normal_queue)
+        .context("RABBIT_MESSAGE_EXCHANGE, EXPRESS_QUEUE or NORMAL_QUEUE is not accepted")?;
+    let broker = Broker::amqp(names.uri.clone(), topology, &scope.support_tasks("broker"), scope.finish.clone())
+        .context("RABBIT_URI is not accepted")?;
     let parts = Parts { database: database.clone(), broker, metrics: telemetry.metrics(), on_accepted: None };
     let address = start(&settings, parts, &scope)?;
     tracing::info!(%address, "the API is up");

@@ -61,8 +61,8 @@ impl Settings {
 
 fn rate(source: &Source, names: (&str, &str), default: u32) -> Result<Rate, SettingError> {
     let per_second = source.integer(names.0, default, 0..=1_000_000)?;
-    let burst = source.integer(names.1, default, 1..=1_000_000)?;
-    Ok(Rate::new(per_second, NonZeroU32::new(burst).expect("the range starts at 1")))
+    let burst = source.integer(names.1, default, 0..=1_000_000)?;
+    Ok(Rate::new(per_second, NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN)))
 }
 
 fn backlog_threshold(source: &Source) -> Result<Option<u64>, SettingError> {

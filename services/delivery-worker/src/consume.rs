@@ -1,26 +1,37 @@
 //! From a queue to decisions: one task per delivery, as many as the prefetch lets through.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use broker::{Consumer, Delivery};
 use domain::MessageBody;
 use service_kit::Scope;
 use telemetry::{names, propagation};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, info_span};
 
 use crate::deliver::{Decision, Deliver};
 
 /// Consumes until the scope stops, then finishes what is in hand.
-pub(crate) async fn run(mut consumer: Consumer, queue: String, deliver: Deliver, scope: Scope) {
+pub(crate) async fn run(mut consumer: Consumer, queue: String, prefetch: u16, deliver: Deliver, scope: Scope) {
     let in_hand = TaskTracker::new();
-    while let Some(Some(delivery)) = scope.stop.run_until_cancelled(consumer.next()).await {
-        // The prefetch bounds how many there are: the broker sends no more until some are answered.
-        in_hand.spawn(handle(delivery, queue.clone(), deliver.clone()));
+    // The prefetch bounds what one connection hands out; this bounds what is in hand over several of them.
+    let places = Arc::new(Semaphore::new(usize::from(prefetch)));
+    while let Some(Some((delivery, place))) = scope.stop.run_until_cancelled(next(&mut consumer, &places)).await {
+        let handling = handle(delivery, queue.clone(), deliver.clone());
+        in_hand.spawn(async move {
+            handling.await;
+            drop(place);
+        });
     }
     consumer.stop().await;
     in_hand.close();
     in_hand.wait().await;
+}
+
+async fn next(consumer: &mut Consumer, places: &Arc<Semaphore>) -> Option<(Delivery, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.ok()?;
+    Some((consumer.next().await?, place))
 }
 
 async fn handle(delivery: Delivery, queue: String, deliver: Deliver) {

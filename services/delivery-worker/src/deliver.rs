@@ -14,7 +14,7 @@ use telemetry::names;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::states::{States, Unwritten};
+use crate::states::{States, Stopping};
 
 /// Recipients taken together: few enough for one round of calls at the same time.
 pub(crate) const CHUNK: usize = 64;
@@ -65,8 +65,7 @@ impl Deliver {
             match self.deliver_chunk(body, chunk, &text).await {
                 Ok(Chunk::Known) => {}
                 Ok(Chunk::NeverAccepted) => return Decision::DeadLetter("it was never accepted".into()),
-                Err(Unwritten::Stopping) => return Decision::Requeue,
-                Err(Unwritten::Refused(reason)) => return Decision::DeadLetter(reason),
+                Err(Stopping) => return Decision::Requeue,
             }
         }
         Decision::Ack
@@ -77,13 +76,14 @@ impl Deliver {
         body: &MessageBody,
         recipients: &[Recipient],
         text: &Arc<str>,
-    ) -> Result<Chunk, Unwritten> {
+    ) -> Result<Chunk, Stopping> {
         let message_id = body.message_identifier.clone();
         let request = BeginRequest { message_id, recipients: recipients.to_vec() };
         loop {
             // Before the lease begins: waiting for a free call must not use it up.
             let calls = u32::try_from(recipients.len()).unwrap_or(u32::MAX);
-            let permits = self.calls.acquire_many(calls).await.map_err(|_| Unwritten::Stopping)?;
+            let permits = self.stop.run_until_cancelled(self.calls.acquire_many(calls)).await;
+            let Some(Ok(permits)) = permits.filter(|_| !self.stop.is_cancelled()) else { return Err(Stopping) };
             let begun = Instant::now();
             let Begin { claimed, busy, finished, unknown } = self.states.begin(lane_key(body), &request).await?;
             if unknown > 0 {
@@ -101,7 +101,7 @@ impl Deliver {
                 (_, Some(lease_left)) => lease_left.clamp(LOOK_AGAIN.0, LOOK_AGAIN.1),
             };
             if self.stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
-                return Err(Unwritten::Stopping);
+                return Err(Stopping);
             }
         }
     }
@@ -112,7 +112,7 @@ impl Deliver {
         claimed: Vec<ClaimedRecipient>,
         text: &Arc<str>,
         begun: Instant,
-    ) -> Result<LeftOver, Unwritten> {
+    ) -> Result<LeftOver, Stopping> {
         if claimed.is_empty() {
             return Ok(LeftOver::Nothing);
         }
@@ -148,7 +148,7 @@ impl Deliver {
         self.operators.send(&submission, history).await
     }
 
-    async fn put_off(&self, body: &MessageBody, unknown: &[ClaimedRecipient]) -> Result<LeftOver, Unwritten> {
+    async fn put_off(&self, body: &MessageBody, unknown: &[ClaimedRecipient]) -> Result<LeftOver, Stopping> {
         let Some(oldest) = unknown.iter().map(|recipient| recipient.age).max() else {
             return Ok(LeftOver::Nothing);
         };

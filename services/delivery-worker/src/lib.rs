@@ -5,6 +5,9 @@
 //! final, what another worker holds is waited for, and what a crashed worker left is asked about again with the same
 //! idempotency key.
 
+// The state machines of a delivery, its operators' layers and its statements nest deeper than the default allows.
+#![recursion_limit = "256"]
+
 mod consume;
 mod deliver;
 mod settings;
@@ -29,7 +32,7 @@ pub fn start(config: &WorkerConfig, database: &Database, broker: &Broker, operat
         // Calls are counted per queue: normal messages at a slow operator never hold up express ones.
         let deliver = Deliver::new(operators.clone(), states.clone(), config.max_calls, scope.stop.clone());
         let consumer = broker.consumer(queue, prefetch);
-        scope.spawn("consumer", consume::run(consumer, queue.to_owned(), deliver, scope.clone()));
+        scope.spawn("consumer", consume::run(consumer, queue.to_owned(), prefetch, deliver, scope.clone()));
     }
 }
 

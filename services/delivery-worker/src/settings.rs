@@ -78,7 +78,11 @@ pub fn load_operators(source: &Source) -> Result<OperatorsConfig, SettingError> 
     let list = source.string("OPERATORS", "operatorA=simulated:,operatorB=simulated:");
     Ok(OperatorsConfig {
         // URLs may hold credentials, so the value is not shown; the parser says what is wrong with which operator.
-        operators: parse_operators(&list).map_err(|error| SettingError::hidden("OPERATORS", error.to_string()))?,
+        operators: parse_operators(&list).map_err(|error| {
+            let accepted =
+                format!("an ordered list name=url,name=url with URLs simulated: or http(s)://host ({error})");
+            SettingError::hidden("OPERATORS", accepted)
+        })?,
         timeout: source.duration_ms("OPERATOR_TIMEOUT_MS", 2_000, 1..=60_000)?,
         max_retries: source.integer("OPERATOR_MAX_RETRIES", 2, 0..=10)?,
         retry_backoff: source.duration_ms("OPERATOR_RETRY_BACKOFF_MS", 200, 0..=10_000)?,

@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::RetrySchedule;
+use domain::{MessageId, RetrySchedule};
 use persistence::{Begin, BeginRequest, ClaimedRecipient, Database, Deferred, Error, Settlement};
 use service_kit::{
     Scope,
@@ -13,19 +13,14 @@ use service_kit::{
 };
 use tokio_util::sync::CancellationToken;
 
-use domain::MessageId;
-
 /// Pauses while the database is away.
 const PAUSES: RetrySchedule = RetrySchedule::endless(Duration::from_millis(100), Duration::from_secs(2));
+/// Pauses while the database refuses.
+const REFUSED_PAUSES: RetrySchedule = RetrySchedule::endless(Duration::from_secs(1), Duration::from_mins(1));
 
-/// Why nothing was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Unwritten {
-    /// The worker stops; the message goes back to the queue.
-    Stopping,
-    /// The database refuses this write whenever it is tried.
-    Refused(String),
-}
+/// The worker stops before this could be written; the message goes back to the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stopping;
 
 type Written<T> = Result<T, Failure>;
 
@@ -61,16 +56,25 @@ impl States {
     }
 
     /// Takes recipients under the lease.
-    pub(crate) async fn begin(&self, key: u64, request: &BeginRequest) -> Result<Begin, Unwritten> {
+    pub(crate) async fn begin(&self, key: u64, request: &BeginRequest) -> Result<Begin, Stopping> {
         self.until_written(|| async { flatten(self.begin.submit_waiting(key, request.clone()).await) }).await
     }
 
     /// Records outcomes, with their refunds. `false` where the lease was over.
-    pub(crate) async fn settle(&self, key: u64, settlements: &[Settlement]) -> Result<Vec<bool>, Unwritten> {
+    ///
+    /// A stop does not end this: what an operator has answered is written down as long as the process lives.
+    pub(crate) async fn settle(&self, key: u64, settlements: &[Settlement]) -> Result<Vec<bool>, Stopping> {
         if settlements.is_empty() {
             return Ok(Vec::new());
         }
-        self.until_written(|| async { flatten(self.settle.submit_waiting(key, settlements.to_vec()).await) }).await
+        for retry in 0.. {
+            match flatten(self.settle.submit_waiting(key, settlements.to_vec()).await) {
+                Ok(recorded) => return Ok(recorded),
+                Err(None) => break,
+                Err(Some(failure)) => tokio::time::sleep(pause_after(&failure, retry)).await,
+            }
+        }
+        Err(Stopping)
     }
 
     /// Puts recipients off whose outcome is not known.
@@ -79,7 +83,7 @@ impl States {
         message_id: &MessageId,
         recipients: &[ClaimedRecipient],
         delay: Duration,
-    ) -> Result<Deferred, Unwritten> {
+    ) -> Result<Deferred, Stopping> {
         let defer = || async {
             let deferred = self.database.defer(message_id, recipients, delay).await;
             deferred.map_err(|error| Some(Failure { error: Arc::new(error) }))
@@ -87,28 +91,38 @@ impl States {
         self.until_written(defer).await
     }
 
-    async fn until_written<T, F>(&self, write: impl Fn() -> F) -> Result<T, Unwritten>
+    async fn until_written<T, F>(&self, write: impl Fn() -> F) -> Result<T, Stopping>
     where
         F: Future<Output = Result<T, Option<Failure>>>,
     {
         for retry in 0.. {
-            // A lane that stopped means the same as a stop.
             let failure = match write().await {
                 Ok(written) => return Ok(written),
-                Err(None) => return Err(Unwritten::Stopping),
-                Err(Some(failure)) => failure.error,
+                // A lane that stopped means the same as a stop.
+                Err(None) => return Err(Stopping),
+                Err(Some(failure)) => failure,
             };
-            if !failure.is_unavailable() {
-                return Err(Unwritten::Refused(failure.to_string()));
-            }
-            tracing::debug!(error = %failure, retry, "the database is away, trying again");
-            let pause = PAUSES.delay(retry, &mut rand::rng()).unwrap_or_default();
+            let pause = pause_after(&failure, retry);
             if self.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
-                return Err(Unwritten::Stopping);
+                return Err(Stopping);
             }
         }
-        Err(Unwritten::Stopping)
+        Err(Stopping)
     }
+}
+
+/// No error of the database is the message's fault: it is held and tried again, less often when the database does
+/// answer but refuses (a full disk, a schema that is not there yet).
+fn pause_after(failure: &Failure, retry: u32) -> Duration {
+    let error = failure.error.with_cause();
+    let schedule = if failure.error.is_unavailable() {
+        tracing::debug!(error, retry, "the database is away, trying again");
+        PAUSES
+    } else {
+        tracing::error!(error, retry, "the database refuses to write a state, trying again");
+        REFUSED_PAUSES
+    };
+    schedule.delay(retry, &mut rand::rng()).unwrap_or(Duration::from_secs(1))
 }
 
 fn flatten<T>(answer: Result<Written<T>, service_kit::batch::LaneError>) -> Result<T, Option<Failure>> {
@@ -118,7 +132,15 @@ fn flatten<T>(answer: Result<Written<T>, service_kit::batch::LaneError>) -> Resu
 async fn begin(database: Database, batch: Vec<BeginRequest>, lease: Duration) -> Vec<Written<Begin>> {
     match database.begin_sending(&batch, lease).await {
         Ok(begins) => begins.into_iter().map(Ok).collect(),
-        Err(error) => shared(batch.len(), error),
+        Err(error) if error.is_unavailable() || batch.len() == 1 => shared(batch.len(), error),
+        // Something in the batch is refused: each by itself, so that its neighbours go on.
+        Err(_) => {
+            let mut written = Vec::with_capacity(batch.len());
+            for request in batch {
+                written.extend(Box::pin(begin(database.clone(), vec![request], lease)).await);
+            }
+            written
+        }
     }
 }
 
@@ -129,7 +151,14 @@ async fn settle(database: Database, batch: Vec<Vec<Settlement>>) -> Vec<Written<
             let mut recorded = recorded.into_iter();
             batch.iter().map(|job| Ok(recorded.by_ref().take(job.len()).collect())).collect()
         }
-        Err(error) => shared(batch.len(), error),
+        Err(error) if error.is_unavailable() || batch.len() == 1 => shared(batch.len(), error),
+        Err(_) => {
+            let mut written = Vec::with_capacity(batch.len());
+            for job in batch {
+                written.extend(Box::pin(settle(database.clone(), vec![job])).await);
+            }
+            written
+        }
     }
 }
 

@@ -57,7 +57,11 @@ impl Claimer {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, lane = self.lane.as_str(), "claiming failed, trying again");
+                    tracing::warn!(
+                        error = error.with_cause(),
+                        lane = self.lane.as_str(),
+                        "claiming failed, trying again"
+                    );
                     failures += 1;
                     DATABASE_PAUSES.delay(failures, &mut rand::rng()).unwrap_or(self.config.poll)
                 }

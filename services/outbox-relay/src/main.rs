@@ -2,13 +2,17 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use broker::{Broker, Topology};
 use outbox_relay::{Settings, Wake, database_config, health, start};
 use persistence::Database;
 use service_kit::{Lifecycle, admin::AdminServer, settings::Source};
 
-#[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
+    service_kit::run("outbox-relay", run())
+}
+
+async fn run() -> anyhow::Result<ExitCode> {
     let settings = Settings::load(&Source::process())?;
     let telemetry = telemetry::init(settings.common.telemetry())?;
     let lifecycle = Lifecycle::new()?;
@@ -16,8 +20,10 @@ async fn main() -> anyhow::Result<ExitCode> {
 
     let database = Database::open(database_config(&settings)).await?;
     let names = &settings.broker;
-    let topology = Topology::new(&names.exchange, &names.express_queue, &names.normal_queue)?;
-    let broker = Broker::amqp(names.uri.clone(), topology, &scope.support_tasks("broker"), scope.finish.clone())?;
+    let topology = Topology::new(&names.exchange, &names.express_queue, &names.normal_queue)
+        .context("RABBIT_MESSAGE_EXCHANGE, EXPRESS_QUEUE or NORMAL_QUEUE is not accepted")?;
+    let broker = Broker::amqp(names.uri.clone(), topology, &scope.support_tasks("broker"), scope.finish.clone())
+        .context("RABBIT_URI is not accepted")?;
     let admin = AdminServer::bind(&settings.admin, health(&database, &broker), telemetry.metrics())?;
     tracing::info!(address = %admin.local_addr(), "the relay is up");
     scope.spawn_support("admin server", admin.run(scope.finish.clone()));

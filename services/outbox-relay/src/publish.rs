@@ -5,8 +5,10 @@ use std::time::Duration;
 use broker::{Outgoing, Published, Publisher};
 use domain::{Jitter, OutboxPayload, RetrySchedule};
 use persistence::{ClaimToken, ClaimedEvent, Database, Error};
+use telemetry::propagation;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::{Span, info_span};
 
 /// Retries of an event that the broker returned as unroutable: the reference's ten tries over 318 s.
 const REFUSED: RetrySchedule = RetrySchedule::limited(Duration::from_secs(2), Duration::from_secs(64), 9, Jitter::None);
@@ -28,6 +30,8 @@ pub(crate) struct Publish {
 struct Readable {
     event: ClaimedEvent,
     payload: OutboxPayload,
+    /// Part of the request's trace; it ends when the outcome is recorded.
+    span: Span,
 }
 
 impl Publish {
@@ -49,15 +53,15 @@ impl Publish {
         stop: &CancellationToken,
     ) -> bool {
         let record = Record { database: &self.database, token, until: Instant::now() + lease, stop };
-        let mut readable = Vec::with_capacity(events.len());
+        let (mut readable, mut unreadable) = (Vec::with_capacity(events.len()), Vec::new());
         for event in events {
             match event.payload.clone() {
-                Ok(payload) => readable.push(Readable { event, payload }),
-                Err(reason) => record.failed_try(&event, &UNREADABLE, &reason.to_string()).await,
+                Ok(payload) => {
+                    let span = publish_span(&event);
+                    readable.push(Readable { event, payload, span });
+                }
+                Err(reason) => unreadable.push((event, reason)),
             }
-        }
-        if readable.is_empty() {
-            return true;
         }
         let outgoing = readable.iter().map(outgoing).collect();
         let outcomes = self.publisher.publish(outgoing).await;
@@ -72,20 +76,31 @@ impl Publish {
         }
         record.processed(&confirmed).await;
         record.released(&unsent).await;
+        for (event, reason) in unreadable {
+            record.failed_try(&event, &UNREADABLE, &reason.to_string()).await;
+        }
         unsent.is_empty()
     }
 }
 
-fn outgoing(Readable { event, payload }: &Readable) -> Outgoing {
+fn outgoing(Readable { event, payload, span }: &Readable) -> Outgoing {
     let body = serde_json::to_vec(&payload.message).expect("strings and numbers serialise");
     Outgoing {
         exchange: payload.exchange.clone(),
         routing_key: payload.routing_key.clone(),
         message_id: event.message_id.clone(),
         body: body.into(),
-        traceparent: event.traceparent.clone(),
+        traceparent: span.in_scope(propagation::current_traceparent).or_else(|| event.traceparent.clone()),
         timestamp: u64::try_from(event.created_at.timestamp()).unwrap_or(0),
     }
+}
+
+fn publish_span(event: &ClaimedEvent) -> Span {
+    let span = info_span!("outbox.publish", otel.kind = "producer", message_id = event.message_id);
+    if let Some(traceparent) = &event.traceparent {
+        propagation::set_parent(&span, traceparent);
+    }
+    span
 }
 
 /// Writes outcomes down. While the database is away it keeps trying until the lease is over: an outcome that is not
@@ -143,7 +158,10 @@ impl Record<'_> {
             let pause = RECORD_PAUSES.delay(retry, &mut rand::rng()).unwrap_or_default();
             // On shutdown the lease is left to the rescue as well.
             if !error.is_unavailable() || self.stop.is_cancelled() || Instant::now() + pause >= self.until {
-                tracing::error!(%error, "an outcome was not recorded; the events are found again when the lease ends");
+                tracing::error!(
+                    error = error.with_cause(),
+                    "an outcome was not recorded; the events are found again when the lease ends"
+                );
                 return None;
             }
             tokio::time::sleep(pause).await;

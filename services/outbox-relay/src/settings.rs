@@ -79,7 +79,7 @@ impl RelayConfig {
             express_claimers: source.integer("RELAY_EXPRESS_CLAIMERS", 4, 1..=64)?,
             normal_claimers: source.integer("RELAY_NORMAL_CLAIMERS", 2, 1..=64)?,
             batch: source.integer("RELAY_BATCH", 200, 1..=1_000)?,
-            // A batch waits up to 10 s for its confirms; the lease must outlast that.
+            // A batch usually has its confirms within 10 s; the token fences off what comes after the lease.
             lease: source.duration_ms("RELAY_LEASE_MS", 30_000, 15_000..=600_000)?,
             poll: source.duration_ms("RELAY_POLL_MS", 50, 1..=10_000)?,
             republish_after: Duration::from_secs(source.integer("OUTBOX_REPUBLISH_AFTER_SECS", 900, 60..=86_400)?),

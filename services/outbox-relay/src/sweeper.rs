@@ -27,7 +27,9 @@ pub(crate) async fn run(config: RelayConfig, database: Database, stop: Cancellat
         if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
             return;
         }
-        report("sweeping the outbox", sweep(&database).await);
+        report("rescuing expired claims", rescue(&database).await);
+        report("promoting due retries", promote(&database).await);
+        report("measuring the backlog", measure(&database).await);
         if swept_slowly.elapsed() >= SLOW_ROUND {
             swept_slowly = Instant::now();
             report("looking for stuck messages", republish(&database, config.republish_after).await);
@@ -36,15 +38,22 @@ pub(crate) async fn run(config: RelayConfig, database: Database, stop: Cancellat
     }
 }
 
-async fn sweep(database: &Database) -> Result<(), Error> {
+async fn rescue(database: &Database) -> Result<(), Error> {
     loop {
         let rescued = database.rescue_expired_claims().await?;
         if rescued == 0 {
-            break;
+            return Ok(());
         }
         tracing::warn!(events = rescued, "claims had expired; their events are published again");
     }
+}
+
+async fn promote(database: &Database) -> Result<(), Error> {
     while database.promote_due_events().await? > 0 {}
+    Ok(())
+}
+
+async fn measure(database: &Database) -> Result<(), Error> {
     for lane in Lane::ALL {
         let oldest = database.oldest_waiting(lane).await?;
         metrics::gauge!(names::OUTBOX_OLDEST_AGE_SECONDS, names::label::LANE => lane.as_str())
@@ -76,6 +85,6 @@ async fn purge(database: &Database, retention: Duration, stop: &CancellationToke
 
 fn report(doing: &str, result: Result<(), Error>) {
     if let Err(error) = result {
-        tracing::warn!(%error, doing, "housekeeping failed, trying again");
+        tracing::warn!(error = error.with_cause(), doing, "housekeeping failed, trying again");
     }
 }

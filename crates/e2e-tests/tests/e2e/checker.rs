@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use operator_simulator::{Decision, Entry};
 
 use crate::{
-    client::{Account, Answer, HistoryRow, Submission, Transaction},
+    client::{Account, Answer, HistoryRow, LedgerRow, Submission},
     journal::Journal,
     snapshot::Snapshot,
 };
@@ -64,9 +64,10 @@ fn wrong_ledger(user: i64, account: &Account, Evidence { journal, snapshot, .. }
     let prices: HashMap<&str, i64> = sends.map(|(id, submission)| (id, submission.kind.price())).collect();
     let charges = journal.accepted().filter(|(_, submission)| submission.user == user);
     let charges = charges.map(|(_, submission)| -submission.price()).collect();
-    let deposits = journal.top_ups.iter().filter(|(top_up, answer)| {
-        top_up.user == user && matches!(answer, Answer::Accepted { .. })
-    });
+    let deposits = journal
+        .top_ups
+        .iter()
+        .filter(|(top_up, answer)| top_up.user == user && matches!(answer, Answer::Accepted { .. }));
     let deposits = deposits.map(|(top_up, _)| top_up.amount).collect();
     let failed = snapshot.history.iter().filter(|row| row.user_id == user && row.status == "failed");
     let refunds = failed.filter_map(|row| prices.get(row.message_identifier.as_str()).copied()).collect();
@@ -80,14 +81,14 @@ fn wrong_ledger(user: i64, account: &Account, Evidence { journal, snapshot, .. }
             (amounts != expected).then(|| format!("the {kind}s of {user} are {amounts:?} and should be {expected:?}"))
         })
         .collect();
-    let known = |row: &&Transaction| ["deposit", "withdrawal", "corrective"].contains(&row.transaction_type.as_str());
+    let known = |row: &&LedgerRow| ["deposit", "withdrawal", "corrective"].contains(&row.kind.as_str());
     let odd = account.transactions.iter().filter(|row| !known(row));
-    found.extend(odd.map(|row| format!("{user} has a transaction of type {}", row.transaction_type)));
+    found.extend(odd.map(|row| format!("{user} has a transaction of type {}", row.kind)));
     found
 }
 
-fn of_type<'a>(transactions: &'a [Transaction], kind: &str) -> impl Iterator<Item = &'a Transaction> {
-    transactions.iter().filter(move |row| row.transaction_type == kind)
+fn of_type<'a>(transactions: &'a [LedgerRow], kind: &str) -> impl Iterator<Item = &'a LedgerRow> {
+    transactions.iter().filter(move |row| row.kind == kind)
 }
 
 /// The history holds every recipient of every accepted message, final, and nothing else.
@@ -190,8 +191,8 @@ mod tests {
         }
     }
 
-    fn transaction(id: &str, kind: &str, amount: i64) -> Transaction {
-        Transaction { transaction_id: id.into(), amount, transaction_type: kind.into(), created_at: AT.into() }
+    fn transaction(id: &str, kind: &str, amount: i64) -> LedgerRow {
+        LedgerRow { id: id.into(), amount, kind: kind.into(), created_at: AT.into() }
     }
 
     fn entry(seq: u64, recipient: &str, decision: Decision) -> Entry {

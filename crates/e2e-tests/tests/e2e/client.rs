@@ -97,10 +97,12 @@ pub(crate) struct HistoryRow {
 
 /// One row of the ledger, as `GET /balance` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-pub(crate) struct Transaction {
-    pub(crate) transaction_id: String,
+pub(crate) struct LedgerRow {
+    #[serde(rename = "transaction_id")]
+    pub(crate) id: String,
     pub(crate) amount: i64,
-    pub(crate) transaction_type: String,
+    #[serde(rename = "transaction_type")]
+    pub(crate) kind: String,
     pub(crate) created_at: String,
 }
 
@@ -108,7 +110,7 @@ pub(crate) struct Transaction {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Account {
     pub(crate) balance: i64,
-    pub(crate) transactions: Vec<Transaction>,
+    pub(crate) transactions: Vec<LedgerRow>,
 }
 
 #[derive(Deserialize)]
@@ -120,7 +122,7 @@ struct HistoryPage {
 #[derive(Deserialize)]
 struct BalancePage {
     balance: i64,
-    transactions: Vec<Transaction>,
+    transactions: Vec<LedgerRow>,
     next_cursor: Option<String>,
 }
 

@@ -7,7 +7,7 @@ use test_support::wait_until;
 use crate::client::{Answer, Client, Submission, TopUp};
 
 /// How long a request may stay without a clear answer after everything runs again.
-const CLEAR_ANSWER: Duration = Duration::from_secs(60);
+const CLEAR_ANSWER: Duration = Duration::from_mins(1);
 
 /// Requests with their latest answers.
 #[derive(Debug, Clone, Default)]
@@ -63,8 +63,9 @@ impl Journal {
     }
 }
 
-async fn clear(mut ask: impl AsyncFnMut() -> Answer) -> Answer {
-    wait_until(CLEAR_ANSWER, "a clear answer to a repeated request", async || {
+/// Asks until the answer is clear; every time with the same key.
+pub(crate) async fn clear(mut ask: impl AsyncFnMut() -> Answer) -> Answer {
+    wait_until(CLEAR_ANSWER, "a clear answer", async || {
         Some(ask().await).filter(|answer| !matches!(answer, Answer::Unknown { .. }))
     })
     .await

@@ -1,15 +1,12 @@
 //! The tables behind the API: read to check what it says, changed to stage what no client can.
 
-use std::{
-    collections::BTreeMap,
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, mysql::MySqlConnection, mysql::MySqlRow};
 use tokio::{sync::oneshot, task::JoinSet};
 
 use crate::{
-    client::{Account, HistoryRow, Transaction},
+    client::{Account, HistoryRow, LedgerRow},
     snapshot::Snapshot,
 };
 
@@ -44,10 +41,10 @@ impl Tables {
         for row in self.rows(&query).await {
             let user: i64 = row.get("user_id");
             let account = accounts.get_mut(&user).unwrap_or_else(|| panic!("{user} has a ledger and no balance"));
-            account.transactions.push(Transaction {
-                transaction_id: row.get("transaction_id"),
+            account.transactions.push(LedgerRow {
+                id: row.get("transaction_id"),
                 amount: row.get("amount"),
-                transaction_type: row.get("transaction_type"),
+                kind: row.get("transaction_type"),
                 created_at: millis(&row, "created_at"),
             });
         }

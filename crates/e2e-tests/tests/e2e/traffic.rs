@@ -19,7 +19,7 @@ pub(crate) const USERS: i64 = 20;
 /// Every so many requests add credits instead of sending.
 const TOP_UP_EVERY: usize = 10;
 /// Longer than any traffic lasts.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Requests on their way, in the background.
 pub(crate) struct Traffic {
@@ -77,7 +77,7 @@ async fn request(client: Client, index: usize) -> Journal {
         let answer = client.top_up(&top_up).await;
         journal.top_ups.push((top_up, answer));
     } else {
-        let kind = if index % 3 == 0 { Kind::Express } else { Kind::Normal };
+        let kind = if index.is_multiple_of(3) { Kind::Express } else { Kind::Normal };
         // The last digit decides how a mixed operator answers; see `Platform::mix_operators`.
         let recipients = (0..=index % 3).map(|place| format!("+98{index:06}{place}{}", (index / 3 + place) % 10));
         let submission = Submission { recipients: recipients.collect(), ..Submission::new(user, kind, &[]) };

@@ -116,11 +116,27 @@ pub(crate) async fn a_deferred_message_is_published_again(f: &Fixture) {
     assert!(again.claimed[0].resumed);
 }
 
-pub(crate) async fn deferring_needs_a_published_event(f: &Fixture) {
-    let sent = accepted(f, &["111"]).await;
+pub(crate) async fn deferring_needs_a_recorded_publish(f: &Fixture) {
+    let sent = accepted(f, &["111", "222"]).await;
     let claimed = f.begin(&sent).await;
-    let deferred = f.db.defer(message_id(&sent), &claimed, Duration::from_mins(1)).await.expect("answers");
-    assert_eq!(deferred, Deferred::NotYet);
+    let token = ClaimToken::unique();
+    let event = f.db.claim_events(Lane::Normal, 1, LEASE, &token).await.expect("claims").remove(0);
+    let defer = async |part: &[persistence::ClaimedRecipient]| {
+        f.db.defer(message_id(&sent), part, Duration::from_mins(1)).await.expect("answers")
+    };
+    assert_eq!(defer(&claimed[..1]).await, Deferred::NotYet, "the relay has not recorded it yet");
+    f.db.mark_processed(&[event.id], &token).await.expect("records");
+    assert_eq!(defer(&claimed[..1]).await, Deferred::Scheduled);
+    assert_eq!(defer(&claimed[1..]).await, Deferred::Scheduled, "another part has scheduled it already");
+}
+
+/// A row in a state that this program never writes is left alone and harms no other.
+pub(crate) async fn odd_rows_harm_no_other(f: &Fixture) {
+    let sent = accepted(f, &["111", "222"]).await;
+    f.execute("UPDATE message_status SET status = 'odd' WHERE recipient = '111'").await;
+    let begin = f.db.begin_sending(&[begin_request(&sent)], LEASE).await.expect("begins").remove(0);
+    assert_eq!((begin.claimed.len(), begin.finished), (1, 1));
+    assert_eq!(begin.claimed[0].recipient.as_str(), "222");
 }
 
 /// Somebody sets a refunded row back by hand: it may be sent again, it is not refunded again.

@@ -84,7 +84,7 @@ async fn forgotten_connections_do_not_use_up_the_pool() {
 
     assert!(read().await.expect_err("nobody answers").is_unavailable());
     let (balance, _) =
-        test_support::wait_until(Duration::from_secs(60), "a pool that works again", async || read().await.ok()).await;
+        test_support::wait_until(Duration::from_mins(1), "a pool that works again", async || read().await.ok()).await;
     assert_eq!(balance.get(), 5);
     assert!(router.accepted.load(Ordering::SeqCst) >= 2, "the answer came over a new connection");
     f.remove().await;

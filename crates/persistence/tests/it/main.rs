@@ -80,7 +80,8 @@ mod cases {
         one_message_twice_in_a_batch_is_taken_once,
         unknown_messages_are_not_sent,
         a_deferred_message_is_published_again,
-        deferring_needs_a_published_event,
+        deferring_needs_a_recorded_publish,
+        odd_rows_harm_no_other,
         a_refund_survives_a_reset_row,
         settling_reports_each_outcome_by_itself,
     );

@@ -149,12 +149,17 @@ pub(crate) async fn giving_up_spares_what_a_worker_holds(f: &Fixture) {
 
 pub(crate) async fn old_events_and_keys_are_purged(f: &Fixture) {
     let token = ClaimToken::unique();
-    let (_, event) = accept_and_claim(f, &token).await;
+    let (sent, event) = accept_and_claim(f, &token).await;
     f.accept_one(with_key(request(1, &["111"]), "k", "a")).await;
     f.db.mark_processed(&[event.id], &token).await.expect("records");
     let age = Duration::from_hours(1);
     assert_eq!(f.db.purge_processed_events(age).await.expect("answers"), 0);
     f.execute("UPDATE outbox_events SET updated_at = '2020-01-01 00:00:00'").await;
+    assert_eq!(f.db.purge_processed_events(age).await.expect("answers"), 0, "its message is not finished");
+    let done = || persistence::Outcome::Done { provider: "operatorA".to_owned() };
+    let outcomes: Vec<_> =
+        f.begin(&sent).await.iter().map(|claimed| persistence::Settlement::new(claimed, done())).collect();
+    f.db.settle(&outcomes).await.expect("settles");
     assert_eq!(f.db.purge_processed_events(age).await.expect("purges"), 1);
     assert_eq!(status(f).await, ["pending"], "what waits is never purged, however old");
     assert_eq!(f.db.purge_idempotency_keys().await.expect("answers"), 0);

@@ -94,8 +94,10 @@ impl BrokerSettings {
         }
         let express_queue = amqp_name(source, "EXPRESS_QUEUE", "message_express")?;
         let normal_queue = amqp_name(source, "NORMAL_QUEUE", "message_normal")?;
-        if express_queue == normal_queue {
-            return Err(SettingError::new("EXPRESS_QUEUE", &express_queue, "another queue than NORMAL_QUEUE"));
+        let with_dlq = |queue: &String| [queue.clone(), format!("{queue}.dlq")];
+        if with_dlq(&express_queue).iter().any(|name| with_dlq(&normal_queue).contains(name)) {
+            let accepted = "another queue than NORMAL_QUEUE and its dead-letter queue (.dlq), and the other way round";
+            return Err(SettingError::new("EXPRESS_QUEUE", &express_queue, accepted));
         }
         let exchange = amqp_name(source, "RABBIT_MESSAGE_EXCHANGE", "message_exchange")?;
         Ok(Self { uri, exchange, express_queue, normal_queue })
@@ -104,8 +106,10 @@ impl BrokerSettings {
 
 /// AMQP names hold 255 bytes; five are kept free for suffixes such as `.dlq`.
 fn amqp_name(source: &Source, name: &str, default: &str) -> Result<String, SettingError> {
-    let value = source.parsed_with(name, "a name of 1 to 250 bytes without control characters", |value| {
-        (value.len() <= 250 && !value.chars().any(char::is_control)).then(|| value.to_owned())
+    let accepted = "a name of 1 to 250 bytes without control characters that does not begin with amq.";
+    let value = source.parsed_with(name, accepted, |value| {
+        let is_right = value.len() <= 250 && !value.chars().any(char::is_control) && !value.starts_with("amq.");
+        is_right.then(|| value.to_owned())
     })?;
     Ok(value.unwrap_or_else(|| default.to_owned()))
 }

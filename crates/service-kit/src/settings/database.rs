@@ -42,9 +42,10 @@ impl DatabaseSettings {
 
 fn url(source: &Source) -> Result<SecretString, SettingError> {
     if let Some(url) = source.secret("DATABASE_URL") {
-        let scheme_is_right = ["mysql://", "sqlite:"].iter().any(|scheme| url.expose_secret().starts_with(scheme));
-        let parses = Url::parse(url.expose_secret()).is_ok() || url.expose_secret().starts_with("sqlite:");
-        if scheme_is_right && parses {
+        let text = url.expose_secret();
+        let is_file = text.strip_prefix("sqlite:").is_some_and(|path| !path.trim_start_matches('/').is_empty());
+        let is_server = text.starts_with("mysql://") && Url::parse(text).is_ok();
+        if is_file || is_server {
             return Ok(url);
         }
         return Err(SettingError::hidden("DATABASE_URL", "mysql://user:password@host:port/name or sqlite://path"));
@@ -98,5 +99,6 @@ mod tests {
         let settings = load(&[("DB_MAX_OPEN_CONNS", "10"), ("DB_MAX_IDLE_CONNS", "20")]).expect("accepted");
         assert_eq!(settings.max_idle_connections, 10);
         assert!(load(&[("DB_MAX_OPEN_CONNS", "0")]).is_err());
+        assert!(load(&[("DATABASE_URL", "sqlite://")]).is_err());
     }
 }

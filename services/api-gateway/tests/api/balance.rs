@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{
     history::{assert_newest_first, rfc3339_utc},
     send::with,
-    support::{Fixture, Gateway, Request, message},
+    support::{Fixture, Gateway, Request, list, message},
 };
 
 const MAX_TOP_UP: i64 = 1_000_000_000_000;
@@ -26,7 +26,8 @@ pub(crate) async fn a_customer_never_seen_has_nothing(f: &Fixture) {
 pub(crate) async fn a_top_up_answers_with_the_new_balance(f: &Fixture) {
     let api = f.gateway(&[]).await;
     let mut before = 0;
-    for (amount, description) in [(100, json!("top-up")), (1, Value::Null), (MAX_TOP_UP, json!("")), (7, json!("😀"))] {
+    for (amount, description) in [(100, json!("top-up")), (1, Value::Null), (MAX_TOP_UP, json!("")), (7, json!("😀"))]
+    {
         let body = json!({"user_id": 1, "balance": amount, "description": description});
         let answer = api.top_up(&body).await;
         assert!(!answer.is_replay());
@@ -85,7 +86,7 @@ pub(crate) async fn the_account_is_paged_newest_first(f: &Fixture) {
         assert!(!pages.last().expect("a page").is_empty(), "no empty page at the end");
         let entries = pages.concat();
         assert_newest_first(&entries);
-        let amounts: Vec<_> = entries.iter().map(|entry| entry["amount"].as_i64().unwrap()).collect();
+        let amounts: Vec<_> = entries.iter().map(|entry| entry["amount"].as_i64().expect("a number")).collect();
         assert_eq!(amounts, (1..=23).rev().collect::<Vec<_>>(), "limit {limit}");
     }
     assert_eq!(api.balance(1).await, (1..=23).sum::<i64>());
@@ -97,7 +98,7 @@ pub(crate) async fn the_default_page_has_a_hundred_entries(f: &Fixture) {
         api.fund(1, 1).await;
     }
     let account = api.account(1).await;
-    assert_eq!(account["transactions"].as_array().unwrap().len(), 100);
+    assert_eq!(list(&account, "transactions").len(), 100);
     assert!(account["next_cursor"].is_string());
 }
 
@@ -106,8 +107,25 @@ pub(crate) async fn top_ups_are_bounded(f: &Fixture) {
     let add = |literal: &str| {
         Request::post_bytes("/balance/add", format!(r#"{{"user_id":1,"balance":{literal},"description":"x"}}"#))
     };
-    let wrong = ["0", "-1", "-1000000000000", "1000000000001", "9223372036854775807", "9223372036854775808",
-        "18446744073709551616", "1.0", "1.5", "1e2", "0.1", "\"1\"", "\"\"", "null", "true", "[1]", "{}"];
+    let wrong = [
+        "0",
+        "-1",
+        "-1000000000000",
+        "1000000000001",
+        "9223372036854775807",
+        "9223372036854775808",
+        "18446744073709551616",
+        "1.0",
+        "1.5",
+        "1e2",
+        "0.1",
+        "\"1\"",
+        "\"\"",
+        "null",
+        "true",
+        "[1]",
+        "{}",
+    ];
     for wrong in wrong {
         api.call(add(wrong)).await.invalid("balance");
     }
@@ -141,7 +159,7 @@ pub(crate) async fn a_balance_never_passes_its_limit(f: &Fixture) {
         }
     }
     assert_eq!(api.balance(1).await, MAX_BALANCE);
-    assert_eq!(api.account(1).await["transactions"].as_array().unwrap().len(), 2);
+    assert_eq!(list(&api.account(1).await, "transactions").len(), 2);
     api.send(&message(1, &["111"])).await.accepted();
     assert_eq!(api.balance(1).await, MAX_BALANCE - 1);
 }
@@ -149,11 +167,15 @@ pub(crate) async fn a_balance_never_passes_its_limit(f: &Fixture) {
 pub(crate) async fn descriptions_are_texts(f: &Fixture) {
     let api = f.gateway(&[]).await;
     let body = json!({"user_id": 1, "balance": 1});
-    for right in ["x".repeat(1000), "😀".repeat(1000), "a\u{0}b".to_owned(), "'; DROP TABLE user_balances; --".to_owned()] {
+    for right in
+        ["x".repeat(1000), "😀".repeat(1000), "a\u{0}b".to_owned(), "'; DROP TABLE user_balances; --".to_owned()]
+    {
         api.top_up(&with(&body, "description", json!(right))).await.ok();
         assert_eq!(api.account(1).await["transactions"][0]["description"], json!(right));
     }
-    for wrong in [json!("x".repeat(1001)), json!("😀".repeat(1001)), json!(1), json!(true), json!([]), json!({"a": "b"})] {
+    for wrong in
+        [json!("x".repeat(1001)), json!("😀".repeat(1001)), json!(1), json!(true), json!([]), json!({"a": "b"})]
+    {
         api.top_up(&with(&body, "description", wrong)).await.invalid("description");
     }
     assert_eq!(api.balance(1).await, 4);

@@ -8,8 +8,8 @@ const MAX_BODY: usize = 256 * 1024;
 const ROUTES: [&str; 2] = ["/messages/send", "/balance/add"];
 
 /// A body that both routes accept.
-fn good() -> Vec<u8> {
-    json!({"customer_id": 1, "text": "hi", "recipients": ["111"], "user_id": 1, "balance": 1}).to_string().into_bytes()
+fn good() -> String {
+    json!({"customer_id": 1, "text": "hi", "recipients": ["111"], "user_id": 1, "balance": 1}).to_string()
 }
 
 async fn funded(f: &Fixture) -> Gateway {
@@ -51,10 +51,10 @@ pub(crate) async fn what_is_not_json_is_refused(f: &Fixture) {
         for body in bodies {
             api.call(Request::post_bytes(route, body)).await.invalid("JSON");
         }
-        let utf16: Vec<u8> = good().into_iter().flat_map(|byte| [byte, 0]).collect();
+        let utf16: Vec<u8> = good().bytes().flat_map(|byte| [byte, 0]).collect();
         api.call(Request::post_bytes(route, utf16)).await.invalid("JSON");
         let mut with_bom = b"\xef\xbb\xbf".to_vec();
-        with_bom.extend(good());
+        with_bom.extend(good().bytes());
         api.call(Request::post_bytes(route, with_bom)).await.invalid("JSON");
     }
     assert_eq!(api.balance(1).await, 100);
@@ -79,7 +79,7 @@ pub(crate) async fn deep_nesting_is_refused_not_followed(f: &Fixture) {
             api.call(Request::post_bytes(route, at_the_top)).await.error(400, "invalid_input");
             let unclosed = open.repeat(40_000);
             api.call(Request::post_bytes(route, unclosed)).await.error(400, "invalid_input");
-            let in_a_field = format!("{{\"extra\":{},{}", nested(10_000), String::from_utf8(good()).unwrap().split_off(1));
+            let in_a_field = format!("{{\"extra\":{},{}", nested(10_000), good().split_off(1));
             api.call(Request::post_bytes(route, in_a_field)).await.error(400, "invalid_input");
         }
     }
@@ -132,7 +132,7 @@ pub(crate) async fn bodies_are_bounded(f: &Fixture) {
     let api = funded(f).await;
     for route in ROUTES {
         let of_size = |size: usize| {
-            let mut body = good();
+            let mut body = good().into_bytes();
             body.resize(size, b' ');
             Request::post_bytes(route, body)
         };

@@ -1,13 +1,11 @@
 //! `GET /messages/history`: shape, filters, pages.
 
-use std::time::Duration;
-
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::{
     send::with,
-    support::{Fixture, Gateway, message, numbers},
+    support::{Fixture, Gateway, list, message, numbers},
 };
 
 pub(crate) async fn an_entry_tells_all_about_a_recipient(f: &Fixture) {
@@ -21,7 +19,7 @@ pub(crate) async fn an_entry_tells_all_about_a_recipient(f: &Fixture) {
     for field in ["created_at", "updated_at"] {
         // The database's clock is this machine's, or close to it.
         let distance = (rfc3339_utc(&entry[field]) - before).abs();
-        assert!(distance.to_std().unwrap() < Duration::from_mins(10), "{entry}");
+        assert!(distance < TimeDelta::minutes(10), "{entry}");
     }
     let expected = json!({
         "history": [{
@@ -69,11 +67,14 @@ pub(crate) async fn filters_narrow_the_list(f: &Fixture) {
         ("user_id=1&recipient=111&x", 5),
     ] {
         let answer = api.history(query).await;
-        assert_eq!(answer["history"].as_array().unwrap().len(), expected, "{query}: {answer}");
+        assert_eq!(list(&answer, "history").len(), expected, "{query}: {answer}");
         assert_eq!(answer["next_cursor"], Value::Null, "{query}");
     }
     let failed = api.history("status=failed").await;
-    assert_eq!((&failed["history"][0]["provider"], &failed["history"][0]["status"]), (&json!("operatorA"), &json!("failed")));
+    assert_eq!(
+        (&failed["history"][0]["provider"], &failed["history"][0]["status"]),
+        (&json!("operatorA"), &json!("failed"))
+    );
 }
 
 pub(crate) async fn wrong_filters_are_refused(f: &Fixture) {
@@ -92,9 +93,24 @@ pub(crate) async fn wrong_filters_are_refused(f: &Fixture) {
         for limit in ["0", "501", "-1", "x", "1.0", "1e2", "18446744073709551616", "%20", "1%201"] {
             api.get(format!("{target}limit={limit}")).await.invalid("limit");
         }
-        for cursor in ["x", "-", "--", "1", "1-", "-1", "0-", "zz-1", "1-zz", "1-2-3", "%00", "%F0%9F%98%80",
-            "7fffffffffffffff-1", "ffffffffffffffff-1", "1-ffffffffffffffff", &"1".repeat(5000)]
-        {
+        for cursor in [
+            "x",
+            "-",
+            "--",
+            "1",
+            "1-",
+            "-1",
+            "0-",
+            "zz-1",
+            "1-zz",
+            "1-2-3",
+            "%00",
+            "%F0%9F%98%80",
+            "7fffffffffffffff-1",
+            "ffffffffffffffff-1",
+            "1-ffffffffffffffff",
+            &"1".repeat(5000),
+        ] {
             api.get(format!("{target}cursor={cursor}")).await.invalid("cursor");
         }
     }
@@ -104,9 +120,10 @@ pub(crate) async fn pages_are_as_long_as_asked(f: &Fixture) {
     let api = f.gateway(&[]).await;
     api.fund(1, 1000).await;
     api.send(&with(&message(1, &[]), "recipients", json!(numbers(600)))).await.accepted();
-    for (limit, expected) in [("", 100), ("&limit=1", 1), ("&limit=100", 100), ("&limit=499", 499), ("&limit=500", 500)] {
+    for (limit, expected) in [("", 100), ("&limit=1", 1), ("&limit=100", 100), ("&limit=499", 499), ("&limit=500", 500)]
+    {
         let page = api.history(&format!("user_id=1{limit}")).await;
-        assert_eq!(page["history"].as_array().unwrap().len(), expected, "{limit:?}");
+        assert_eq!(list(&page, "history").len(), expected, "{limit:?}");
         assert!(page["next_cursor"].is_string(), "{limit:?}");
     }
     let pages = api.walk("/messages/history?user_id=1&limit=300", "history").await;
@@ -138,7 +155,8 @@ pub(crate) async fn pages_follow_each_other_newest_first(f: &Fixture) {
             assert!(pages.iter().rev().skip(1).all(|page| page.len() == limit), "{query}: only the last may be short");
             let entries = pages.concat();
             assert_newest_first(&entries);
-            let identifiers: Vec<_> = entries.iter().map(|entry| entry["message_identifier"].as_str().unwrap()).collect();
+            let identifiers: Vec<_> =
+                entries.iter().map(|entry| entry["message_identifier"].as_str().expect("an id")).collect();
             assert_eq!(identifiers, newest_first(customer), "{query} limit {limit}");
             let mut seen: Vec<_> =
                 entries.iter().map(|entry| format!("{}{}", entry["message_identifier"], entry["recipient"])).collect();
@@ -161,8 +179,8 @@ pub(crate) async fn what_comes_meanwhile_does_not_shift_the_pages(f: &Fixture) {
         api.send(&message(1, &["999"])).await.accepted();
         let cursor = first["next_cursor"].as_str().expect("there is more");
         let rest = api.get(format!("{target}&limit=500&cursor={cursor}")).await.ok();
-        let mut walked = first[entries].as_array().unwrap().clone();
-        walked.extend(rest[entries].as_array().unwrap().clone());
+        let mut walked = list(&first, entries).to_vec();
+        walked.extend(list(&rest, entries).to_vec());
         assert_eq!(walked, all);
     }
 }
@@ -170,9 +188,23 @@ pub(crate) async fn what_comes_meanwhile_does_not_shift_the_pages(f: &Fixture) {
 pub(crate) async fn odd_queries_are_answered(f: &Fixture) {
     let api: Gateway = f.gateway(&[]).await;
     for target in ["/messages/history", "/balance"] {
-        for query in ["?", "?&", "?=", "?&&=&", "?user_id=1&user_id=2", "?user_id=1&limit=1&limit=x", "?%", "?%zz=1",
-            "?user_id=1;status=done", "?user_id[]=1", "?user_id=1#x", "?cursor=&cursor=", "?a=b=c", "?+", "?status=%e2%28%a1"]
-        {
+        for query in [
+            "?",
+            "?&",
+            "?=",
+            "?&&=&",
+            "?user_id=1&user_id=2",
+            "?user_id=1&limit=1&limit=x",
+            "?%",
+            "?%zz=1",
+            "?user_id=1;status=done",
+            "?user_id[]=1",
+            "?user_id=1#x",
+            "?cursor=&cursor=",
+            "?a=b=c",
+            "?+",
+            "?status=%e2%28%a1",
+        ] {
             let answer = api.get(format!("{target}{query}")).await;
             match answer.status {
                 200 => drop(answer.json()),

@@ -78,11 +78,12 @@ pub(crate) async fn retries_at_once_are_charged_once(f: &Fixture) {
     let mut calls = JoinSet::new();
     for round in 0..40 {
         let (api, request) = (gateways[round % 2], requests[round / 2 % 2].clone());
-        calls.spawn(async move { (round / 2 % 2, api.call(request).await) });
+        calls.spawn(async move { (request.target.clone(), api.call(request).await) });
     }
     let answers = calls.join_all().await;
-    for route in 0..2 {
-        let mine: Vec<&Answer> = answers.iter().filter(|(of, _)| *of == route).map(|(_, answer)| answer).collect();
+    for request in requests {
+        let mine = answers.iter().filter(|(target, _)| *target == request.target).map(|(_, answer)| answer);
+        let mine: Vec<&Answer> = mine.collect();
         let firsts: Vec<_> = mine.iter().filter(|answer| answer.status == 200 && !answer.is_replay()).collect();
         assert_eq!(firsts.len(), 1, "{mine:?}");
         for answer in &mine {
@@ -91,7 +92,7 @@ pub(crate) async fn retries_at_once_are_charged_once(f: &Fixture) {
                 _ => drop(answer.error(409, "idempotency_in_progress")),
             }
         }
-        assert_replayed(firsts[0], &gateways[1].call(requests[route].clone()).await);
+        assert_replayed(firsts[0], &gateways[1].call(request).await);
     }
     assert_eq!(gateways[0].balance(1).await, 99);
     assert_eq!(gateways[0].balance(2).await, 11);
@@ -115,11 +116,7 @@ pub(crate) async fn a_key_whose_request_still_runs_is_refused(f: &Fixture) {
         refused.error(409, "idempotency_in_progress");
         sql.execute("COMMIT").await;
         sql.close().await;
-        let first = calls.join_next().await.expect("two calls").expect("it ends");
-        // Where the lock was held for too long, the first is answered 503, and the key finds out what became of it.
-        if first.status != 200 {
-            first.error(503, "unavailable");
-        }
+        calls.join_next().await.expect("two calls").expect("it ends").ok();
         api.call(request).await.ok();
         assert_eq!((api.balance(1).await - before).abs(), 1, "changed once");
     }
@@ -228,10 +225,10 @@ pub(crate) async fn keys_end_after_24_hours(f: &Fixture) {
     api.fund(1, 10).await;
     let (body, add) = (message(1, &["111"]), json!({"user_id": 1, "balance": 3}));
     let first = [api.call(send(&body, "k")).await, api.call(top_up(&add, "k")).await];
-    age_keys(f, "23:59:00").await;
+    age_keys(f, 24 * 3600 - 60).await;
     assert_replayed(&first[0], &api.call(send(&body, "k")).await);
     assert_replayed(&first[1], &api.call(top_up(&add, "k")).await);
-    age_keys(f, "24:00:01").await;
+    age_keys(f, 24 * 3600 + 1).await;
     for request in [send(&with(&body, "text", json!("new")), "k"), top_up(&add, "k")] {
         let anew = api.call(request.clone()).await;
         assert!(!anew.is_replay(), "{request:?}");
@@ -240,13 +237,13 @@ pub(crate) async fn keys_end_after_24_hours(f: &Fixture) {
     assert_eq!(api.balance(1).await, 10 - 2 + 6);
 }
 
-/// Makes all keys `age` old (hours:minutes:seconds).
-async fn age_keys(f: &Fixture, age: &str) {
+/// Makes all keys `age` seconds old.
+async fn age_keys(f: &Fixture, age: u32) {
     let mut sql = f.sql().await;
     let then = if f.is_server() {
-        format!("SUBTIME(UTC_TIMESTAMP(6), '{age}')")
+        format!("UTC_TIMESTAMP(6) - INTERVAL {age} SECOND")
     } else {
-        format!("strftime('%Y-%m-%d %H:%M:%f', 'now', '-{age}')")
+        format!("strftime('%Y-%m-%d %H:%M:%f', 'now', '-{age} seconds')")
     };
     sql.execute(&format!("UPDATE idempotency_keys SET created_at = {then}")).await;
     sql.close().await;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Fixture, Gateway, message, numbers};
+use crate::support::{Fixture, Gateway, Request, count, list, message, numbers};
 
 pub(crate) async fn an_accepted_message_is_charged_and_stored(f: &Fixture) {
     let api = f.gateway(&[]).await;
@@ -77,16 +77,18 @@ pub(crate) async fn repeated_recipients_are_sent_and_charged_once(f: &Fixture) {
     assert_eq!(cost(&api, &message(1, &["111", "222", "111", "111", "222"])).await, 2);
     assert_eq!(cost(&api, &message(2, &["111", "+111"])).await, 2, "these are two numbers");
     let sent = api.history("user_id=1").await;
-    let mut recipients: Vec<_> = sent["history"].as_array().unwrap().iter().map(|item| &item["recipient"]).collect();
-    recipients.sort_by_key(|recipient| recipient.to_string());
+    let mut recipients: Vec<_> = list(&sent, "history").iter().map(|item| &item["recipient"]).collect();
+    recipients.sort_by_key(|recipient| recipient.as_str());
     assert_eq!(recipients, [&json!("111"), &json!("222")]);
 }
 
 pub(crate) async fn recipients_are_bounded(f: &Fixture) {
     let api = f.gateway(&[]).await;
     api.fund(1, 5_000).await;
-    for count in [1, 2, 999, 1000] {
-        assert_eq!(cost(&api, &with(&message(1, &[]), "recipients", json!(numbers(count)))).await, count as i64);
+    for many in [1, 2, 999, 1000] {
+        let recipients = numbers(many);
+        let body = with(&message(1, &[]), "recipients", json!(recipients));
+        assert_eq!(cost(&api, &body).await, count(&recipients));
     }
     for recipients in [json!([]), json!(numbers(1001)), json!(vec!["111"; 1001])] {
         api.send(&with(&message(1, &[]), "recipients", recipients)).await.invalid("recipients");
@@ -94,7 +96,8 @@ pub(crate) async fn recipients_are_bounded(f: &Fixture) {
     for right in ["123", "+123", "123456789012345", "+123456789012345", "000"] {
         api.send(&message(1, &[right])).await.accepted();
     }
-    for wrong in ["", "12", "+12", "1234567890123456", "++123", "+", "12a", "123 ", " 123", "12-3", "123\n", "١٢٣", "1.23"]
+    for wrong in
+        ["", "12", "+12", "1234567890123456", "++123", "+", "12a", "123 ", " 123", "12-3", "123\n", "١٢٣", "1.23"]
     {
         api.send(&message(1, &["111", wrong])).await.invalid("recipients");
     }
@@ -136,10 +139,11 @@ pub(crate) async fn customers_are_positive_64_bit_numbers(f: &Fixture) {
     for right in [1, i64::MAX] {
         assert_eq!(cost(&api, &message(right, &["111"])).await, 1);
     }
-    for wrong in ["0", "-1", "9223372036854775808", "-9223372036854775809", "1.0", "1e3", "1E400", "123456789012345678901"]
+    for wrong in
+        ["0", "-1", "9223372036854775808", "-9223372036854775809", "1.0", "1e3", "1E400", "123456789012345678901"]
     {
         let body = format!(r#"{{"customer_id":{wrong},"text":"hi","recipients":["111"]}}"#);
-        let request = crate::support::Request::post_bytes("/messages/send", body);
+        let request = Request::post_bytes("/messages/send", body);
         // A number too large for any type is no longer JSON to the parser.
         let about = if wrong == "1E400" { "number" } else { "customer_id" };
         api.call(request).await.invalid(about);
@@ -149,7 +153,8 @@ pub(crate) async fn customers_are_positive_64_bit_numbers(f: &Fixture) {
 pub(crate) async fn every_field_has_its_type(f: &Fixture) {
     let api = f.gateway(&[]).await;
     api.fund(1, 10).await;
-    let others = [json!("1"), json!(true), json!(1), json!(1.5), json!([1]), json!(["111"]), json!({"a": 1}), json!([])];
+    let others =
+        [json!("1"), json!(true), json!(1), json!(1.5), json!([1]), json!(["111"]), json!({"a": 1}), json!([])];
     let right = |field: &str, value: &Value| match field {
         "customer_id" => value == &json!(1),
         "text" => value.is_string(),
@@ -164,7 +169,7 @@ pub(crate) async fn every_field_has_its_type(f: &Fixture) {
     for field in ["customer_id", "text", "recipients"] {
         api.send(&with(&message(1, &["111"]), field, Value::Null)).await.invalid(field);
         let mut without = message(1, &["111"]);
-        without.as_object_mut().unwrap().remove(field);
+        without.as_object_mut().expect("an object").remove(field);
         api.send(&without).await.invalid(field);
     }
     for kind in ["", "Normal", "EXPRESS", "sms", "normal "] {
@@ -193,7 +198,9 @@ pub(crate) async fn other_fields_are_ignored(f: &Fixture) {
 pub(crate) async fn what_the_balance_does_not_cover_leaves_no_trace(f: &Fixture) {
     let api = f.gateway(&[]).await;
     api.fund(1, 5).await;
-    for (customer, recipients, kind) in [(1, 6, "normal"), (1, 2, "express"), (2, 1, "normal"), (i64::MAX, 1, "express")] {
+    for (customer, recipients, kind) in
+        [(1, 6, "normal"), (1, 2, "express"), (2, 1, "normal"), (i64::MAX, 1, "express")]
+    {
         let body = json!({"customer_id": customer, "text": "hi", "recipients": numbers(recipients), "type": kind});
         api.send(&body).await.error(402, "insufficient_balance");
         api.send_with_key(&body, "k").await.error(402, "insufficient_balance");

@@ -7,7 +7,7 @@ use test_support::{Process, binary, free_port, wait_until};
 use crate::client::Client;
 
 /// How long a start or an orderly end may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A service with its settings; its process may run or not.
 pub(crate) struct Service {
@@ -78,12 +78,19 @@ impl Service {
         self.client.get("/readyz").await
     }
 
+    /// Whether this series is there.
+    pub(crate) async fn has_metric(&self, series: &str) -> bool {
+        let text = self.client.text("/metrics").await.unwrap_or_else(|| panic!("no metrics of {}", self.name));
+        text.lines().any(|line| line.starts_with(series))
+    }
+
     /// The sum of a metric over all series that have these labels (`operator="a"`); 0 when there is none.
     pub(crate) async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
-        let text = self.client.text("/metrics").await.unwrap_or_default();
-        let series = text.lines().filter_map(|line| line.strip_prefix(name)).filter(|rest| {
-            rest.starts_with(['{', ' ']) && labels.iter().all(|label| rest.contains(label))
-        });
+        let text = self.client.text("/metrics").await.unwrap_or_else(|| panic!("no metrics of {}", self.name));
+        let series = text
+            .lines()
+            .filter_map(|line| line.strip_prefix(name))
+            .filter(|rest| rest.starts_with(['{', ' ']) && labels.iter().all(|label| rest.contains(label)));
         series.filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 }

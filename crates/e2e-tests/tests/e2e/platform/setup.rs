@@ -13,7 +13,7 @@ use crate::{client::Client, journal::Journal, tables::Tables};
 
 const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// Short, legal times: a worker's lease is 10 s and twice the longest round, a relay's 15 s.
+/// Short, legal times. A worker's lease is 10 s and the longest round: two operators, each with two tries and 2 s between.
 const SETTINGS: [(&str, &str); 10] = [
     ("USER_RATE_LIMIT_RPS", "0"),
     ("GLOBAL_RATE_LIMIT_RPS", "0"),
@@ -21,7 +21,7 @@ const SETTINGS: [(&str, &str); 10] = [
     ("PRICE_EXPRESS", "5"),
     ("DB_MAX_OPEN_CONNS", "20"),
     ("RELAY_LEASE_MS", "15000"),
-    ("OPERATOR_TIMEOUT_MS", "2000"),
+    ("OPERATOR_TIMEOUT_MS", "5000"),
     ("OPERATOR_MAX_RETRIES", "1"),
     ("OPERATOR_RETRY_BACKOFF_MS", "20"),
     ("BREAKER_OPEN_TIMEOUT_MS", "500"),

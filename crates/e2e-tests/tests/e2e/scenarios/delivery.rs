@@ -14,6 +14,7 @@ use crate::{
 
 /// Operator A's breaker: 0 closed, 1 half-open, 2 open.
 async fn breaker(platform: &Platform) -> f64 {
+    assert!(platform.workers[0].has_metric("operator_breaker_state{operator=\"operatorA\"}").await);
     platform.workers[0].metric("operator_breaker_state", &["operator=\"operatorA\""]).await
 }
 
@@ -23,9 +24,7 @@ async fn accepted_messages_reach_the_first_operator_once() {
     platform.top_up(1, 100).await;
     let normal = platform.send(1, Kind::Normal, &["+98101", "+98102", "+98103"]).await;
     let express = Submission::new(1, Kind::Express, &["+98104", "+98105"]);
-    let Answer::Accepted { id: express_id, .. } = platform.submit(express.clone()).await else {
-        panic!("an express message was not accepted");
-    };
+    let express_id = platform.send_as(express.clone()).await;
     let replay = platform.client.send(&express).await;
     assert_eq!(replay, Answer::Accepted { id: express_id.clone(), replayed: true });
     platform.wait_all_terminal().await;
@@ -119,12 +118,12 @@ async fn what_no_operator_takes_fails_and_is_refunded_once() {
     let history = platform.client.history("user_id=1&status=failed").await;
     assert_eq!(history.len(), 6, "{history:?}");
     let account = platform.client.balance(1).await;
-    let refunds: Vec<_> = account.transactions.iter().filter(|row| row.transaction_type == "corrective").collect();
+    let refunds: Vec<_> = account.transactions.iter().filter(|row| row.kind == "corrective").collect();
     assert_eq!((account.balance, refunds.len()), (100, 6), "{refunds:?}");
 
     // Nothing is tried again later: the end is the end.
     platform.simulator.set_behaviour("operatorB", Mode::ACCEPT).expect("valid");
-    let after = wait_until(Duration::from_secs(60), "a message by operator B", async || {
+    let after = wait_until(Duration::from_mins(1), "a message by operator B", async || {
         let message = platform.send(1, Kind::Normal, &["+98104"]).await;
         platform.wait_all_terminal().await;
         Some(platform.history_of(&message).await).filter(|rows| rows[0].status == "done")

@@ -32,7 +32,7 @@ fn kill(platform: &mut Platform, die: u8) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_three_services_killed_at_random_lose_nothing() {
-    let mut platform = Setup::new().start().await;
+    let mut platform = Setup::new().set("OPERATOR_TIMEOUT_MS", "2000").start().await;
     platform.mix_operators();
     platform.fund_traffic().await;
     let dice = Uuid::now_v7().into_bytes();

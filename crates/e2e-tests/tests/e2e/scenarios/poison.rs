@@ -21,9 +21,8 @@ async fn an_event_that_cannot_be_read_fails_its_message_with_a_refund() {
     assert!(status.success(), "{status}");
     let unreadable = platform.send(1, Kind::Normal, &["+98101", "+98102"]).await;
     let fine = platform.send(1, Kind::Normal, &["+98103"]).await;
-    let statement = format!(
-        r#"UPDATE outbox_events SET payload = '{{"exchange": 7}}' WHERE aggregate_id = '{unreadable}'"#
-    );
+    let statement =
+        format!(r#"UPDATE outbox_events SET payload = '{{"exchange": 7}}' WHERE aggregate_id = '{unreadable}'"#);
     assert_eq!(platform.tables.execute(&statement).await, 1);
     platform.relays[0].start();
     platform.wait_all_terminal().await;

@@ -36,15 +36,13 @@ async fn wait_claimed(platform: &Platform, messages: &[String]) {
     .await;
 }
 
-/// Kills the relay, throws away what its connections still held, and starts it again.
-async fn replace_relay(platform: &mut Platform) {
+/// Kills the relay and throws away what its connections still held.
+async fn kill_relay(platform: &mut Platform) {
     platform.relays[0].kill();
     for proxy in [&proxies(platform).rabbit, &proxies(platform).database] {
         proxy.cut().await;
         proxy.heal().await;
     }
-    platform.relays[0].start();
-    platform.relays[0].ready().await;
 }
 
 fn proxies(platform: &Platform) -> &Proxies {
@@ -57,10 +55,11 @@ async fn killed_between_claim_and_publish_it_loses_nothing() {
     proxies(&platform).rabbit.freeze().await;
     let messages = send_five(&mut platform).await;
     wait_claimed(&platform, &messages).await;
-    replace_relay(&mut platform).await;
+    kill_relay(&mut platform).await;
     let early: Vec<_> = messages.iter().flat_map(|message| platform.entries_of(message)).collect();
     assert!(early.is_empty(), "something was published before the kill: {early:?}");
 
+    platform.relays[0].start();
     platform.wait_all_terminal().await;
     platform.wait_outbox_empty().await;
     let operators = platform.simulator.journal();
@@ -82,7 +81,9 @@ async fn killed_between_confirm_and_record_it_sends_nothing_twice() {
     let operators = platform.simulator.journal();
     let handled = platform.workers[0].metric("worker_events_total", &["result=\"ok\""]).await;
 
-    replace_relay(&mut platform).await;
+    kill_relay(&mut platform).await;
+    wait_claimed(&platform, &messages).await;
+    platform.relays[0].start();
     platform.wait_outbox_empty().await;
     wait_until(SETTLED, "the second copy of each message", async || {
         let now = platform.workers[0].metric("worker_events_total", &["result=\"ok\""]).await;

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{
         TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
@@ -46,6 +46,22 @@ impl Connection {
         answer.expect("an answer or a closed connection in time")
     }
 
+    /// The same for bytes after which nothing more comes, so that the gateway need not wait for the rest.
+    pub(crate) async fn exchange_bytes_and_finish(&mut self, bytes: &[u8]) -> Option<Answer> {
+        let Self { reader, writer } = self;
+        let write = async { writer.write_all(bytes).await.is_ok() && writer.shutdown().await.is_ok() };
+        let (_, answer) = tokio::join!(timeout(DEADLINE, write), timeout(DEADLINE, read_answer(reader, false)));
+        answer.expect("an answer or a closed connection in time")
+    }
+
+    /// An interim answer (`100 Continue`): its status line.
+    pub(crate) async fn interim(&mut self) -> String {
+        let line = timeout(DEADLINE, read_line(&mut self.reader)).await.expect("in time").expect("an answer");
+        let end = timeout(DEADLINE, read_line(&mut self.reader)).await.expect("in time");
+        assert_eq!(end.as_deref(), Some(""), "an interim answer without headers");
+        line
+    }
+
     /// Sends bytes and waits for nothing.
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
         self.writer.write_all(bytes).await.expect("the gateway reads");
@@ -67,7 +83,7 @@ impl Connection {
     }
 }
 
-async fn read_answer(reader: &mut (impl AsyncRead + AsyncBufReadExt + Unpin), is_head: bool) -> Option<Answer> {
+async fn read_answer(reader: &mut (impl AsyncBufRead + Unpin), is_head: bool) -> Option<Answer> {
     let status_line = read_line(reader).await?;
     let status = status_line.split(' ').nth(1).and_then(|code| code.parse().ok());
     let status = status.unwrap_or_else(|| panic!("not a status line: {status_line:?}"));
@@ -89,7 +105,7 @@ async fn read_answer(reader: &mut (impl AsyncRead + AsyncBufReadExt + Unpin), is
     Some(answer)
 }
 
-async fn read_line(reader: &mut (impl AsyncBufReadExt + Unpin)) -> Option<String> {
+async fn read_line(reader: &mut (impl AsyncBufRead + Unpin)) -> Option<String> {
     let mut line = Vec::new();
     // A reset is a close, too.
     let read = reader.read_until(b'\n', &mut line).await.unwrap_or(0);

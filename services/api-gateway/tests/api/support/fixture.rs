@@ -23,6 +23,8 @@ const DEFAULTS: [(&str, &str); 4] = [
     ("SHUTDOWN_TIMEOUT_SECS", "10"),
 ];
 
+const UNPOISONED: &str = "no test panics while it holds the list";
+
 /// An empty database and the gateways that use it.
 pub(crate) struct Fixture {
     url: String,
@@ -97,7 +99,7 @@ impl Fixture {
         let broker = connect(broker, &settings, &scope);
         let parts = Parts { database: database.clone(), broker, metrics: metrics_of_this_process(), on_accepted: None };
         let address = start(&settings, parts, &scope).expect("a port is free");
-        self.running.lock().unwrap().push(Running { lifecycle, database });
+        self.running.lock().expect(UNPOISONED).push(Running { lifecycle, database });
         Gateway { address }
     }
 
@@ -108,7 +110,7 @@ impl Fixture {
 
     /// Stops the gateways, looks at the books once more, and removes the database.
     pub(crate) async fn remove(self) {
-        let running = std::mem::take(&mut *self.running.lock().unwrap());
+        let running = std::mem::take(&mut *self.running.lock().expect(UNPOISONED));
         for Running { lifecycle, database } in running {
             lifecycle.stop.cancel();
             let code = lifecycle.run(std::time::Duration::from_secs(20)).await;

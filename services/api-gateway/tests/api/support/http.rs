@@ -153,10 +153,26 @@ impl Answer {
         message
     }
 
+    /// Whether it says that the database cannot be reached, or not in time.
+    pub(crate) fn is_unavailable(&self) -> bool {
+        self.status == 503 && self.body.starts_with(br#"{"error":"unavailable""#)
+    }
+
     /// A 400 whose message names what is wrong.
     #[track_caller]
     pub(crate) fn invalid(&self, about: &str) {
         let message = self.error(400, "invalid_input");
         assert!(message.contains(about), "{message:?} does not mention {about:?}");
     }
+}
+
+/// The list in a member of a body.
+#[track_caller]
+pub(crate) fn list<'body>(body: &'body Value, member: &str) -> &'body [Value] {
+    body[member].as_array().unwrap_or_else(|| panic!("{member} is no list in {body}"))
+}
+
+/// How many there are, as a number of credits.
+pub(crate) fn count<T>(items: &[T]) -> i64 {
+    i64::try_from(items.len()).expect("a test's list is short")
 }

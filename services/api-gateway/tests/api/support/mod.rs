@@ -10,4 +10,4 @@ pub(crate) mod sql;
 pub(crate) use connection::Connection;
 pub(crate) use fixture::Fixture;
 pub(crate) use gateway::{Gateway, message, numbers};
-pub(crate) use http::{Answer, Request};
+pub(crate) use http::{Answer, Request, count, list};

@@ -1,0 +1,112 @@
+//! The database is not there, or stops answering: every request is answered all the same, and soon.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use test_support::{FaultProxy, database_url, free_port, wait_until};
+use tokio::task::JoinSet;
+
+use crate::{
+    health::not_ready,
+    support::{Fixture, Gateway, Request, fixture::BrokerKind, message},
+};
+
+/// The contract says a second; the rest is for a machine that has other things to do.
+const SOON: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_mins(1);
+
+fn requests() -> [Request; 4] {
+    [
+        Request::post("/messages/send", &message(1, &["111"])).key("k"),
+        Request::post("/balance/add", &json!({"user_id": 1, "balance": 1})).key("k"),
+        Request::get("/messages/history?user_id=1"),
+        Request::get("/balance?user_id=1"),
+    ]
+}
+
+/// Nothing that needs the database works, everything is answered in time, and what needs no database works.
+async fn assert_out_of_order(api: Gateway) {
+    let mut calls = JoinSet::new();
+    for request in requests().into_iter().cycle().take(40) {
+        calls.spawn(async move {
+            let started = Instant::now();
+            // One key, twenty times: what waits for the database holds it.
+            let answer = api.call_once(&request).await;
+            (started.elapsed(), answer)
+        });
+    }
+    for (took, answer) in calls.join_all().await {
+        match answer.status {
+            409 => drop(answer.error(409, "idempotency_in_progress")),
+            _ => drop(answer.error(503, "unavailable")),
+        }
+        assert!(took < SOON, "a request hung for {took:?}");
+    }
+    let alive = api.get("/healthz").await;
+    assert_eq!(alive.ok(), json!({"status": "ok"}));
+    let started = Instant::now();
+    let dependencies = not_ready(&api.get("/readyz").await);
+    assert!(started.elapsed() < SOON, "/readyz hung");
+    assert_eq!(dependencies, json!({"mysql": "unavailable", "rabbitmq": "ok"}));
+    api.call(Request::post_bytes("/messages/send", "{")).await.invalid("JSON");
+    api.get("/nowhere").await.error(404, "not_found");
+    api.get("/openapi.json").await.ok();
+    assert!(!api.metrics().await.samples.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_never_was() {
+    let fixture = Fixture::without_database();
+    let url = format!("mysql://user:hush-hush@127.0.0.1:{}/nothing", free_port());
+    let api = fixture.start(&[("DATABASE_URL", &url)], BrokerKind::InProcess).await;
+    assert_out_of_order(api).await;
+    for request in requests() {
+        let message = api.call_once(&request).await.error(503, "unavailable");
+        assert!(!message.contains("hush") && !message.contains("127.0.0.1"), "{message}");
+    }
+    fixture.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_takes_connections_and_says_nothing() {
+    let fixture = Fixture::without_database();
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("mysql://user:secret@{}/nothing", silent.local_addr().expect("bound"));
+    // Nobody migrates here, so that operations reach for the database at once.
+    let settings = [("DATABASE_URL", url.as_str()), ("AUTO_MIGRATE", "false")];
+    let api = fixture.start(&settings, BrokerKind::InProcess).await;
+    assert_out_of_order(api).await;
+    fixture.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_goes_and_comes_back() {
+    let fixture = Fixture::server().await;
+    let (proxy, server) = FaultProxy::in_front_of(&database_url()).await.expect("a proxy");
+    let name = fixture.url().rsplit('/').next().expect("a database name");
+    let through_proxy = format!("{}/{name}", server.trim_end_matches('/'));
+    let api = fixture.gateway(&[("DATABASE_URL", &through_proxy)]).await;
+    api.fund(1, 100).await;
+    for request in requests() {
+        api.call(request).await.ok();
+    }
+    proxy.cut().await;
+    assert_out_of_order(api).await;
+    proxy.heal().await;
+    assert_recovers(api).await;
+    proxy.freeze().await;
+    assert_out_of_order(api).await;
+    proxy.heal().await;
+    assert_recovers(api).await;
+    // One send and one top-up, however often their keys were tried.
+    assert_eq!(api.balance(1).await, 100);
+    fixture.remove().await;
+}
+
+async fn assert_recovers(api: Gateway) {
+    api.ready().await;
+    for request in requests() {
+        let works = async || (api.call_once(&request).await.status == 200).then_some(());
+        wait_until(PATIENCE, "the gateway works again", works).await;
+    }
+}
