@@ -2,10 +2,7 @@
 
 use std::{
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -15,6 +12,7 @@ use sea_orm::{
     sqlx::{AssertSqlSafe, Connection as _, Executor as _},
 };
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::watch;
 
 use crate::{
     DatabaseConfig, Error,
@@ -32,7 +30,7 @@ struct Shared {
     pool: DatabaseConnection,
     dialect: Dialect,
     config: DatabaseConfig,
-    schema_ready: AtomicBool,
+    schema_ready: watch::Sender<bool>,
 }
 
 /// How long a connection may take to show that it still works when it comes back to the pool.
@@ -61,7 +59,7 @@ impl Database {
         let options = connect_options(&config)?;
         let pool = sea_orm::Database::connect(options).await.map_err(|_| Error::Url { expected: ACCEPTED_URLS })?;
         let dialect = Dialect::of(pool.get_database_backend());
-        Ok(Self { shared: Arc::new(Shared { pool, dialect, config, schema_ready: AtomicBool::new(false) }) })
+        Ok(Self { shared: Arc::new(Shared { pool, dialect, config, schema_ready: watch::Sender::new(false) }) })
     }
 
     /// Brings the schema up to date, and lets operations begin. Safe when several processes start at once.
@@ -92,7 +90,13 @@ impl Database {
 
     /// Lets operations begin on a schema that somebody else keeps up to date.
     pub fn assume_migrated(&self) {
-        self.shared.schema_ready.store(true, Ordering::Release);
+        self.shared.schema_ready.send_replace(true);
+    }
+
+    /// Resolves once the schema is known to be there, so that background work need not begin with errors.
+    pub async fn migrated(&self) {
+        let mut ready = self.shared.schema_ready.subscribe();
+        ready.wait_for(|ready| *ready).await.expect("this handle keeps the sender alive");
     }
 
     /// Whether the schema is there and the server answers.
@@ -144,7 +148,7 @@ impl Database {
         doing: &'static str,
         work: impl Future<Output = Result<T, StepError>>,
     ) -> Result<T, Error> {
-        if !self.shared.schema_ready.load(Ordering::Acquire) {
+        if !*self.shared.schema_ready.borrow() {
             return Err(Error::Unavailable { doing, source: None });
         }
         let started = Instant::now();

@@ -20,6 +20,9 @@ const PURGE_ROUNDS: u32 = 100;
 const COUNT_UP_TO: u64 = 100_000;
 
 pub(crate) async fn run(config: RelayConfig, database: Database, stop: CancellationToken) {
+    if stop.run_until_cancelled(database.migrated()).await.is_none() {
+        return;
+    }
     let mut swept_slowly = Instant::now();
     loop {
         // Replicas must not look all at once.

@@ -1,4 +1,4 @@
-//! The database and RabbitMQ, killed and started again under traffic.
+//! The database and RabbitMQ under traffic: killed and started again, or frozen for a while with all connections open.
 
 use test_support::{
     database_url,
@@ -81,6 +81,51 @@ async fn without_the_database_requests_are_answered_503_and_messages_go_on_when_
     database.restart().await.expect("the database starts again");
     platform.ready().await;
     platform.absorb(traffic).await;
+    platform.wait_all_terminal().await;
+    assert_flowing(&mut platform).await;
+    platform.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rabbitmq_that_freezes_loses_nothing() {
+    let backend = Backend::choose_private().expect("a way to start servers");
+    let mut rabbit = RabbitServer::start(backend).await.expect("a private RabbitMQ");
+    let mut platform = Setup::on(&database_url(), rabbit.url()).start().await;
+    platform.mix_operators();
+    platform.fund_traffic().await;
+    let traffic = platform.traffic(30, 150);
+    traffic.issued(60).await;
+    rabbit.pause().await.expect("RabbitMQ can be paused");
+    wait_readiness(&platform.relays[0], 503, "rabbitmq", "unavailable").await;
+    wait_readiness(&platform.workers[0], 503, "rabbitmq", "unavailable").await;
+    platform.send(1, Kind::Express, &["+98800"]).await;
+    rabbit.resume().await.expect("RabbitMQ can be resumed");
+    platform.absorb(traffic).await;
+    platform.ready().await;
+    platform.wait_all_terminal().await;
+    assert_flowing(&mut platform).await;
+    platform.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_freezes_is_answered_503_and_loses_nothing() {
+    let backend = Backend::choose_private().expect("a way to start servers");
+    let mut database = DatabaseServer::start(backend).await.expect("a private database server");
+    let mut platform = Setup::on(database.url(), &rabbit_uri()).start().await;
+    platform.mix_operators();
+    platform.fund_traffic().await;
+    let traffic = platform.traffic(30, 240);
+    traffic.issued(60).await;
+    database.pause().await.expect("the database can be paused");
+    let turned_away = platform.submit(Submission::new(1, Kind::Normal, &["+98801"])).await;
+    assert_eq!(turned_away, Answer::Unknown { reason: "503 unavailable".to_owned() });
+    wait_readiness(&platform.gateway, 503, "mysql", "unavailable").await;
+    wait_readiness(&platform.relays[0], 503, "mysql", "unavailable").await;
+    wait_readiness(&platform.workers[0], 503, "mysql", "unavailable").await;
+    traffic.issued(200).await;
+    database.resume().await.expect("the database can be resumed");
+    platform.absorb(traffic).await;
+    platform.ready().await;
     platform.wait_all_terminal().await;
     assert_flowing(&mut platform).await;
     platform.finish().await;

@@ -51,11 +51,12 @@ async fn another_worker_takes_over_what_a_killed_one_held() {
     let mut platform = setup.set("OPERATOR_MAX_RETRIES", "0").replicas(2).start().await;
     platform.simulator.set_behaviour("operatorA", Mode::AcceptThenStall).expect("valid");
     platform.top_up(1, 100).await;
-    // The broker deals them out in turn, so that either worker holds one.
-    for recipient in ["+98101", "+98102"] {
-        platform.send(1, Kind::Normal, &[recipient]).await;
+    // The broker deals them out in turn, so that either worker holds some.
+    for place in 0..6 {
+        platform.send(1, Kind::Normal, &[&format!("+9810{place}")]).await;
     }
-    wait_until(SETTLED, "both at the operator", async || (platform.simulator.journal().len() == 2).then_some(())).await;
+    let asked = || platform.simulator.journal().len();
+    wait_until(SETTLED, "all at the operator", async || (asked() == 6).then_some(())).await;
     platform.workers[0].kill();
     platform.wait_all_terminal().await;
     platform.finish().await;
