@@ -1,22 +1,19 @@
 //! The connection pool, the schema check at start, and the frame every operation runs in.
 
 use std::{
-    io,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use domain::RetrySchedule;
-use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseConnection, SqlxError,
-    sqlx::{AssertSqlSafe, Connection as _, Executor as _},
-};
+use sea_orm::{ConnectionTrait, DatabaseConnection};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 
 use crate::{
     DatabaseConfig, Error,
     dialect::Dialect,
+    pool::Pool,
     retry::{StepError, read, to_error},
 };
 
@@ -27,21 +24,14 @@ pub struct Database {
 }
 
 struct Shared {
-    pool: DatabaseConnection,
+    pool: Pool,
     dialect: Dialect,
     config: DatabaseConfig,
     schema_ready: watch::Sender<bool>,
 }
 
-/// How long a connection may take to show that it still works when it comes back to the pool.
-const RETURN_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long closing the pool may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long the server keeps a connection, with its locks, that says nothing: a client that vanished in the middle of
-/// a transaction holds up others no longer than this.
-const SERVER_WAIT_SECONDS: u64 = 60;
-/// Statements kept prepared for each connection. The server allows 16,382 in all (`max_prepared_stmt_count`).
-const PREPARED_STATEMENTS: usize = 32;
 
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -56,9 +46,8 @@ impl Database {
     /// # Errors
     /// [`Error::Url`] when the URL is neither `mysql://` nor `sqlite://`, or cannot be parsed.
     pub async fn open(config: DatabaseConfig) -> Result<Self, Error> {
-        let options = connect_options(&config)?;
-        let pool = sea_orm::Database::connect(options).await.map_err(|_| Error::Url { expected: ACCEPTED_URLS })?;
-        let dialect = Dialect::of(pool.get_database_backend());
+        let pool = Pool::open(&config).await?;
+        let dialect = Dialect::of(pool.current().get_database_backend());
         Ok(Self { shared: Arc::new(Shared { pool, dialect, config, schema_ready: watch::Sender::new(false) }) })
     }
 
@@ -111,11 +100,13 @@ impl Database {
     pub fn pool_use(&self) -> (u32, u32) {
         let counts = match self.shared.dialect {
             Dialect::MySql => {
-                let pool = self.shared.pool.get_mysql_connection_pool();
+                let pool = self.pool();
+                let pool = pool.get_mysql_connection_pool();
                 (pool.size(), pool.num_idle())
             }
             Dialect::Sqlite => {
-                let pool = self.shared.pool.get_sqlite_connection_pool();
+                let pool = self.pool();
+                let pool = pool.get_sqlite_connection_pool();
                 (pool.size(), pool.num_idle())
             }
         };
@@ -124,7 +115,7 @@ impl Database {
 
     /// Closes the pool once its connections have come back, or after two seconds.
     pub async fn close(&self) {
-        if tokio::time::timeout(CLOSE_TIMEOUT, self.shared.pool.clone().close()).await.is_err() {
+        if tokio::time::timeout(CLOSE_TIMEOUT, self.pool().close()).await.is_err() {
             tracing::debug!("some database connections did not come back in time");
         }
     }
@@ -137,8 +128,8 @@ impl Database {
         &self.shared.config.url
     }
 
-    pub(crate) fn pool(&self) -> &DatabaseConnection {
-        &self.shared.pool
+    pub(crate) fn pool(&self) -> DatabaseConnection {
+        self.shared.pool.current()
     }
 
     /// Runs one operation: named and timed for the metrics, bounded in time, and only once the schema is there.
@@ -153,6 +144,7 @@ impl Database {
         }
         let started = Instant::now();
         let in_time = tokio::time::timeout(self.shared.config.operation_timeout, work).await;
+        self.shared.pool.note(in_time.is_ok(), &self.shared.config).await;
         let result = match in_time {
             Ok(result) => result.map_err(|error| to_error(doing, error)),
             Err(_) => Err(Error::Unavailable { doing, source: None }),
@@ -165,66 +157,4 @@ impl Database {
         metrics::gauge!("db_pool_connections", "state" => "idle").set(idle);
         result
     }
-}
-
-const ACCEPTED_URLS: &str = "use mysql://user:password@host:port/name or sqlite://path";
-
-fn connect_options(config: &DatabaseConfig) -> Result<ConnectOptions, Error> {
-    let url = config.url.expose_secret();
-    if !["mysql://", "mariadb://", "sqlite:"].iter().any(|scheme| url.starts_with(scheme)) {
-        return Err(Error::Url { expected: ACCEPTED_URLS });
-    }
-    let mut options = ConnectOptions::new(url);
-    options
-        .connect_lazy(true)
-        .sqlx_logging(false)
-        .acquire_timeout(config.operation_timeout.mul_f64(0.9))
-        .max_lifetime(config.max_lifetime)
-        // No round trip before each operation: a dead connection fails while the transaction begins, which is retried.
-        .test_before_acquire(false);
-    if url.starts_with("sqlite:") {
-        use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-        // One connection: SQLite has one writer, and so nobody ever waits for a lock.
-        options.max_connections(1).min_connections(1).idle_timeout(None).max_lifetime(None);
-        options.map_sqlx_sqlite_opts(|sqlite| {
-            sqlite
-                .create_if_missing(true)
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full)
-                .busy_timeout(Duration::from_secs(5))
-        });
-    } else {
-        configure_mysql(&mut options, config);
-    }
-    Ok(options)
-}
-
-fn configure_mysql(options: &mut ConnectOptions, config: &DatabaseConfig) {
-    options
-        .max_connections(config.max_connections)
-        .min_connections(config.min_connections)
-        .idle_timeout(Duration::from_secs(SERVER_WAIT_SECONDS / 2));
-    options.map_sqlx_mysql_opts(|mysql| mysql.statement_cache_capacity(PREPARED_STATEMENTS));
-    // READ COMMITTED: claims and batches lock the rows they name, never the gaps between them. A statement of ours
-    // that we no longer wait for stops waiting for its lock as well.
-    let lock_wait = config.operation_timeout.as_secs().max(1);
-    let limits = format!("SET SESSION wait_timeout = {SERVER_WAIT_SECONDS}, innodb_lock_wait_timeout = {lock_wait}");
-    options.map_sqlx_mysql_pool_opts(move |pool| {
-        let limits = limits.clone();
-        pool.after_connect(move |connection, _| {
-            let limits = limits.clone();
-            Box::pin(async move {
-                connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
-                connection.execute(AssertSqlSafe(limits)).await.map(|_| ())
-            })
-        })
-        // An operation that was cut off leaves its connection waiting for an answer, perhaps for ever. One that does not
-        // come to itself soon is thrown away; otherwise it would keep its place in the pool.
-        .after_release(|connection, _| {
-            Box::pin(async move {
-                let answer = tokio::time::timeout(RETURN_TIMEOUT, connection.ping()).await;
-                answer.map_err(|_| SqlxError::Io(io::ErrorKind::TimedOut.into()))?.map(|()| true)
-            })
-        })
-    });
 }

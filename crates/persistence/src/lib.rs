@@ -22,6 +22,7 @@ mod idempotency;
 mod ledger;
 mod outbox;
 mod outbox_failure;
+mod pool;
 mod recovery;
 mod refund;
 mod retry;

@@ -127,7 +127,8 @@ macro_rules! write {
                 $query,
                 $doing,
                 Box::pin(async {
-                    let mut tries = $crate::retry::Tries::new($database.pool());
+                    let pool = $database.pool();
+                    let mut tries = $crate::retry::Tries::new(&pool);
                     loop {
                         let transaction = tries.begin().await?;
                         let result: Result<_, $crate::retry::StepError> = async {
@@ -154,7 +155,8 @@ macro_rules! read {
                 $query,
                 $doing,
                 Box::pin(async {
-                    let $db = $database.pool();
+                    let pool = $database.pool();
+                    let $db = &pool;
                     let first: Result<_, $crate::retry::StepError> = async { $body }.await;
                     match first {
                         Err(error) if error.is_passing() => async { $body }.await,

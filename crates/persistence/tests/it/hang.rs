@@ -75,7 +75,7 @@ async fn forgotten_connections_do_not_use_up_the_pool() {
     let read = || db.account(customer(1), None, 1);
     // Both connections of the pool are open and idle.
     test_support::wait_until(Duration::from_secs(30), "a full pool", async || {
-        drop(tokio::join!(read(), read(), read()));
+        drop(tokio::join!(Box::pin(read()), Box::pin(read()), Box::pin(read())));
         (db.pool_use() == (2, 2)).then_some(())
     })
     .await;
