@@ -156,11 +156,11 @@ mod tests {
 
     const OPTIONS: LaneOptions = LaneOptions { name: "test", lanes: 1, queue: 8, batch_jobs: 4, batch_weight: 100 };
 
+    /// The batches that were begun.
+    type Log = Mutex<Vec<Vec<usize>>>;
+
     /// Lanes whose work waits for a permit per batch and writes down what it was given.
-    fn gated(
-        options: LaneOptions,
-        scope: &Scope,
-    ) -> (Lanes<usize, usize>, Arc<Semaphore>, Arc<Mutex<Vec<Vec<usize>>>>) {
+    fn gated(options: LaneOptions, scope: &Scope) -> (Lanes<usize, usize>, Arc<Semaphore>, Arc<Log>) {
         let (gate, log) = (Arc::new(Semaphore::new(0)), Arc::new(Mutex::new(Vec::new())));
         let (work_gate, work_log) = (Arc::clone(&gate), Arc::clone(&log));
         let lanes = Lanes::start(
@@ -179,7 +179,7 @@ mod tests {
         (lanes, gate, log)
     }
 
-    async fn started(log: &Mutex<Vec<Vec<usize>>>, batches: usize) {
+    async fn started(log: &Log, batches: usize) {
         while log.lock().unwrap().len() < batches {
             tokio::task::yield_now().await;
         }
