@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     BuildError, Endpoint, History, OperatorSpec, OperatorsConfig, Submission, Verdict, http::HttpOperator,
-    retry::MAX_DELAY, round::Round, simulated::SimulatedOperator, stack::Stack, verdict,
+    outcome::Failure, retry::MAX_DELAY, round::Round, simulated::SimulatedOperator, stack::Stack, verdict,
 };
 
 /// All operators in their order; clones share breakers and connections.
@@ -35,7 +35,8 @@ impl Operators {
     pub async fn send(&self, submission: &Submission, history: History) -> Verdict {
         let round = Round::new(submission.clone());
         for stack in self.stacks.iter() {
-            if stack.ask(&round).await.is_ok() {
+            let Err(failure) = stack.ask(&round).await else { break };
+            if !may_fail_over(history, &failure, round.has_unknown()) {
                 break;
             }
         }
@@ -50,6 +51,17 @@ impl Operators {
     /// wait between is the longest an operator may ask for.
     pub fn longest_round(&self) -> Duration {
         self.longest_round
+    }
+}
+
+/// Whether the next operator may be asked. One that may have the message is asked again first, under the same key:
+/// going on at once could deliver twice. Only when that has led nowhere for long is the next one tried.
+fn may_fail_over(history: History, failure: &Failure, has_unknown: bool) -> bool {
+    match history {
+        History::Overdue => true,
+        History::First => !has_unknown,
+        // An open breaker says nothing about what its operator took before.
+        History::Resumed => !has_unknown && !matches!(failure, Failure::BreakerOpen),
     }
 }
 

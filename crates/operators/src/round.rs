@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::{OperatorName, Submission, outcome::Outcome};
+use crate::{
+    OperatorName, Submission,
+    outcome::{Failure, Outcome},
+};
 
 /// What one attempt at one operator came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +32,12 @@ impl Round {
 
     pub(crate) fn record(&self, operator: OperatorName, outcome: Outcome) {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner).push(Attempt { operator, outcome });
+    }
+
+    /// Whether an attempt so far ended without a known outcome.
+    pub(crate) fn has_unknown(&self) -> bool {
+        let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        attempts.iter().any(|attempt| matches!(attempt.outcome, Err(Failure::Unknown { .. })))
     }
 
     /// All attempts so far, oldest first; leaves none behind.

@@ -43,6 +43,8 @@ pub enum History {
     First,
     /// An earlier round ended without a known outcome (a crash, a timeout): an operator may have it already.
     Resumed,
+    /// The same, for so long that the next operator is asked even though one before it may have the message.
+    Overdue,
 }
 
 #[cfg(test)]

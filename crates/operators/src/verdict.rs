@@ -59,7 +59,7 @@ pub(crate) fn decide(history: History, attempts: &[Attempt]) -> Verdict {
             Err(Failure::Temporary { .. } | Failure::NotSent { .. } | Failure::BreakerOpen) => {}
         }
     }
-    let may_be_taken = has_unknown || (history == History::Resumed && !all_answered(attempts));
+    let may_be_taken = has_unknown || (history != History::First && !all_answered(attempts));
     match rejected {
         _ if may_be_taken => Verdict::Unknown { reason: describe(attempts) },
         Some((operator, reason)) => Verdict::Rejected { operator, reason },

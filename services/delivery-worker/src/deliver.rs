@@ -22,6 +22,9 @@ pub(crate) const CHUNK: usize = 64;
 /// What the lease leaves for the database on top of the longest round of calls.
 const LEASE_MARGIN: Duration = Duration::from_secs(10);
 
+/// Age after which a message with an unknown outcome is offered to the next operator too: late is worse than twice.
+const OVERDUE: Duration = Duration::from_secs(30);
+
 /// How soon an unknown outcome is asked about again: half of the message's age, within these.
 const DEFER: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
 
@@ -140,7 +143,11 @@ impl Deliver {
             kind: body.kind,
             traceparent: telemetry::propagation::current_traceparent(),
         };
-        let history = if claimed.resumed { History::Resumed } else { History::First };
+        let history = match claimed.resumed {
+            false => History::First,
+            true if claimed.age < OVERDUE => History::Resumed,
+            true => History::Overdue,
+        };
         if history == History::First {
             metrics::histogram!(names::ACCEPT_TO_OPERATOR_SECONDS, names::label::TYPE => body.kind.as_str())
                 .record(claimed.age + begun.elapsed());
