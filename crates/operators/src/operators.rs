@@ -3,8 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    BuildError, Endpoint, History, OperatorSpec, OperatorsConfig, Submission, Verdict, http::HttpOperator,
-    outcome::Failure, retry::MAX_DELAY, round::Round, simulated::SimulatedOperator, stack::Stack, verdict,
+    BuildError, Endpoint, History, OperatorSpec, OperatorsConfig, Submission, Verdict,
+    http::HttpOperator,
+    outcome::{Answer, Failure, Outcome},
+    retry::MAX_DELAY,
+    round::Round,
+    simulated::SimulatedOperator,
+    stack::Stack,
+    verdict,
 };
 
 /// All operators in their order; clones share breakers and connections.
@@ -35,8 +41,8 @@ impl Operators {
     pub async fn send(&self, submission: &Submission, history: History) -> Verdict {
         let round = Round::new(submission.clone());
         for stack in self.stacks.iter() {
-            let Err(failure) = stack.ask(&round).await else { break };
-            if !may_fail_over(history, &failure, round.has_unknown()) {
+            let outcome = stack.ask(&round).await;
+            if !asks_on(history, &outcome, round.has_unknown()) {
                 break;
             }
         }
@@ -54,14 +60,18 @@ impl Operators {
     }
 }
 
-/// Whether the next operator may be asked. One that may have the message is asked again first, under the same key:
-/// going on at once could deliver twice. Only when that has led nowhere for long is the next one tried.
-fn may_fail_over(history: History, failure: &Failure, has_unknown: bool) -> bool {
-    match history {
-        History::Overdue => true,
-        History::First => !has_unknown,
+/// Whether the next operator is asked.
+///
+/// One that may have the message is asked again first, under the same key: going on at once could deliver twice. Only
+/// when that has led nowhere for long is the next one tried. A rejection ends a first round; a later one goes on,
+/// because another operator may have accepted before the crash, and then a refund would be wrong.
+fn asks_on(history: History, outcome: &Outcome, has_unknown: bool) -> bool {
+    match (history, outcome) {
+        (_, Ok(Answer::Accepted { .. })) | (History::First, Ok(Answer::Rejected { .. })) => false,
+        (History::Overdue, _) => true,
+        (History::First, Err(_)) => !has_unknown,
         // An open breaker says nothing about what its operator took before.
-        History::Resumed => !has_unknown && !matches!(failure, Failure::BreakerOpen),
+        (History::Resumed, outcome) => !has_unknown && !matches!(outcome, Err(Failure::BreakerOpen)),
     }
 }
 

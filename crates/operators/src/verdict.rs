@@ -43,7 +43,7 @@ pub enum Verdict {
 /// 2. an attempt's outcome is unknown: unknown, even if another operator rejected, for a rejection by one says
 ///    nothing about what another took. A later round without an unknown attempt settles it;
 /// 3. an earlier round may have left it with an operator that was tried in this one and gave no answer: unknown;
-/// 4. an operator rejected: rejected;
+/// 4. an operator rejected: rejected (in a later round the others were asked too, and none has it);
 /// 5. failed. After an earlier unknown round this means that every operator answered for the same key.
 pub(crate) fn decide(history: History, attempts: &[Attempt]) -> Verdict {
     let mut rejected = None;

@@ -165,3 +165,20 @@ async fn a_closed_connection_is_unknown_and_a_retry_finds_out() {
     assert!(last.decision == Decision::Accepted && last.duplicate);
     simulator.stop().await;
 }
+
+#[tokio::test]
+async fn after_a_crash_a_rejection_does_not_hide_what_another_operator_accepted() {
+    let simulator = simulator();
+    simulator.set_behaviour("a", Mode::Reject { code: 422 }).expect("valid");
+    let operators = build(two_operators(&simulator));
+    let first = operators.send(&submission("m"), History::First).await;
+    assert!(matches!(first, Verdict::Rejected { .. }), "{first:?}");
+    assert_eq!(asked(&simulator), "a", "a first round ends with the rejection");
+    for history in [History::Resumed, History::Overdue] {
+        assert_eq!(accepted_by(&operators.send(&submission("m"), history).await), "b");
+    }
+    simulator.set_behaviour("b", Mode::Reject { code: 422 }).expect("valid");
+    let rejected = operators.send(&submission("other"), History::Resumed).await;
+    assert!(matches!(rejected, Verdict::Rejected { .. }), "all have answered: {rejected:?}");
+    simulator.stop().await;
+}
