@@ -27,11 +27,6 @@ impl Money {
         (credits >= 0).then_some(Self(credits))
     }
 
-    /// The sum, if it fits.
-    pub fn checked_add(self, other: Self) -> Option<Self> {
-        self.0.checked_add(other.0).map(Self)
-    }
-
     /// The amount `count` times, if it fits.
     pub fn checked_mul(self, count: usize) -> Option<Self> {
         i64::try_from(count).ok().and_then(|count| self.0.checked_mul(count)).map(Self)

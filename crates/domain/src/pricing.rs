@@ -26,11 +26,14 @@ impl PriceList {
             MessageType::Express => self.express,
         }
     }
+}
 
-    /// The price of a whole request.
-    pub fn total(&self, kind: MessageType, recipients: &Recipients) -> Money {
-        self.of(kind).checked_mul(recipients.count()).expect("1000 recipients at MAX_PRICE fit an i64")
-    }
+/// The price of a whole request: its different recipients times the price of one.
+///
+/// # Panics
+/// When the price of one is not from a [`PriceList`] and the total does not fit an `i64`.
+pub fn total(unit_price: Money, recipients: &Recipients) -> Money {
+    unit_price.checked_mul(recipients.count()).expect("1000 recipients at MAX_PRICE fit an i64")
 }
 
 impl Default for PriceList {
@@ -47,8 +50,9 @@ mod tests {
     #[test]
     fn a_request_costs_its_different_recipients() {
         let recipients = Recipients::parse(vec!["111".into(), "222".into(), "111".into()]).expect("valid");
-        assert_eq!(PriceList::default().total(MessageType::Normal, &recipients).get(), 2);
-        assert_eq!(PriceList::default().total(MessageType::Express, &recipients).get(), 6);
+        let prices = PriceList::default();
+        assert_eq!(total(prices.of(MessageType::Normal), &recipients).get(), 2);
+        assert_eq!(total(prices.of(MessageType::Express), &recipients).get(), 6);
     }
 
     #[test]

@@ -44,12 +44,6 @@ impl RetrySchedule {
             Jitter::Equal => full.mul_f64(rng.random_range(0.5..=1.0)),
         })
     }
-
-    /// The longest the waits can take together; `None` for an endless schedule.
-    pub fn longest_total(&self) -> Option<Duration> {
-        let waits = (0..self.retries?).map(|retry| self.base.saturating_mul(2u32.saturating_pow(retry)).min(self.cap));
-        Some(waits.fold(Duration::ZERO, Duration::saturating_add))
-    }
 }
 
 #[cfg(test)]
@@ -67,7 +61,6 @@ mod tests {
         let mut rng = StdRng::seed_from_u64(1);
         let delays: Vec<_> = (0..5).map(|retry| schedule.delay(retry, &mut rng)).collect();
         assert_eq!(delays, [Some(SECOND), Some(SECOND * 2), Some(SECOND * 4), Some(SECOND * 5), None]);
-        assert_eq!(schedule.longest_total(), Some(SECOND * 12));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use domain::{Balance, CustomerId, MessageId, MessageStatus, Money, OutboxPayload, event};
+use domain::{Balance, CustomerId, MessageId, MessageStatus, Money, OutboxPayload, event, pricing};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, DatabaseTransaction, EntityTrait};
 
 use crate::{
@@ -34,8 +34,7 @@ impl AcceptRequest {
     }
 
     fn total(&self) -> Money {
-        let count = self.payload.message.recipients.count();
-        self.unit_price.checked_mul(count).expect("1000 recipients at the highest price fit an i64")
+        pricing::total(self.unit_price, &self.payload.message.recipients)
     }
 }
 

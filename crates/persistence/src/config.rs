@@ -11,8 +11,6 @@ pub struct DatabaseConfig {
     pub url: SecretString,
     /// Most open connections (MySQL; SQLite always has one writer).
     pub max_connections: u32,
-    /// Connections kept open when idle.
-    pub min_connections: u32,
     /// Connections older than this are replaced.
     pub max_lifetime: Duration,
     /// How long one operation may take, with the wait for a connection and its retries.
@@ -25,7 +23,6 @@ impl DatabaseConfig {
         Self {
             url,
             max_connections: 50,
-            min_connections: 0,
             max_lifetime: Duration::from_mins(5),
             operation_timeout: Duration::from_secs(5),
         }

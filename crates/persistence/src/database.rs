@@ -61,7 +61,7 @@ impl Database {
 
     /// Brings the schema up to date, however long it takes: tries again with growing pauses until it works.
     /// With `migrate` false somebody else keeps the schema, and operations may begin at once.
-    pub async fn prepare(&self, migrate: bool) {
+    pub async fn prepare(self, migrate: bool) {
         const PAUSES: RetrySchedule = RetrySchedule::endless(Duration::from_millis(200), Duration::from_secs(5));
         if !migrate {
             self.assume_migrated();
@@ -69,8 +69,7 @@ impl Database {
         }
         for retry in 0.. {
             let Err(error) = self.migrate().await else { break };
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::warn!(%error, cause, "the database is not ready, trying again");
+            tracing::warn!(error = error.with_cause(), "the database is not ready, trying again");
             let pause = PAUSES.delay(retry, &mut rand::rng()).unwrap_or(Duration::from_secs(5));
             tokio::time::sleep(pause).await;
         }

@@ -293,8 +293,9 @@ async fn lock_claimed(tx: &DatabaseTransaction, claims: &[&Claim]) -> Result<Has
         .all(tx)
         .await?;
     let ours = |row: &Model| {
-        row.status.eq_ignore_ascii_case(MessageStatus::Sending.as_str())
-            && row.claimed_by.as_deref() == tokens.get(&row.id).copied()
+        let is_open = MessageStatus::parse(&row.status.to_ascii_lowercase())
+            .is_ok_and(|status| status.may_become(MessageStatus::Done));
+        is_open && row.claimed_by.as_deref() == tokens.get(&row.id).copied()
     };
     Ok(rows.into_iter().filter(ours).map(|row| (row.id, row)).collect())
 }

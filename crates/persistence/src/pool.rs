@@ -93,7 +93,7 @@ const ACCEPTED_URLS: &str = "use mysql://user:password@host:port/name or sqlite:
 
 fn connect_options(config: &DatabaseConfig) -> Result<ConnectOptions, Error> {
     let url = config.url.expose_secret();
-    if !["mysql://", "mariadb://", "sqlite:"].iter().any(|scheme| url.starts_with(scheme)) {
+    if !["mysql://", "sqlite:"].iter().any(|scheme| url.starts_with(scheme)) {
         return Err(Error::Url { expected: ACCEPTED_URLS });
     }
     let mut options = ConnectOptions::new(url);
@@ -122,10 +122,7 @@ fn connect_options(config: &DatabaseConfig) -> Result<ConnectOptions, Error> {
 }
 
 fn configure_mysql(options: &mut ConnectOptions, config: &DatabaseConfig) {
-    options
-        .max_connections(config.max_connections)
-        .min_connections(config.min_connections)
-        .idle_timeout(Duration::from_secs(SERVER_WAIT_SECONDS / 2));
+    options.max_connections(config.max_connections).idle_timeout(Duration::from_secs(SERVER_WAIT_SECONDS / 2));
     options.map_sqlx_mysql_opts(|mysql| mysql.statement_cache_capacity(PREPARED_STATEMENTS));
     // READ COMMITTED: claims and batches lock the rows they name, never the gaps between them. A statement of ours
     // that we no longer wait for stops waiting for its lock as well.

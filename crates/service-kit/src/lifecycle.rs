@@ -192,6 +192,17 @@ impl Scope {
         self.spawn_on(&self.tracker, name, future);
     }
 
+    /// As [`spawn`](Self::spawn), for a task that knows nothing of stopping: it is dropped when `stop` is cancelled.
+    pub fn spawn_until_stopped<F>(&self, name: &'static str, future: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let stop = self.stop.clone();
+        self.spawn(name, async move {
+            stop.run_until_cancelled(Box::pin(future)).await;
+        });
+    }
+
     /// Runs a task that others rely on and that must outlive them, such as the admin server or a connection.
     /// It must return when `finish` is cancelled. Errors and panics count as in [`spawn`](Self::spawn).
     pub fn spawn_support<F>(&self, name: &'static str, future: F)

@@ -150,12 +150,11 @@ impl From<Invalid> for ApiError {
 impl From<persistence::Error> for ApiError {
     /// Logs what went wrong, once: here it leaves our hands.
     fn from(error: persistence::Error) -> Self {
-        let cause = std::error::Error::source(&error).map(ToString::to_string);
         if error.is_unavailable() {
-            tracing::warn!(%error, cause, "a request was refused");
+            tracing::warn!(error = error.with_cause(), "a request was refused");
             return Self::Unavailable;
         }
-        tracing::error!(%error, cause, "a request failed");
+        tracing::error!(error = error.with_cause(), "a request failed");
         Self::Internal
     }
 }

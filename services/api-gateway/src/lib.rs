@@ -29,7 +29,6 @@ pub fn database_config(settings: &Settings) -> DatabaseConfig {
     DatabaseConfig {
         url: settings.database.url.clone(),
         max_connections: settings.database.max_open_connections,
-        min_connections: 0,
         max_lifetime: settings.database.max_lifetime,
         operation_timeout: DATABASE_TIMEOUT,
     }

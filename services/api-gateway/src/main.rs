@@ -19,11 +19,7 @@ async fn run() -> anyhow::Result<ExitCode> {
     let scope = lifecycle.scope();
 
     let database = Database::open(database_config(&settings)).await?;
-    let (preparing, migrate) = (database.clone(), settings.database.auto_migrate);
-    let stop = scope.stop.clone();
-    scope.spawn("prepare database", async move {
-        stop.run_until_cancelled(Box::pin(preparing.prepare(migrate))).await;
-    });
+    scope.spawn_until_stopped("prepare database", database.clone().prepare(settings.database.auto_migrate));
     let names = &settings.broker;
     let topology = Topology::new(&names.exchange, &names.express_queue, &names.normal_queue)
         .context("RABBIT_MESSAGE_EXCHANGE, EXPRESS_QUEUE or NORMAL_QUEUE is not accepted")?;

@@ -29,11 +29,7 @@ async fn run() -> anyhow::Result<ExitCode> {
     let admin = AdminServer::bind(&settings.admin, health(&database, &broker), telemetry.metrics())?;
     tracing::info!(address = %admin.local_addr(), "the worker is up");
     scope.spawn_support("admin server", admin.run(scope.finish.clone()));
-    let (preparing, migrate) = (database.clone(), settings.database.auto_migrate);
-    let stop = scope.stop.clone();
-    scope.spawn("prepare database", async move {
-        stop.run_until_cancelled(Box::pin(preparing.prepare(migrate))).await;
-    });
+    scope.spawn_until_stopped("prepare database", database.clone().prepare(settings.database.auto_migrate));
     start(&settings.worker, &database, &broker, &operators, &scope);
 
     let code = lifecycle.run(settings.drain).await;

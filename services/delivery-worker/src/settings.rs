@@ -50,7 +50,7 @@ impl Settings {
             broker: BrokerSettings::load(source)?,
             operators: load_operators(source)?,
             worker: WorkerConfig::load(source)?,
-            drain: Duration::from_secs(source.integer("SHUTDOWN_TIMEOUT_SECS", 20, 1..=600)?),
+            drain: source.duration_secs("SHUTDOWN_TIMEOUT_SECS", 20, 1..=600)?,
         })
     }
 }

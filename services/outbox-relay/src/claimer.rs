@@ -50,7 +50,7 @@ impl Claimer {
                     let mut answered = true;
                     if !is_idle {
                         record_batch(self.lane, events.len());
-                        answered = self.publish.publish(events, &token, self.config.lease, &stop).await;
+                        answered = self.publish.publish(&events, &token, self.config.lease, &stop).await;
                     }
                     idle_rounds = if is_idle { idle_rounds + 1 } else { 0 };
                     match (answered, is_full) {

@@ -27,9 +27,9 @@ pub(crate) struct Publish {
 }
 
 /// A claimed event whose payload could be read.
-struct Readable {
-    event: ClaimedEvent,
-    payload: OutboxPayload,
+struct Readable<'a> {
+    event: &'a ClaimedEvent,
+    payload: &'a OutboxPayload,
     /// Part of the request's trace; it ends when the outcome is recorded.
     span: Span,
 }
@@ -47,20 +47,17 @@ impl Publish {
     /// answered for every event; otherwise it had better be left alone for a moment.
     pub(crate) async fn publish(
         &self,
-        events: Vec<ClaimedEvent>,
+        events: &[ClaimedEvent],
         token: &ClaimToken,
         lease: Duration,
         stop: &CancellationToken,
     ) -> bool {
         let record = Record { database: &self.database, token, until: Instant::now() + lease, stop };
-        let (mut readable, mut unreadable) = (Vec::with_capacity(events.len()), Vec::new());
+        let (mut readable, mut failed) = (Vec::with_capacity(events.len()), Vec::new());
         for event in events {
-            match event.payload.clone() {
-                Ok(payload) => {
-                    let span = publish_span(&event);
-                    readable.push(Readable { event, payload, span });
-                }
-                Err(reason) => unreadable.push((event, reason)),
+            match &event.payload {
+                Ok(payload) => readable.push(Readable { event, payload, span: publish_span(event) }),
+                Err(reason) => failed.push((event, &UNREADABLE, reason.to_string())),
             }
         }
         let outgoing = readable.iter().map(outgoing).collect();
@@ -71,19 +68,20 @@ impl Publish {
                 Published::Confirmed => confirmed.push(event.id),
                 // None of these says anything about the event, so none costs it a try.
                 Published::NotSent | Published::Unknown | Published::Nacked => unsent.push(event.id),
-                Published::Returned { reason } => record.failed_try(event, &REFUSED, &reason).await,
+                Published::Returned { reason } => failed.push((event, &REFUSED, reason)),
             }
         }
+        // What was confirmed first: while it is not recorded, it would be published twice.
         record.processed(&confirmed).await;
         record.released(&unsent).await;
-        for (event, reason) in unreadable {
-            record.failed_try(&event, &UNREADABLE, &reason.to_string()).await;
+        for (event, schedule, reason) in failed {
+            record.failed_try(event, schedule, &reason).await;
         }
         unsent.is_empty()
     }
 }
 
-fn outgoing(Readable { event, payload, span }: &Readable) -> Outgoing {
+fn outgoing(Readable { event, payload, span }: &Readable<'_>) -> Outgoing {
     let body = serde_json::to_vec(&payload.message).expect("strings and numbers serialise");
     Outgoing {
         exchange: payload.exchange.clone(),

@@ -63,7 +63,7 @@ impl Settings {
             database: DatabaseSettings::load(source)?,
             broker: BrokerSettings::load(source)?,
             relay: RelayConfig::load(source)?,
-            drain: Duration::from_secs(source.integer("SHUTDOWN_TIMEOUT_SECS", 20, 1..=600)?),
+            drain: source.duration_secs("SHUTDOWN_TIMEOUT_SECS", 20, 1..=600)?,
         })
     }
 }
@@ -82,7 +82,7 @@ impl RelayConfig {
             // A batch usually has its confirms within 10 s; the token fences off what comes after the lease.
             lease: source.duration_ms("RELAY_LEASE_MS", 30_000, 15_000..=600_000)?,
             poll: source.duration_ms("RELAY_POLL_MS", 50, 1..=10_000)?,
-            republish_after: Duration::from_secs(source.integer("OUTBOX_REPUBLISH_AFTER_SECS", 900, 60..=86_400)?),
+            republish_after: source.duration_secs("OUTBOX_REPUBLISH_AFTER_SECS", 900, 60..=86_400)?,
             retention: Duration::from_hours(hours),
         })
     }

@@ -1,6 +1,6 @@
 //! A database for one test, and shorthands for what tests ask of it.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use domain::{
     CustomerId, Message, MessageBody, MessageId, MessageText, MessageType, Money, OutboxPayload, Recipients,
@@ -11,6 +11,8 @@ use persistence::{
     TopUpRequest,
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use tempfile::TempDir;
+use test_support::TestDatabase;
 use uuid::Uuid;
 
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
@@ -23,9 +25,10 @@ pub(crate) struct Fixture {
     place: Place,
 }
 
+/// Removed when dropped as well, so that a failed test leaves nothing behind.
 enum Place {
-    Folder(PathBuf),
-    Server { url: String, name: String },
+    Folder(TempDir),
+    Server(TestDatabase),
 }
 
 impl Fixture {
@@ -42,19 +45,14 @@ impl Fixture {
     }
 
     pub(crate) async fn empty_sqlite() -> Self {
-        let folder = tempfile::tempdir().expect("a folder for the database").keep();
-        let url = format!("sqlite://{}/test.sqlite?mode=rwc", folder.display());
+        let folder = tempfile::tempdir().expect("a folder for the database");
+        let url = format!("sqlite://{}/test.sqlite?mode=rwc", folder.path().display());
         Self::open(url, Place::Folder(folder)).await
     }
 
     pub(crate) async fn empty_server() -> Self {
-        let server = test_support::database_url();
-        let name = format!("test_{}", Uuid::now_v7().simple());
-        let connection = sea_orm::Database::connect(&server).await.expect("the test server answers");
-        connection.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("a database is created");
-        connection.close().await.expect("closes");
-        let address = server.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
-        Self::open(format!("{address}/{name}"), Place::Server { url: server, name }).await
+        let database = TestDatabase::create(&test_support::database_url()).await;
+        Self::open(database.url().to_owned(), Place::Server(database)).await
     }
 
     async fn open(url: String, place: Place) -> Self {
@@ -69,11 +67,8 @@ impl Fixture {
         self.db.close().await;
         self.sql.close().await.expect("closes");
         match self.place {
-            Place::Folder(folder) => std::fs::remove_dir_all(folder).expect("the folder is removed"),
-            Place::Server { url, name } => {
-                let connection = sea_orm::Database::connect(&url).await.expect("the test server answers");
-                connection.execute_unprepared(&format!("DROP DATABASE {name}")).await.expect("it is dropped");
-            }
+            Place::Folder(folder) => folder.close().expect("the folder is removed"),
+            Place::Server(database) => database.drop().await.expect("the database is dropped"),
         }
     }
 

@@ -34,7 +34,7 @@ impl DatabaseSettings {
             url: url(source)?,
             max_open_connections,
             max_idle_connections: max_idle_connections.min(max_open_connections),
-            max_lifetime: Duration::from_secs(source.integer("DB_CONN_MAX_LIFETIME_SEC", 300, 1..=86_400)?),
+            max_lifetime: source.duration_secs("DB_CONN_MAX_LIFETIME_SEC", 300, 1..=86_400)?,
             auto_migrate: source.boolean("AUTO_MIGRATE", true)?,
         })
     }
