@@ -5,10 +5,13 @@ use std::{sync::Arc, time::Duration};
 use reqwest::{Response, StatusCode};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+use test_support::wait_until;
 use uuid::Uuid;
 
 /// Longer than the gateway ever takes to answer; a request without an answer by then has none.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a request may stay without a clear answer while everything runs.
+pub(crate) const CLEAR_ANSWER: Duration = Duration::from_mins(1);
 /// Pages are small, so that cursors are followed.
 const PAGE: usize = 50;
 
@@ -201,7 +204,9 @@ impl Client {
     async fn page<T: DeserializeOwned>(&self, path: &str, query: &str, cursor: Option<&str>) -> T {
         let cursor = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
         let url = format!("{path}?limit={PAGE}&{query}{cursor}");
-        let (status, body) = self.get(&url).await.unwrap_or_else(|| panic!("no answer to GET {url}"));
+        // A machine that stands still for a second makes the gateway answer 503, which says nothing about the data.
+        let answer = async || self.get(&url).await.filter(|(status, _)| *status != 503);
+        let (status, body) = wait_until(CLEAR_ANSWER, &format!("an answer to GET {url}"), answer).await;
         assert_eq!(status, 200, "GET {url}: {body}");
         serde_json::from_value(body).unwrap_or_else(|error| panic!("GET {url}: {error}"))
     }

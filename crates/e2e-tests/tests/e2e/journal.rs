@@ -1,13 +1,10 @@
 //! What the client asked for and what it was told: the truth that the platform is checked against.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use test_support::wait_until;
 
-use crate::client::{Answer, Client, Submission, TopUp};
-
-/// How long a request may stay without a clear answer after everything runs again.
-const CLEAR_ANSWER: Duration = Duration::from_mins(1);
+use crate::client::{Answer, CLEAR_ANSWER, Client, Submission, TopUp};
 
 /// Requests with their latest answers.
 #[derive(Debug, Clone, Default)]
