@@ -30,6 +30,8 @@ pub mod label {
     pub const STATE: &str = "state";
     /// `publisher` or `consumer`.
     pub const CONNECTION: &str = "connection";
+    /// What a backpressure decision rests on, such as `outbox_pending`.
+    pub const SIGNAL: &str = "signal";
 }
 
 /// HTTP requests answered.
@@ -46,7 +48,7 @@ pub const CURRENT_OUTBOX_PENDING_EVENTS: &str = "current_outbox_pending_events";
 pub const DB_QUERIES_TOTAL: &str = "db_queries_total";
 /// Time of a database query, in seconds.
 pub const DB_QUERY_DURATION_SECONDS: &str = "db_query_duration_seconds";
-/// Calls to telecom operators.
+/// Transactions run again after a deadlock or a lock timeout.
 pub const DB_TRANSACTION_RETRIES_TOTAL: &str = "db_transaction_retries_total";
 /// Calls to operators.
 pub const OPERATOR_CALLS_TOTAL: &str = "operator_calls_total";
@@ -77,6 +79,34 @@ pub const BATCH_SIZE: &str = "batch_size";
 pub const DB_POOL_CONNECTIONS: &str = "db_pool_connections";
 /// Users whose balance differs from the sum of their ledger; anything but 0 is an alarm.
 pub const LEDGER_MISMATCHES: &str = "ledger_mismatches";
+/// Complete rounds of the ledger audit over all users.
+pub const LEDGER_AUDITS_TOTAL: &str = "ledger_audits_total";
+/// Credits written to the ledger, as positive numbers.
+pub const LEDGER_CREDITS_TOTAL: &str = "ledger_credits_total";
+/// Recipients by what became of them: `done`, `failed` or `deferred`.
+pub const RECIPIENTS_SETTLED_TOTAL: &str = "recipients_settled_total";
+/// 1 while this signal has the gateway refuse messages of the lane, otherwise 0.
+pub const BACKPRESSURE_ACTIVE: &str = "backpressure_active";
+/// Requests refused by backpressure, by the signal that had them refused.
+pub const BACKPRESSURE_SIGNAL_REJECTIONS_TOTAL: &str = "backpressure_signal_rejections_total";
+/// Customers whose recent requests the rate limit remembers.
+pub const RATE_LIMIT_TRACKED_CUSTOMERS: &str = "rate_limit_tracked_customers";
+/// Outbox events not yet published, of one lane.
+pub const OUTBOX_PENDING_EVENTS: &str = "outbox_pending_events";
+/// Outbox events published a second, over the last seconds.
+pub const OUTBOX_DRAIN_RATE: &str = "outbox_drain_rate";
+/// Messages that wait in a queue of the broker, as the relay last saw it.
+pub const QUEUE_MESSAGES: &str = "queue_messages";
+/// 1 while the relay claims nothing of a lane because its queue is long enough, otherwise 0.
+pub const RELAY_PAUSED: &str = "relay_paused";
+/// Threads of the async runtime.
+pub const TOKIO_WORKERS: &str = "tokio_workers";
+/// Tasks of the async runtime that have not ended.
+pub const TOKIO_ALIVE_TASKS: &str = "tokio_alive_tasks";
+/// Tasks that wait in the async runtime's shared queue.
+pub const TOKIO_GLOBAL_QUEUE_DEPTH: &str = "tokio_global_queue_depth";
+/// Share of time the async runtime's threads were busy, 0 to 1.
+pub const TOKIO_BUSY_RATIO: &str = "tokio_busy_ratio";
 
 /// What a metric does with its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,6 +195,39 @@ pub const ALL: &[Metric] = &[
     histogram(BATCH_SIZE, Unit::Count, &[label::LANE], "Items handled in one batch"),
     gauge(DB_POOL_CONNECTIONS, Unit::Count, &[label::STATE], "Database connections in the pool"),
     gauge(LEDGER_MISMATCHES, Unit::Count, &[], "Users whose balance differs from the sum of their ledger"),
+    counter(LEDGER_AUDITS_TOTAL, &[], "Complete rounds of the ledger audit over all users"),
+    counter(LEDGER_CREDITS_TOTAL, &[label::TYPE], "Credits written to the ledger, as positive numbers"),
+    counter(RECIPIENTS_SETTLED_TOTAL, &[label::RESULT], "Recipients by what became of them"),
+    gauge(
+        BACKPRESSURE_ACTIVE,
+        Unit::Count,
+        &[label::SIGNAL, label::LANE],
+        "1 while this signal has messages of the lane refused, otherwise 0",
+    ),
+    counter(
+        BACKPRESSURE_SIGNAL_REJECTIONS_TOTAL,
+        &[label::SIGNAL, label::LANE],
+        "Requests refused by backpressure, by the signal that had them refused",
+    ),
+    gauge(RATE_LIMIT_TRACKED_CUSTOMERS, Unit::Count, &[], "Customers whose recent requests the rate limit remembers"),
+    gauge(OUTBOX_PENDING_EVENTS, Unit::Count, &[label::LANE], "Outbox events not yet published, of one lane"),
+    gauge(
+        OUTBOX_DRAIN_RATE,
+        Unit::CountPerSecond,
+        &[label::LANE],
+        "Outbox events published a second, over the last seconds",
+    ),
+    gauge(QUEUE_MESSAGES, Unit::Count, &[label::QUEUE], "Messages that wait in a queue of the broker"),
+    gauge(
+        RELAY_PAUSED,
+        Unit::Count,
+        &[label::LANE],
+        "1 while the relay claims nothing of a lane because its queue is long enough",
+    ),
+    gauge(TOKIO_WORKERS, Unit::Count, &[], "Threads of the async runtime"),
+    gauge(TOKIO_ALIVE_TASKS, Unit::Count, &[], "Tasks of the async runtime that have not ended"),
+    gauge(TOKIO_GLOBAL_QUEUE_DEPTH, Unit::Count, &[], "Tasks that wait in the shared queue of the async runtime"),
+    gauge(TOKIO_BUSY_RATIO, Unit::Count, &[], "Share of time the threads of the async runtime were busy, 0 to 1"),
 ];
 
 /// Tells the recorder of this process (or the local one) what each metric means. [`init`](crate::init) has done it.
