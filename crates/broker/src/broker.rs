@@ -1,8 +1,10 @@
 //! The handles the services hold; each is the RabbitMQ one or the in-process one.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use domain::MessageType;
 use secrecy::SecretString;
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{Delivery, Error, Options, Outgoing, Published, Topology, amqp, memory, memory::Memory, metrics};
@@ -93,6 +95,16 @@ impl Broker {
         Publisher { backend: self.backend.clone() }
     }
 
+    /// How many messages wait in the queues, measured about every `every` from now on.
+    pub fn watch_depths(&self, every: Duration) -> DepthWatch {
+        DepthWatch {
+            source: match &self.backend {
+                Backend::Amqp(amqp) => DepthSource::Amqp(amqp.depths(every)),
+                Backend::Memory(memory) => DepthSource::Memory(Arc::clone(memory)),
+            },
+        }
+    }
+
     /// A consumer of `queue` that holds at most `prefetch` unanswered deliveries (at least 1; 0, which RabbitMQ takes
     /// as "no bound", is 1 here). It survives reconnects by itself and ends with [`Consumer::stop`] or when dropped.
     ///
@@ -110,6 +122,50 @@ impl Broker {
             }
         };
         Consumer { source }
+    }
+}
+
+/// Messages that wait in each queue, those given out to consumers left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Depths {
+    /// In the express queue.
+    pub express: u64,
+    /// In the normal queue.
+    pub normal: u64,
+}
+
+impl Depths {
+    /// In the queue of this message type.
+    pub fn of(&self, kind: MessageType) -> u64 {
+        match kind {
+            MessageType::Express => self.express,
+            MessageType::Normal => self.normal,
+        }
+    }
+}
+
+/// The latest known [`Depths`]; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct DepthWatch {
+    source: DepthSource,
+}
+
+#[derive(Debug, Clone)]
+enum DepthSource {
+    Amqp(watch::Receiver<Option<Depths>>),
+    Memory(Arc<Memory>),
+}
+
+impl DepthWatch {
+    /// The depths as last measured; `None` while the broker cannot be asked.
+    pub fn latest(&self) -> Option<Depths> {
+        match &self.source {
+            DepthSource::Amqp(depths) => *depths.borrow(),
+            DepthSource::Memory(memory) => Some(Depths {
+                express: memory.depth(memory.topology.express_queue()),
+                normal: memory.depth(memory.topology.normal_queue()),
+            }),
+        }
     }
 }
 

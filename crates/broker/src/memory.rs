@@ -81,6 +81,11 @@ impl Memory {
         Some(Consumer { queue, prefetch: usize::from(prefetch), given_out: Arc::default(), stopped: false })
     }
 
+    /// Messages that wait in a queue, those given out left out.
+    pub(crate) fn depth(&self, queue: &str) -> u64 {
+        self.queue(queue).map_or(0, |queue| queue.lock().ready.len() as u64)
+    }
+
     fn queue(&self, name: &str) -> Option<&Arc<Queue>> {
         self.queues.iter().find(|queue| queue.name == name)
     }

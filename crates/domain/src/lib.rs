@@ -11,6 +11,7 @@ pub mod money;
 pub mod pricing;
 pub mod retry;
 pub mod status;
+pub mod turn;
 
 pub use event::{MessageBody, OutboxPayload};
 pub use id::{CustomerId, MessageId, TransactionId};
@@ -20,6 +21,7 @@ pub use money::{Balance, Money, TopUpAmount};
 pub use pricing::PriceList;
 pub use retry::{Jitter, RetrySchedule};
 pub use status::{MessageStatus, OutboxStatus};
+pub use turn::{FairOrder, Turn};
 
 /// Why a value from outside was refused: the field and what is accepted, in words a client may read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use domain::{Balance, CustomerId, MessageId, MessageStatus, Money, OutboxPayload, event, pricing};
+use domain::{Balance, CustomerId, MessageId, MessageStatus, Money, OutboxPayload, Turn, event, pricing};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, DatabaseTransaction, EntityTrait};
 
 use crate::{
@@ -26,6 +26,8 @@ pub struct AcceptRequest {
     pub idempotency: Option<IdempotentRequest>,
     /// W3C trace context of the request, carried to the worker.
     pub traceparent: Option<String>,
+    /// The event's place in its lane.
+    pub turn: Turn,
 }
 
 impl AcceptRequest {
@@ -185,6 +187,7 @@ fn outbox_row(request: &AcceptRequest) -> outbox_event::ActiveModel {
         priority: Set(body.kind.priority()),
         user_id: Set(Some(body.customer_id.get())),
         traceparent: Set(request.traceparent.clone()),
+        turn: Set(request.turn.get()),
         ..Default::default()
     }
 }

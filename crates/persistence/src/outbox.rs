@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use domain::{Invalid, MessageType, OutboxPayload, OutboxStatus, event};
+use domain::{Invalid, MessageType, OutboxPayload, OutboxStatus, Turn, event};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait,
     sea_query::{
         Expr, LockBehavior, LockType, Query, SimpleExpr,
         extension::mysql::{IndexHintScope, MySqlSelectStatementExt},
@@ -98,7 +98,7 @@ pub struct ClaimedEvent {
 }
 
 impl Database {
-    /// Claims the oldest waiting events of a lane, at most `limit`, for the time of `lease`.
+    /// Claims the waiting events of a lane whose turn it is, at most `limit`, for the time of `lease`.
     pub async fn claim_events(
         &self,
         lane: Lane,
@@ -199,7 +199,11 @@ impl Database {
                 "NOT EXISTS (SELECT 1 FROM message_status m WHERE m.message_identifier = outbox_events.aggregate_id \
                  AND m.status IN ('pending', 'sending'))",
             );
-            let old = Expr::col(Column::UpdatedAt).lt(dialect.before(age)).and(finished);
+            let old = Column::Lane
+                .is_in([0, 1])
+                .and(Column::NextRunAt.is_null())
+                .and(Expr::col(Column::UpdatedAt).lt(dialect.before(age)))
+                .and(finished);
             let ids = lock_some(tx, OutboxStatus::Processed, "idx_outbox_purge", old).await?;
             if ids.is_empty() {
                 return Ok(0);
@@ -232,22 +236,41 @@ impl Database {
         })
     }
 
-    /// Counts events not yet published or claimed, those that wait for a retry too, up to `most`.
-    pub async fn pending_events(&self, most: u64) -> Result<u64, Error> {
+    /// Counts events of a lane not yet published or claimed, those that wait for a retry too, up to `most`.
+    pub async fn pending_events(&self, lane: Lane, most: u64) -> Result<u64, Error> {
         read!(self, "outbox_pending", "counting pending outbox events", |db| {
-            let mut query = Entity::find()
-                .select_only()
-                .column(Column::Id)
-                .filter(Column::Status.eq(OutboxStatus::Pending.as_str()))
-                .filter(Column::Lane.is_in([0, 1]))
-                .limit(most);
+            let mut query = in_lane(lane, OutboxStatus::Pending);
             QuerySelect::query(&mut query).force_index("idx_outbox_claim", IndexHintScope::All);
-            // Counted inside a limited subquery: the cost is bounded by `most`, whatever the backlog.
-            let count =
-                Query::select().expr(Expr::cust("COUNT(*)")).from_subquery(query.into_query(), "pending").to_owned();
-            let row = db.query_one(&count).await?;
-            let counted: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;
-            Ok(counted.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+            count(db, query, most).await
+        })
+    }
+
+    /// Counts events of a lane published within the last `window`, up to `most`.
+    pub async fn published_events(&self, lane: Lane, window: Duration, most: u64) -> Result<u64, Error> {
+        let dialect = self.dialect();
+        read!(self, "outbox_published", "counting published outbox events", |db| {
+            let mut query = in_lane(lane, OutboxStatus::Processed)
+                .filter(Column::NextRunAt.is_null())
+                .filter(Expr::col(Column::UpdatedAt).gte(dialect.before(window)));
+            QuerySelect::query(&mut query).force_index("idx_outbox_purge", IndexHintScope::All);
+            count(db, query, most).await
+        })
+    }
+
+    /// The turn that a lane is at: the lowest of those waiting; `None` when nothing waits. Rows without a turn are
+    /// left out.
+    pub async fn turn_of(&self, lane: Lane) -> Result<Option<Turn>, Error> {
+        read!(self, "outbox_turn", "looking for the turn of a lane", |db| {
+            let turn: Option<i64> = waiting_in(lane)
+                .select_only()
+                .column(Column::Turn)
+                .filter(Column::Turn.gt(0))
+                .order_by_asc(Column::Turn)
+                .limit(1)
+                .into_tuple()
+                .one(db)
+                .await?;
+            Ok(turn.map(Turn::from_stored))
         })
     }
 
@@ -255,10 +278,13 @@ impl Database {
     pub async fn oldest_waiting(&self, lane: Lane) -> Result<Duration, Error> {
         let dialect = self.dialect();
         read!(self, "outbox_oldest", "looking for the oldest waiting event", |db| {
-            let waited: Option<i64> = waiting_in(lane)
+            // By the last change, which an index follows; for what waits that is its acceptance, or its last return.
+            let mut query = in_lane(lane, OutboxStatus::Pending).filter(Column::NextRunAt.is_null());
+            QuerySelect::query(&mut query).force_index("idx_outbox_purge", IndexHintScope::All);
+            let waited: Option<i64> = query
                 .select_only()
                 .expr_as(dialect.millis_since(Expr::col(Column::CreatedAt)), "waited")
-                .order_by_asc(Column::Id)
+                .order_by_asc(Column::UpdatedAt)
                 .limit(1)
                 .into_tuple()
                 .one(db)
@@ -268,11 +294,21 @@ impl Database {
     }
 }
 
+fn in_lane(lane: Lane, status: OutboxStatus) -> sea_orm::Select<Entity> {
+    Entity::find().filter(Column::Status.eq(status.as_str())).filter(Column::Lane.eq(lane.stored()))
+}
+
+/// Counts inside a limited subquery: the cost is bounded by `most`, whatever the table holds.
+async fn count(db: &DatabaseConnection, rows: sea_orm::Select<Entity>, most: u64) -> Result<u64, StepError> {
+    let rows = rows.select_only().column(Column::Id).limit(most).into_query();
+    let count = Query::select().expr(Expr::cust("COUNT(*)")).from_subquery(rows, "counted").to_owned();
+    let row = db.query_one(&count).await?;
+    let counted: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;
+    Ok(counted.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+}
+
 fn waiting_in(lane: Lane) -> sea_orm::Select<Entity> {
-    let mut query = Entity::find()
-        .filter(Column::Status.eq(OutboxStatus::Pending.as_str()))
-        .filter(Column::Lane.eq(lane.stored()))
-        .filter(Column::NextRunAt.is_null());
+    let mut query = in_lane(lane, OutboxStatus::Pending).filter(Column::NextRunAt.is_null());
     // The optimiser has four indexes that begin with status; only this one needs no sort.
     QuerySelect::query(&mut query).force_index("idx_outbox_claim", IndexHintScope::All);
     query
@@ -287,6 +323,7 @@ async fn claim(
     token: &ClaimToken,
 ) -> Result<Vec<ClaimedEvent>, StepError> {
     let rows = waiting_in(lane)
+        .order_by_asc(Column::Turn)
         .order_by_asc(Column::Id)
         .limit(limit)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)

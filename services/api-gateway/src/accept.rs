@@ -1,6 +1,9 @@
 //! From a request to a place in the database: lanes that take whatever waits and store it in one transaction.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use domain::MessageType;
 use persistence::{AcceptOutcome, AcceptRequest, Database};
@@ -9,7 +12,10 @@ use service_kit::{
     batch::{LaneError, LaneOptions, Lanes},
 };
 
-use crate::error::ApiError;
+use crate::{
+    backpressure::{Backpressure, Latency},
+    error::ApiError,
+};
 
 /// Told the type of each accepted message, so that a relay in the same process need not wait for its next poll.
 pub type OnAccepted = Arc<dyn Fn(MessageType) + Send + Sync>;
@@ -28,10 +34,26 @@ const BATCH_RECIPIENTS: usize = 2_000;
 #[derive(Clone)]
 pub(crate) struct AcceptLanes {
     lanes: Lanes<AcceptRequest, Result<AcceptOutcome, ApiError>>,
+    /// How long requests take here in all.
+    latency: Latency,
+}
+
+/// What a lane works with.
+#[derive(Clone)]
+struct Store {
+    database: Database,
+    latency: Latency,
+    on_accepted: Option<OnAccepted>,
 }
 
 impl AcceptLanes {
-    pub(crate) fn start(database: Database, lanes: usize, on_accepted: Option<OnAccepted>, scope: &Scope) -> Self {
+    pub(crate) fn start(
+        database: &Database,
+        lanes: usize,
+        backpressure: &Backpressure,
+        on_accepted: Option<OnAccepted>,
+        scope: &Scope,
+    ) -> Self {
         let options = LaneOptions {
             name: "accept",
             lanes,
@@ -40,8 +62,9 @@ impl AcceptLanes {
             batch_weight: BATCH_RECIPIENTS,
         };
         let recipients = |request: &AcceptRequest| request.payload.message.recipients.count();
-        let work = move |batch: Vec<AcceptRequest>| store(database.clone(), on_accepted.clone(), batch);
-        Self { lanes: Lanes::start(options, scope, recipients, work) }
+        let store = Store { database: database.clone(), latency: backpressure.database.clone(), on_accepted };
+        let work = move |batch: Vec<AcceptRequest>| store.clone().batch(batch);
+        Self { lanes: Lanes::start(options, scope, recipients, work), latency: backpressure.handler.clone() }
     }
 
     /// Stores a request and tells what became of it.
@@ -52,37 +75,44 @@ impl AcceptLanes {
     pub(crate) async fn accept(&self, request: AcceptRequest) -> Result<AcceptOutcome, ApiError> {
         // Customers keep to one lane: theirs is one row lock, which a batch then takes once for all of them.
         let customer = request.payload.message.customer_id.get().unsigned_abs();
+        let started = Instant::now();
         match tokio::time::timeout(ANSWER_WITHIN, self.lanes.submit(customer, request)).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(LaneError::Full)) => Err(ApiError::Overloaded),
+            Ok(Ok(outcome)) => {
+                // Only what the database answered for: one that is away is no overload.
+                if outcome.is_ok() {
+                    self.latency.record(1, started.elapsed());
+                }
+                outcome
+            }
+            Ok(Err(LaneError::Full)) => Err(ApiError::Overloaded { signal: None }),
             Ok(Err(LaneError::Stopped)) | Err(_) => Err(ApiError::Unavailable),
         }
     }
 }
 
-async fn store(
-    database: Database,
-    on_accepted: Option<OnAccepted>,
-    batch: Vec<AcceptRequest>,
-) -> Vec<Result<AcceptOutcome, ApiError>> {
-    match database.accept(&batch).await {
-        Ok(outcomes) => {
-            if let Some(on_accepted) = &on_accepted {
-                announce(&batch, &outcomes, &**on_accepted);
+impl Store {
+    async fn batch(self, batch: Vec<AcceptRequest>) -> Vec<Result<AcceptOutcome, ApiError>> {
+        let started = Instant::now();
+        match self.database.accept(&batch).await {
+            Ok(outcomes) => {
+                self.latency.record(batch.len() as u64, started.elapsed());
+                if let Some(on_accepted) = &self.on_accepted {
+                    announce(&batch, &outcomes, &**on_accepted);
+                }
+                outcomes.into_iter().map(Ok).collect()
             }
-            outcomes.into_iter().map(Ok).collect()
-        }
-        Err(error) if error.is_unavailable() || batch.len() == 1 => {
-            let error = ApiError::from(error);
-            batch.iter().map(|_| Err(error.clone())).collect()
-        }
-        // Something in the batch is refused: each request by itself, so that its neighbours are served.
-        Err(_) => {
-            let mut outcomes = Vec::with_capacity(batch.len());
-            for request in batch {
-                outcomes.extend(Box::pin(store(database.clone(), on_accepted.clone(), vec![request])).await);
+            Err(error) if error.is_unavailable() || batch.len() == 1 => {
+                let error = ApiError::from(error);
+                batch.iter().map(|_| Err(error.clone())).collect()
             }
-            outcomes
+            // Something in the batch is refused: each request by itself, so that its neighbours are served.
+            Err(_) => {
+                let mut outcomes = Vec::with_capacity(batch.len());
+                for request in batch {
+                    outcomes.extend(Box::pin(self.clone().batch(vec![request])).await);
+                }
+                outcomes
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use actix_web::{
-    App, Error, HttpServer, Resource,
+    App, Error, HttpMessage as _, HttpServer, Resource,
     body::MessageBody,
     dev::{ServerHandle, ServiceRequest, ServiceResponse},
     middleware::{Next, from_fn},
@@ -21,12 +21,14 @@ use telemetry::MetricsHandle;
 use crate::{
     Settings,
     accept::{AcceptLanes, OnAccepted},
+    backpressure::Backpressure,
     error::ApiError,
     idempotency::InFlight,
-    limits::Limits,
+    limits::{Limits, Standing},
     observe::observe,
     openapi,
     routes::{balance, history, send, top_up},
+    turns::Turns,
 };
 
 /// Connections that one worker thread holds at most.
@@ -40,7 +42,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 pub struct Parts {
     /// The database.
     pub database: Database,
-    /// Only asked whether it is connected, and for the names of its queues.
+    /// Only asked whether it is connected, for the names of its queues, and how much waits in them.
     pub broker: Broker,
     /// What `/metrics` shows.
     pub metrics: MetricsHandle,
@@ -56,6 +58,8 @@ pub struct State {
     pub(crate) accept: AcceptLanes,
     pub(crate) in_flight: InFlight,
     pub(crate) limits: Limits,
+    pub(crate) backpressure: Backpressure,
+    pub(crate) turns: Turns,
 }
 
 /// The gateway cannot listen.
@@ -79,12 +83,17 @@ impl BindError {
 /// [`BindError`] when none of the addresses can be listened on.
 pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketAddr, BindError> {
     let health = health(settings, &parts);
+    let turns = Turns::new();
+    let backpressure = Backpressure::start(settings.backpressure, &parts.database, &parts.broker, &turns, scope);
+    let accept = AcceptLanes::start(&parts.database, settings.accept_lanes, &backpressure, parts.on_accepted, scope);
     let state = Data::new(State {
         topology: parts.broker.topology().clone(),
         prices: settings.prices,
-        accept: AcceptLanes::start(parts.database.clone(), settings.accept_lanes, parts.on_accepted, scope),
+        accept,
         in_flight: InFlight::default(),
-        limits: Limits::start(settings, &parts.database, scope),
+        limits: Limits::start(settings, scope),
+        backpressure,
+        turns,
         database: parts.database,
     });
     let metrics = parts.metrics;
@@ -111,7 +120,8 @@ pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketA
     Ok(address)
 }
 
-/// Middleware: the global rate limit. What watches the process is never limited.
+/// Middleware: the global rate limit. What watches the process is never limited. Whatever the answer, it says where
+/// the client stands with its own limit, where that was asked.
 async fn limit(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -121,7 +131,12 @@ async fn limit(
     if !watched {
         state.limits.check_global()?;
     }
-    next.call(request).await
+    let mut response = next.call(request).await?;
+    let standing = response.request().extensions().get::<Standing>().copied();
+    if let Some(standing) = standing {
+        standing.write_to(response.headers_mut());
+    }
+    Ok(response)
 }
 
 async fn stop_with(scope: Scope, server: ServerHandle) {

@@ -11,6 +11,8 @@ use domain::Invalid;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::{backpressure::Signal, limits::Standing};
+
 /// The body of every error.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ErrorBody {
@@ -48,14 +50,22 @@ pub(crate) enum ApiError {
     RateLimited {
         /// Seconds after which a request may pass.
         retry_after: u64,
+        /// The limit that it met.
+        standing: Standing,
     },
     /// 503: too much is waiting already.
-    Overloaded,
+    Overloaded {
+        /// What the refusal rests on; `None` where this process has too many requests in hand.
+        signal: Option<Signal>,
+    },
     /// 503: the database cannot be reached.
     Unavailable,
     /// 500: a mistake of ours.
     Internal,
 }
+
+/// The header that names what a refusal for overload rests on. The body's text is fixed by the contract.
+const BACKPRESSURE_SIGNAL: &str = "Backpressure-Signal";
 
 /// Seconds after which a client may ask again when nothing more exact is known.
 const RETRY_SOON: u64 = 1;
@@ -72,7 +82,7 @@ impl ApiError {
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::RateLimited { .. } => "rate_limit_exceeded",
-            Self::Overloaded => "system_overloaded",
+            Self::Overloaded { .. } => "system_overloaded",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal_error",
         }
@@ -80,8 +90,8 @@ impl ApiError {
 
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::RateLimited { retry_after } => Some(*retry_after),
-            Self::Overloaded | Self::Unavailable | Self::IdempotencyInProgress => Some(RETRY_SOON),
+            Self::RateLimited { retry_after, .. } => Some(*retry_after),
+            Self::Overloaded { .. } | Self::Unavailable | Self::IdempotencyInProgress => Some(RETRY_SOON),
             _ => None,
         }
     }
@@ -101,7 +111,7 @@ impl fmt::Display for ApiError {
             Self::UnsupportedMediaType => "The body must be JSON: send Content-Type: application/json.",
             Self::IdempotencyMismatch => "This Idempotency-Key was used for another request. Use a new key.",
             Self::RateLimited { .. } => "Too many requests. Please retry later.",
-            Self::Overloaded => "The system is temporarily overloaded. Please retry later.",
+            Self::Overloaded { .. } => "The system is temporarily overloaded. Please retry later.",
             Self::Unavailable => {
                 "The database is not available. Please retry later, with the same Idempotency-Key if you sent one."
             }
@@ -124,7 +134,7 @@ impl ResponseError for ApiError {
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Overloaded | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Overloaded { .. } | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -137,7 +147,14 @@ impl ResponseError for ApiError {
         if let Self::MethodNotAllowed { allowed } = self {
             response.insert_header((header::ALLOW, *allowed));
         }
-        response.json(ErrorBody { error: self.code().to_owned(), message: self.to_string() })
+        if let Self::Overloaded { signal: Some(signal) } = self {
+            response.insert_header((BACKPRESSURE_SIGNAL, signal.as_str()));
+        }
+        let mut response = response.json(ErrorBody { error: self.code().to_owned(), message: self.to_string() });
+        if let Self::RateLimited { standing, .. } = self {
+            standing.write_to(response.headers_mut());
+        }
+        response
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod accept;
 mod application;
+mod backpressure;
 mod body;
 mod error;
 mod idempotency;
@@ -12,9 +13,12 @@ mod openapi;
 mod query;
 mod routes;
 mod settings;
+mod turns;
 
 pub use accept::OnAccepted;
 pub use application::{BindError, Parts, State, start};
+pub use backpressure::Thresholds;
+pub use limits::Rate;
 pub use settings::Settings;
 
 use std::time::Duration;

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 use domain::{PriceList, pricing::MAX_PRICE};
 use service_kit::settings::{BrokerSettings, CommonSettings, DatabaseSettings, SettingError, Source};
 
-use crate::limits::Rate;
+use crate::{Thresholds, limits::Rate};
 
 /// Everything the gateway reads from its environment.
 #[derive(Debug, Clone)]
@@ -28,9 +28,8 @@ pub struct Settings {
     pub global_rate: Rate,
     /// `USER_RATE_LIMIT_RPS`, `USER_RATE_LIMIT_BURST` (20, 20): requests to send of one customer.
     pub customer_rate: Rate,
-    /// `BACKPRESSURE_OUTBOX_PENDING_THRESHOLD` (10000): refuse to send while more events wait; `None` where
-    /// `BACKPRESSURE_ENABLED` (true) is false.
-    pub backlog_threshold: Option<u64>,
+    /// `BACKPRESSURE_*`: from where on sending is refused; nothing where `BACKPRESSURE_ENABLED` (true) is false.
+    pub backpressure: Thresholds,
     /// `SHUTDOWN_TIMEOUT_SECS` (20): how long requests in flight may take after SIGTERM.
     pub drain: Duration,
 }
@@ -53,7 +52,7 @@ impl Settings {
             accept_lanes: source.integer("ACCEPT_LANES", 4, 1..=64)?,
             global_rate: rate(source, ("GLOBAL_RATE_LIMIT_RPS", "GLOBAL_RATE_LIMIT_BURST"), 1_000)?,
             customer_rate: rate(source, ("USER_RATE_LIMIT_RPS", "USER_RATE_LIMIT_BURST"), 20)?,
-            backlog_threshold: backlog_threshold(source)?,
+            backpressure: thresholds(source)?,
             drain: source.duration_secs("SHUTDOWN_TIMEOUT_SECS", 20, 1..=600)?,
         })
     }
@@ -65,9 +64,21 @@ fn rate(source: &Source, names: (&str, &str), default: u32) -> Result<Rate, Sett
     Ok(Rate::new(per_second, NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN)))
 }
 
-fn backlog_threshold(source: &Source) -> Result<Option<u64>, SettingError> {
-    let threshold = source.integer("BACKPRESSURE_OUTBOX_PENDING_THRESHOLD", 10_000, 0..=1_000_000)?;
-    Ok(source.boolean("BACKPRESSURE_ENABLED", true)?.then_some(threshold))
+/// Of the signals but the first, 0 switches each off.
+fn thresholds(source: &Source) -> Result<Thresholds, SettingError> {
+    let some_ms = |name, default| -> Result<Option<Duration>, SettingError> {
+        Ok(Some(source.duration_ms(name, default, 0..=60_000)?).filter(|limit| !limit.is_zero()))
+    };
+    let thresholds = Thresholds {
+        pending: Some(source.integer("BACKPRESSURE_OUTBOX_PENDING_THRESHOLD", 10_000, 0..=1_000_000)?),
+        max_delay: Some(source.duration_secs("BACKPRESSURE_MAX_DELAY_SECS", 60, 0..=86_400)?)
+            .filter(|limit| !limit.is_zero()),
+        queue_depth: Some(source.integer("BACKPRESSURE_QUEUE_DEPTH_THRESHOLD", 50_000, 0..=10_000_000)?)
+            .filter(|limit| *limit > 0),
+        database_latency: some_ms("BACKPRESSURE_DATABASE_LATENCY_MS", 750)?,
+        handler_latency: some_ms("BACKPRESSURE_HANDLER_LATENCY_MS", 850)?,
+    };
+    Ok(if source.boolean("BACKPRESSURE_ENABLED", true)? { thresholds } else { Thresholds::default() })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The loop: wait for a broker, claim, publish, record; idle until a signal or the next poll.
+//! The loop: wait for a broker and room in its queue, claim, publish, record; idle until a signal or the next poll.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use rand::RngExt as _;
 use telemetry::names;
 use tokio_util::sync::CancellationToken;
 
-use crate::{publish::Publish, settings::RelayConfig, wake::Wake};
+use crate::{gate::Gate, publish::Publish, settings::RelayConfig, wake::Wake};
 
 /// Pauses while the database is away.
 const DATABASE_PAUSES: RetrySchedule = RetrySchedule::endless(Duration::from_millis(100), Duration::from_secs(5));
@@ -21,12 +21,20 @@ pub(crate) struct Claimer {
     config: RelayConfig,
     database: Database,
     publish: Publish,
+    gate: Gate,
     wake: Wake,
 }
 
 impl Claimer {
-    pub(crate) fn new(lane: Lane, config: RelayConfig, database: Database, publish: Publish, wake: Wake) -> Self {
-        Self { lane, config, database, publish, wake }
+    pub(crate) fn new(
+        lane: Lane,
+        config: RelayConfig,
+        database: Database,
+        publish: Publish,
+        gate: Gate,
+        wake: Wake,
+    ) -> Self {
+        Self { lane, config, database, publish, gate, wake }
     }
 
     /// Works until `stop`; a batch in hand is finished first, because it is awaited outside of any `select`.
@@ -38,6 +46,9 @@ impl Claimer {
         loop {
             // Without a broker nothing is claimed: being down costs no event a try.
             if stop.run_until_cancelled(self.publish.ready()).await.is_none() {
+                return;
+            }
+            if stop.run_until_cancelled(self.gate.open(self.lane)).await.is_none() {
                 return;
             }
             let token = ClaimToken::unique();

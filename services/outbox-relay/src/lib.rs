@@ -4,6 +4,7 @@
 //! when its lease ends. It may then be published twice; the worker's state guard makes the second one harmless.
 
 mod claimer;
+mod gate;
 mod publish;
 mod settings;
 mod sweeper;
@@ -16,14 +17,15 @@ use broker::Broker;
 use persistence::{Database, DatabaseConfig, Lane};
 use service_kit::{Health, Scope, health::Requirement::Required};
 
-use crate::{claimer::Claimer, publish::Publish};
+use crate::{claimer::Claimer, gate::Gate, publish::Publish};
 
 /// Starts the claimers and the sweeper on `scope`. They end after their batch in hand when the scope stops.
 pub fn start(config: &RelayConfig, database: &Database, broker: &Broker, wake: &Wake, scope: &Scope) {
+    let gate = Gate::start(config.max_queued, broker, scope);
     for lane in Lane::ALL {
         for _ in 0..config.claimers(lane) {
             let publish = Publish::new(database.clone(), broker.publisher());
-            let claimer = Claimer::new(lane, config.clone(), database.clone(), publish, wake.clone());
+            let claimer = Claimer::new(lane, config.clone(), database.clone(), publish, gate.clone(), wake.clone());
             scope.spawn("claimer", claimer.run(scope.stop.clone()));
         }
     }

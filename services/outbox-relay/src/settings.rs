@@ -35,6 +35,9 @@ pub struct RelayConfig {
     pub lease: Duration,
     /// `RELAY_POLL_MS` (50): how often a claimer looks for events; up to four times as long while there are none.
     pub poll: Duration,
+    /// `RELAY_MAX_QUEUED` (2000): messages that may wait in a queue before the rest is kept in the outbox, where its
+    /// order is fair; `None` (0) is no limit.
+    pub max_queued: Option<u64>,
     /// `OUTBOX_REPUBLISH_AFTER_SECS` (900): messages unfinished this long after their publish are published again.
     pub republish_after: Duration,
     /// `OUTBOX_RETENTION_HOURS` (72): published events older than this are deleted.
@@ -82,6 +85,7 @@ impl RelayConfig {
             // A batch usually has its confirms within 10 s; the token fences off what comes after the lease.
             lease: source.duration_ms("RELAY_LEASE_MS", 30_000, 15_000..=600_000)?,
             poll: source.duration_ms("RELAY_POLL_MS", 50, 1..=10_000)?,
+            max_queued: Some(source.integer("RELAY_MAX_QUEUED", 2_000, 0..=10_000_000)?).filter(|most| *most > 0),
             republish_after: source.duration_secs("OUTBOX_REPUBLISH_AFTER_SECS", 900, 60..=86_400)?,
             retention: Duration::from_hours(hours),
         })

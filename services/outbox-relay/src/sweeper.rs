@@ -16,7 +16,7 @@ const ROUND: Duration = Duration::from_secs(1);
 const SLOW_ROUND: Duration = Duration::from_mins(1);
 /// Rounds of deletion at a time; the rest is left for the next minute.
 const PURGE_ROUNDS: u32 = 100;
-/// The backlog is counted up to here.
+/// The backlog of each lane is counted up to here.
 const COUNT_UP_TO: u64 = 100_000;
 
 pub(crate) async fn run(config: RelayConfig, database: Database, stop: CancellationToken) {
@@ -56,15 +56,18 @@ async fn promote(database: &Database) -> Result<(), Error> {
     Ok(())
 }
 
+#[expect(clippy::cast_precision_loss, reason = "at most 200,000")]
 async fn measure(database: &Database) -> Result<(), Error> {
+    let mut total = 0;
     for lane in Lane::ALL {
         let oldest = database.oldest_waiting(lane).await?;
         metrics::gauge!(names::OUTBOX_OLDEST_AGE_SECONDS, names::label::LANE => lane.as_str())
             .set(oldest.as_secs_f64());
+        let pending = database.pending_events(lane, COUNT_UP_TO).await?;
+        metrics::gauge!(names::OUTBOX_PENDING_EVENTS, names::label::LANE => lane.as_str()).set(pending as f64);
+        total += pending;
     }
-    let pending = database.pending_events(COUNT_UP_TO).await?;
-    #[expect(clippy::cast_precision_loss, reason = "at most 100,000")]
-    metrics::gauge!(names::CURRENT_OUTBOX_PENDING_EVENTS).set(pending as f64);
+    metrics::gauge!(names::CURRENT_OUTBOX_PENDING_EVENTS).set(total as f64);
     Ok(())
 }
 

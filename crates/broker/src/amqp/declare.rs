@@ -58,7 +58,7 @@ async fn declare_on(channel: &Channel, caller: &Caller, topology: &Topology) -> 
         // First, so that no message is ever dead-lettered into nothing.
         let dead_letters = dead_letter_queue(queue);
         declare_queue(channel, caller, &dead_letters, dead_letter_arguments()).await?;
-        declare_queue(channel, caller, queue, work_arguments(&dead_letters)).await?;
+        work_queue(channel, caller, queue).await?;
         let binding = QueueBindArguments::new(queue, topology.exchange(), queue);
         let on = channel.clone();
         caller.call("binding a queue", async move { on.queue_bind(binding).await }).await?;
@@ -66,12 +66,20 @@ async fn declare_on(channel: &Channel, caller: &Caller, topology: &Topology) -> 
     Ok(())
 }
 
-async fn declare_queue(channel: &Channel, caller: &Caller, name: &str, arguments: FieldTable) -> Result<(), Failure> {
+/// Declares a work queue; what exists already stays as it is. Gives the number of messages that wait in it, those
+/// given out and not answered left out.
+///
+/// Asking in this way, and not by a passive declaration, makes a queue that is gone instead of losing the channel.
+pub(super) async fn work_queue(channel: &Channel, caller: &Caller, queue: &str) -> Result<u64, Failure> {
+    declare_queue(channel, caller, queue, work_arguments(&dead_letter_queue(queue))).await
+}
+
+async fn declare_queue(channel: &Channel, caller: &Caller, name: &str, arguments: FieldTable) -> Result<u64, Failure> {
     // Durable, never exclusive or auto-deleted: the queue holds paid-for messages whoever is connected.
     let declaration = QueueDeclareArguments::durable_client_named(name).arguments(arguments).finish();
     let on = channel.clone();
-    caller.call("declaring a queue", async move { on.queue_declare(declaration).await }).await?;
-    Ok(())
+    let declared = caller.call("declaring a queue", async move { on.queue_declare(declaration).await }).await?;
+    Ok(declared.map_or(0, |(_, messages, _)| u64::from(messages)))
 }
 
 fn work_arguments(dead_letters: &str) -> FieldTable {

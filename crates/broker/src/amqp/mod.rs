@@ -5,13 +5,14 @@ mod call;
 mod callback;
 mod consumer;
 mod declare;
+mod depths;
 mod link;
 mod publisher;
 mod session;
 mod subscription;
 mod supervisor;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use amqprs::connection::OpenConnectionArguments;
 use secrecy::SecretString;
@@ -27,7 +28,7 @@ pub(crate) use self::{
     consumer::{Acker, Consumer},
     publisher::Publisher,
 };
-use crate::{Error, Options, Topology, uri};
+use crate::{Depths, Error, Options, Topology, uri};
 
 /// The header with the W3C trace context.
 const TRACEPARENT: &str = "traceparent";
@@ -93,6 +94,13 @@ impl Amqp {
 
     pub(crate) fn publisher(&self) -> &Publisher {
         &self.publisher
+    }
+
+    pub(crate) fn depths(&self, every: Duration) -> watch::Receiver<Option<Depths>> {
+        let (sender, receiver) = watch::channel(None);
+        let (links, topology) = (self.consumer_links.clone(), Arc::clone(&self.topology));
+        self.tasks.spawn(depths::watch(links, topology, every, sender, self.stop.clone()));
+        receiver
     }
 
     pub(crate) fn consumer(&self, queue: &str, prefetch: u16) -> Consumer {

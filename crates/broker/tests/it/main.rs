@@ -30,4 +30,5 @@ scenarios! {
     a_dropped_consumer_returns_everything
     giving_up_on_next_loses_nothing
     a_message_that_is_always_requeued_is_dead_lettered
+    the_depths_tell_what_waits
 }

@@ -1,8 +1,8 @@
 //! What every backend must do.
 
-use std::{pin::pin, task::Poll};
+use std::{pin::pin, task::Poll, time::Duration};
 
-use broker::{Outgoing, Published};
+use broker::{Depths, Outgoing, Published};
 
 use crate::support::{Env, id, next, next_ids, within};
 
@@ -171,5 +171,25 @@ pub(crate) async fn a_message_that_is_always_requeued_is_dead_lettered(env: Env)
     dead.ack().await;
     env.publish(&["next"]).await;
     assert_eq!(next_ids(&mut consumer, 1).await, ["next"]);
+    env.finish().await;
+}
+
+pub(crate) async fn the_depths_tell_what_waits(env: Env) {
+    let watch = env.broker.watch_depths(Duration::from_millis(20));
+    let reaches = async |expected: Depths| {
+        within(&format!("{expected:?}"), async {
+            while watch.latest() != Some(expected) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    };
+    reaches(Depths { express: 0, normal: 0 }).await;
+    env.publish(&["a", "b", "c"]).await;
+    reaches(Depths { express: 3, normal: 0 }).await;
+    let mut consumer = env.consumer(1);
+    let held = next(&mut consumer).await;
+    reaches(Depths { express: 2, normal: 0 }).await;
+    held.ack().await;
     env.finish().await;
 }

@@ -1,4 +1,4 @@
-//! Events that wait to be published, in the order they were accepted.
+//! Events that wait to be published, in the order of their turns.
 
 use sea_orm::entity::prelude::*;
 
@@ -24,6 +24,8 @@ pub struct Model {
     pub traceparent: Option<String>,
     pub claimed_by: Option<String>,
     pub claimed_until: Option<DateTime>,
+    /// Lower ones are claimed first; 0 for rows of the reference and those inserted by hand.
+    pub turn: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -69,6 +69,8 @@ mod cases {
         giving_up_spares_what_a_worker_holds,
         old_events_and_keys_are_purged,
         the_backlog_is_counted,
+        events_are_claimed_by_turn,
+        published_events_are_counted_for_a_while,
         stuck_messages_are_published_again,
     );
     on_each_backend!(delivery:

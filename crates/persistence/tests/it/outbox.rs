@@ -2,7 +2,10 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use domain::MessageType::{Express, Normal};
+use domain::{
+    MessageType::{Express, Normal},
+    Turn,
+};
 use persistence::{ClaimToken, ClaimedEvent, Lane};
 use sea_orm::ConnectionTrait;
 
@@ -171,14 +174,49 @@ pub(crate) async fn the_backlog_is_counted(f: &Fixture) {
     f.fund(1, 100).await;
     let sent = [Normal, Express, Normal, Normal].map(|kind| typed_request(1, &["111"], kind, "hi"));
     f.db.accept(&sent).await.expect("accepts");
-    assert_eq!(f.db.pending_events(100).await.expect("counts"), 4);
-    assert_eq!(f.db.pending_events(2).await.expect("counts"), 2);
+    let pending = async |lane, most| f.db.pending_events(lane, most).await.expect("counts");
+    assert_eq!((pending(Lane::Normal, 100).await, pending(Lane::Express, 100).await), (3, 1));
+    assert_eq!(pending(Lane::Normal, 2).await, 2);
     f.execute("UPDATE outbox_events SET created_at = '2020-01-01 00:00:00' WHERE priority = 0").await;
     assert!(f.db.oldest_waiting(Lane::Normal).await.expect("looks") > Duration::from_hours(24 * 365));
     assert!(f.db.oldest_waiting(Lane::Express).await.expect("looks") < Duration::from_hours(1));
     f.execute("UPDATE outbox_events SET next_run_at = '2999-01-01 00:00:00'").await;
-    assert_eq!(f.db.pending_events(100).await.expect("counts"), 4, "what waits for a retry is pending too");
+    assert_eq!(pending(Lane::Normal, 100).await, 3, "what waits for a retry is pending too");
     assert_eq!(f.db.oldest_waiting(Lane::Normal).await.expect("looks"), Duration::ZERO);
+}
+
+pub(crate) async fn events_are_claimed_by_turn(f: &Fixture) {
+    f.fund(1, 100).await;
+    let at = |turn: i64| persistence::AcceptRequest { turn: Turn::from_stored(turn), ..request(1, &["111"]) };
+    let sent = [at(7), at(5), at(5), at(6)];
+    f.db.accept(&sent).await.expect("accepts");
+    f.execute(
+        "INSERT INTO outbox_events (aggregate_type, aggregate_id, event_type, payload, status)
+         VALUES ('message', 'by-hand', 'message.send', JSON_OBJECT(), 'pending')",
+    )
+    .await;
+    assert_eq!(f.db.turn_of(Lane::Normal).await.expect("looks"), Some(Turn::from_stored(5)));
+    assert_eq!(f.db.turn_of(Lane::Express).await.expect("looks"), None);
+    let claimed = f.db.claim_events(Lane::Normal, 4, LEASE, &ClaimToken::unique()).await.expect("claims");
+    let mut ids: Vec<_> = claimed.iter().map(|event| event.message_id.as_str()).collect();
+    ids.sort_unstable();
+    let mut first =
+        ["by-hand", message_id(&sent[1]).as_str(), message_id(&sent[2]).as_str(), message_id(&sent[3]).as_str()];
+    first.sort_unstable();
+    assert_eq!(ids, first);
+    assert_eq!(f.db.turn_of(Lane::Normal).await.expect("looks"), Some(Turn::from_stored(7)));
+}
+
+pub(crate) async fn published_events_are_counted_for_a_while(f: &Fixture) {
+    let token = ClaimToken::unique();
+    let (_, event) = accept_and_claim(f, &token).await;
+    let minute = Duration::from_mins(1);
+    let published = async |lane| f.db.published_events(lane, minute, 10).await.expect("counts");
+    assert_eq!(published(Lane::Normal).await, 0, "a claim is no publish");
+    f.db.mark_processed(&[event.id], &token).await.expect("records");
+    assert_eq!((published(Lane::Normal).await, published(Lane::Express).await), (1, 0));
+    f.execute("UPDATE outbox_events SET updated_at = '2020-01-01 00:00:00'").await;
+    assert_eq!(published(Lane::Normal).await, 0);
 }
 
 pub(crate) async fn stuck_messages_are_published_again(f: &Fixture) {
@@ -221,7 +259,7 @@ async fn claims_are_planned_without_a_sort() {
             f.backend(),
             format!(
                 "{explain} SELECT * FROM outbox_events FORCE INDEX (idx_outbox_claim)
-                 WHERE status = 'pending' AND lane = 0 AND next_run_at IS NULL ORDER BY id LIMIT 100
+                 WHERE status = 'pending' AND lane = 0 AND next_run_at IS NULL ORDER BY turn, id LIMIT 100
                  FOR UPDATE SKIP LOCKED"
             ),
         ))

@@ -183,6 +183,7 @@ pub(crate) fn typed_request(user: i64, recipients: &[&str], kind: MessageType, t
         unit_price: Money::new(if kind == MessageType::Express { 3 } else { 1 }).expect("positive"),
         idempotency: None,
         traceparent: None,
+        turn: domain::Turn::from_stored(1),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `POST /messages/send`
 
-use actix_web::{HttpRequest, HttpResponse, web::Data};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web::Data};
 use domain::{
     CustomerId, Message, MessageBody, MessageId, MessageText, MessageType, OutboxPayload, Recipient, Recipients,
     TransactionId,
@@ -72,8 +72,10 @@ pub(crate) async fn handler(
 ) -> Result<HttpResponse, ApiError> {
     let message = parse(&body)?;
     let used = request_key(&request, &fingerprinted(&message))?;
-    state.limits.check_customer(message.customer)?;
-    state.limits.check_backlog()?;
+    if let Some(standing) = state.limits.check_customer(message.customer)? {
+        request.extensions_mut().insert(standing);
+    }
+    state.backpressure.check(message.kind)?;
     let reserved = state.in_flight.reserve(Route::Send, message.customer, used.as_ref())?;
     let outcome = state.accept.accept(accept_request(&state, message, used)).await?;
     drop(reserved);
@@ -105,6 +107,7 @@ fn fingerprinted(message: &Message) -> (CustomerId, &str, &[Recipient], MessageT
 fn accept_request(state: &State, message: Message, idempotency: Option<IdempotentRequest>) -> AcceptRequest {
     let transaction_id = TransactionId::from_uuid(Uuid::now_v7());
     let kind = message.kind;
+    let turn = state.turns.take(message.customer, kind, &message.recipients);
     AcceptRequest {
         payload: OutboxPayload {
             exchange: state.topology.exchange().to_owned(),
@@ -115,6 +118,7 @@ fn accept_request(state: &State, message: Message, idempotency: Option<Idempoten
         unit_price: state.prices.of(kind),
         idempotency,
         traceparent: telemetry::propagation::current_traceparent(),
+        turn,
     }
 }
 

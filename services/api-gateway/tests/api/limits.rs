@@ -21,6 +21,12 @@ fn assert_rate_limited(answer: &Answer) {
 #[track_caller]
 fn assert_overloaded(answer: &Answer) {
     assert_eq!(answer.error(503, "system_overloaded"), "The system is temporarily overloaded. Please retry later.");
+    assert!(answer.header("Retry-After").is_some_and(|seconds| seconds.parse::<u64>().is_ok_and(|it| it > 0)));
+}
+
+/// The customer's limit as the headers tell it: limit, remaining, reset, policy.
+fn standing(answer: &Answer) -> [Option<&str>; 4] {
+    ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy"].map(|name| answer.header(name))
 }
 
 /// An event that waits to be published, inserted by hand; `name` makes it unique.
@@ -125,6 +131,24 @@ pub(crate) async fn twenty_a_second_is_the_customers_default(f: &Fixture) {
     assert!(statuses.contains(&429), "{statuses:?}");
 }
 
+pub(crate) async fn answers_to_sends_tell_where_the_customer_stands(f: &Fixture) {
+    // One request comes back in an hour, so that the counts below do not depend on the time between them.
+    let api = f.gateway(&[("USER_RATE_LIMIT_RPS", "1"), ("USER_RATE_LIMIT_BURST", "1000000")]).await;
+    let first = api.call_once(&Request::post("/messages/send", &message(1, &["111"]))).await;
+    assert_eq!(standing(&first), [Some("1000000"), Some("999999"), Some("1"), Some("1000000;w=1000000")]);
+    assert_eq!(first.status, 402, "whatever the answer is");
+    let invalid = api.send(&message(1, &[])).await;
+    assert_eq!(standing(&invalid), [None; 4], "the limit was not asked");
+    assert_eq!(standing(&api.get("/balance?user_id=1").await), [None; 4], "this route has no limit of its own");
+
+    let strict = f.gateway(&[("USER_RATE_LIMIT_RPS", "1"), ("USER_RATE_LIMIT_BURST", "3")]).await;
+    let (refused, _) = until(429, async || strict.send(&message(1, &["111"])).await).await;
+    assert_eq!(standing(&refused), [Some("3"), Some("0"), Some("3"), Some("3;w=3")]);
+
+    let unlimited = f.gateway(&[]).await;
+    assert_eq!(standing(&unlimited.send(&message(1, &["111"])).await), [None; 4]);
+}
+
 pub(crate) async fn zero_switches_limits_off(f: &Fixture) {
     let api = f.gateway(&[("GLOBAL_RATE_LIMIT_BURST", "1"), ("USER_RATE_LIMIT_BURST", "1")]).await;
     api.fund(1, 100).await;
@@ -183,6 +207,57 @@ pub(crate) async fn a_backlog_at_the_threshold_is_taken(f: &Fixture) {
     sql.execute(&pending_row("7")).await;
     assert_overloaded(&until(503, call).await.0);
     publish_all(&mut sql).await;
+    sql.close().await;
+}
+
+pub(crate) async fn express_and_normal_are_judged_apart(f: &Fixture) {
+    let api = f.gateway(&[("BACKPRESSURE_OUTBOX_PENDING_THRESHOLD", "0")]).await;
+    let mut sql = f.sql().await;
+    sql.execute(&pending_row("1")).await;
+    let express = with(&message(1, &["111"]), "type", json!("express"));
+    let (refused, _) = until(503, async || api.send(&message(1, &["111"])).await).await;
+    assert_overloaded(&refused);
+    assert_eq!(refused.header("Backpressure-Signal"), Some("outbox_pending"));
+    for _ in 0..10 {
+        api.send(&express).await.error(402, "insufficient_balance");
+    }
+    let labels = [("signal", "outbox_pending"), ("lane", "normal")];
+    assert!(api.metrics().await.sum("backpressure_signal_rejections_total", &labels) >= 1.0);
+    publish_all(&mut sql).await;
+    sql.execute(&pending_row("2").replace("JSON_OBJECT(), 0,", "JSON_OBJECT(), 10,")).await;
+    assert_overloaded(&until(503, async || api.send(&express).await).await.0);
+    until(402, async || api.send(&message(1, &["111"])).await).await;
+    publish_all(&mut sql).await;
+    sql.close().await;
+}
+
+/// 1,500 events wait all the time while two a second are published: that would take twelve minutes.
+pub(crate) async fn a_backlog_that_would_take_too_long_is_refused(f: &Fixture) {
+    let api = f.gateway(&[("BACKPRESSURE_MAX_DELAY_SECS", "60")]).await;
+    let patient = f.gateway(&[("BACKPRESSURE_MAX_DELAY_SECS", "0")]).await;
+    let mut sql = f.sql().await;
+    for thousand in 0..2 {
+        let rows: Vec<_> = (0..750)
+            .map(|row| format!("('message', 'manual-{thousand}-{row}', 'message.send', JSON_OBJECT(), 0, 'pending')"))
+            .collect();
+        let columns = "aggregate_type, aggregate_id, event_type, payload, priority, status";
+        sql.execute(&format!("INSERT INTO outbox_events ({columns}) VALUES {}", rows.join(","))).await;
+    }
+    let mut published = 0;
+    let refused = wait_until(PATIENCE, "a refusal for the delay", async || {
+        let one = "UPDATE outbox_events SET status = 'processed', updated_at = CURRENT_TIMESTAMP WHERE aggregate_id =";
+        sql.execute(&format!("{one} 'manual-0-{published}'")).await;
+        published += 1;
+        let answer = api.send(&message(1, &["111"])).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        (answer.status == 503).then_some(answer)
+    })
+    .await;
+    assert_overloaded(&refused);
+    assert_eq!(refused.header("Backpressure-Signal"), Some("outbox_delay"));
+    patient.send(&message(1, &["111"])).await.error(402, "insufficient_balance");
+    publish_all(&mut sql).await;
+    until(402, async || api.send(&message(1, &["111"])).await).await;
     sql.close().await;
 }
 

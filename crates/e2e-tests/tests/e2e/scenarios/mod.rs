@@ -1,6 +1,7 @@
 //! What is done to the platform, and what must hold all the same. One scenario a test, none knows of another.
 
 mod delivery;
+mod fairness;
 mod kills;
 mod outages;
 mod poison;

@@ -1,0 +1,132 @@
+//! What tells that too much waits, and from where on: one pure rule for each signal.
+
+use std::time::Duration;
+
+/// What a refusal rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// Too many events of the lane wait in the outbox.
+    OutboxPending,
+    /// At the rate at which the lane is drained, what waits would take too long.
+    OutboxDelay,
+    /// Too many messages wait in the lane's queue of the broker.
+    QueueDepth,
+    /// The database takes long to accept messages.
+    DatabaseLatency,
+    /// Requests to send take long to be answered.
+    HandlerLatency,
+}
+
+impl Signal {
+    /// In the order in which they are asked.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::OutboxPending, Self::OutboxDelay, Self::QueueDepth, Self::DatabaseLatency, Self::HandlerLatency];
+
+    /// The name in metrics, logs and the header of a refusal.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::OutboxPending => "outbox_pending",
+            Self::OutboxDelay => "outbox_delay",
+            Self::QueueDepth => "queue_depth",
+            Self::DatabaseLatency => "database_latency",
+            Self::HandlerLatency => "handler_latency",
+        }
+    }
+}
+
+/// From where on each signal speaks; `None` where it is switched off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Thresholds {
+    /// `BACKPRESSURE_OUTBOX_PENDING_THRESHOLD`: events of the lane that may wait in the outbox.
+    pub pending: Option<u64>,
+    /// `BACKPRESSURE_MAX_DELAY_SECS`: how long what waits may take at the rate of the last seconds.
+    pub max_delay: Option<Duration>,
+    /// `BACKPRESSURE_QUEUE_DEPTH_THRESHOLD`: messages that may wait in the lane's queue.
+    pub queue_depth: Option<u64>,
+    /// `BACKPRESSURE_DATABASE_LATENCY_MS`: what most requests may take in the database.
+    pub database_latency: Option<Duration>,
+    /// `BACKPRESSURE_HANDLER_LATENCY_MS`: what most requests to send may take in all.
+    pub handler_latency: Option<Duration>,
+}
+
+/// Fewer waiting events than this never speak of a delay: a relay takes that many in a moment.
+const LEAST_BACKLOG: u64 = 1_000;
+
+/// What is seen of one lane and of this process.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct View {
+    /// Events that wait in the outbox.
+    pub(crate) pending: u64,
+    /// Events published a second, over a time in which some always waited; `None` where that cannot be told.
+    pub(crate) drained_per_second: Option<f64>,
+    /// Messages that wait in the queue; `None` while the broker cannot be asked.
+    pub(crate) queued: Option<u64>,
+    /// Whether most requests of the last second took long in the database.
+    pub(crate) database_is_slow: bool,
+    /// Whether most requests to send of the last second took long.
+    pub(crate) handler_is_slow: bool,
+}
+
+/// The first signal that speaks against one more message.
+pub(crate) fn judge(thresholds: &Thresholds, view: &View) -> Option<Signal> {
+    let speaks = |signal: &Signal| match signal {
+        Signal::OutboxPending => thresholds.pending.is_some_and(|most| view.pending > most),
+        Signal::OutboxDelay => thresholds.max_delay.is_some_and(|most| delay_is_over(most, view)),
+        Signal::QueueDepth => thresholds.queue_depth.zip(view.queued).is_some_and(|(most, queued)| queued > most),
+        Signal::DatabaseLatency => view.database_is_slow,
+        Signal::HandlerLatency => view.handler_is_slow,
+    };
+    Signal::ALL.into_iter().find(speaks)
+}
+
+/// Where nothing is drained at all the relay or the broker is away: the outbox is there to bridge that, up to its
+/// threshold, and no rate can be told.
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn delay_is_over(most: Duration, view: &View) -> bool {
+    let drained = view.drained_per_second.filter(|rate| *rate > 0.0);
+    view.pending >= LEAST_BACKLOG && drained.is_some_and(|rate| view.pending as f64 / rate > most.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL_ON: Thresholds = Thresholds {
+        pending: Some(10_000),
+        max_delay: Some(Duration::from_secs(60)),
+        queue_depth: Some(50_000),
+        database_latency: Some(Duration::from_millis(750)),
+        handler_latency: Some(Duration::from_millis(850)),
+    };
+
+    #[test]
+    fn every_signal_in_a_table() {
+        let calm = View { drained_per_second: Some(100.0), queued: Some(0), ..View::default() };
+        let table = [
+            (View { pending: 6_000, ..calm }, None),
+            (View { pending: 6_001, ..calm }, Some(Signal::OutboxDelay)),
+            (View { pending: 10_001, ..calm }, Some(Signal::OutboxPending)),
+            (View { pending: 10_000, drained_per_second: Some(0.0), ..calm }, None),
+            (View { pending: 10_000, drained_per_second: None, ..calm }, None),
+            (View { pending: 999, drained_per_second: Some(0.1), ..calm }, None),
+            (View { pending: 1_000, drained_per_second: Some(0.1), ..calm }, Some(Signal::OutboxDelay)),
+            (View { queued: Some(50_000), ..calm }, None),
+            (View { queued: Some(50_001), ..calm }, Some(Signal::QueueDepth)),
+            (View { queued: None, ..calm }, None),
+            (View { database_is_slow: true, handler_is_slow: true, ..calm }, Some(Signal::DatabaseLatency)),
+            (View { handler_is_slow: true, ..calm }, Some(Signal::HandlerLatency)),
+        ];
+        for (view, signal) in table {
+            assert_eq!(judge(&ALL_ON, &view), signal, "{view:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_switched_off_is_silent() {
+        let flood =
+            View { pending: 1_000_000, drained_per_second: Some(1.0), queued: Some(1_000_000), ..View::default() };
+        assert_eq!(judge(&Thresholds::default(), &flood), None);
+        let only_queue = Thresholds { queue_depth: Some(1), ..Thresholds::default() };
+        assert_eq!(judge(&only_queue, &flood), Some(Signal::QueueDepth));
+    }
+}
