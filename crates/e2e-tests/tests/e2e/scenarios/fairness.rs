@@ -103,5 +103,5 @@ async fn a_customers_backlog_does_not_hold_up_the_others() {
     println!("overtaken by messages of the large customer: p50 {}, p99 {}, max {}", at(50), at(99), at(100));
     assert!(at(99) <= FAIR, "{counts:?}");
     let waiting = platform.tables.unpublished_events().await;
-    assert!(waiting > 40_000, "most of the backlog still waits: {waiting}");
+    assert!(waiting > 10_000, "there was no backlog to be held up by: only {waiting} wait");
 }
