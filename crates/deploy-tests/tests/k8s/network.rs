@@ -49,16 +49,12 @@ fn owned(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 pub(crate) fn allows(policies: &[NetworkPolicy], from: &End, to: &End, protocol: &str, port: i32) -> bool {
     let connection = Connection { to, protocol, port };
     let leaves = !from.is_governed() || {
-        governing(policies, from, "Egress").any(|policy| {
-            let rules = policy.egress.into_iter().flatten();
-            { rules }.any(|rule| connection.fits(rule.ports.as_deref(), rule.to.as_deref(), to))
-        })
+        let mut rules = governing(policies, from, "Egress").flat_map(|policy| policy.egress.unwrap_or_default());
+        rules.any(|rule| connection.fits(rule.ports.as_deref(), rule.to.as_deref(), to))
     };
     let enters = !to.is_governed() || {
-        governing(policies, to, "Ingress").any(|policy| {
-            let rules = policy.ingress.into_iter().flatten();
-            { rules }.any(|rule| connection.fits(rule.ports.as_deref(), rule.from.as_deref(), from))
-        })
+        let mut rules = governing(policies, to, "Ingress").flat_map(|policy| policy.ingress.unwrap_or_default());
+        rules.any(|rule| connection.fits(rule.ports.as_deref(), rule.from.as_deref(), from))
     };
     leaves && enters
 }
@@ -85,10 +81,9 @@ struct Connection<'a> {
 impl Connection<'_> {
     /// Whether a rule allows it. One without ports is for all of them, one without peers for everybody.
     fn fits(&self, ports: Option<&[NetworkPolicyPort]>, peers: Option<&[NetworkPolicyPeer]>, other: &End) -> bool {
-        let of_all = |list_is_empty: Option<bool>| list_is_empty.unwrap_or(true);
-        let port_fits = of_all(ports.map(<[_]>::is_empty)) || ports.iter().copied().flatten().any(|port| self.is(port));
-        let peer_fits =
-            of_all(peers.map(<[_]>::is_empty)) || peers.iter().copied().flatten().any(|peer| is_peer(peer, other));
+        let (ports, peers) = (ports.unwrap_or_default(), peers.unwrap_or_default());
+        let port_fits = ports.is_empty() || ports.iter().any(|port| self.is(port));
+        let peer_fits = peers.is_empty() || peers.iter().any(|peer| is_peer(peer, other));
         port_fits && peer_fits
     }
 

@@ -129,6 +129,7 @@ const RULES: &[Rule] = &[
         ("ScaledObject/delivery-worker", "/spec/scaleTargetRef/name", r#""worker""#),
         ("ScaledObject/delivery-worker", "/spec/triggers/0/authenticationRef/name", r#""nobody""#),
         ("ScaledObject/delivery-worker", "/spec/triggers/1/authenticationRef", REMOVE),
+        ("TriggerAuthentication/rabbitmq", "/spec/secretTargetRef/0/parameter", r#""uri""#),
     ] },
     Rule { name: "configuration and secrets that are asked for exist", check: references::entries, broken_by: &[
         ("Deployment/api-gateway", pod!("/containers/0/env/0/valueFrom/secretKeyRef/key"), r#""PASSWORD""#),

@@ -14,8 +14,8 @@ use crate::{
     platform::{Platform, Pods, name_of, selects},
 };
 
-/// Time to close connections and flush traces, in seconds, when work in hand is finished or given up.
-const CLOSING_SECONDS: i64 = 10;
+/// Seconds to close connections (7) and flush traces (5), once work in hand is finished or given up.
+const CLOSING_SECONDS: i64 = 12;
 
 pub(super) fn labels(platform: &Platform) -> Vec<String> {
     let mut problems = Vec::new();

@@ -1,6 +1,6 @@
 //! What names something else names something that exists.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::{
     api::{
@@ -10,6 +10,7 @@ use k8s_openapi::{
     },
     apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
 };
+use serde_json::Value;
 
 use crate::{
     platform::{Platform, Pods, name_of, selects},
@@ -67,7 +68,7 @@ pub(super) fn scale_targets(platform: &Platform) -> Vec<String> {
         }
         for trigger in &object.spec.triggers {
             let authentication = trigger.authentication_ref.as_ref().map(|reference| reference.name.as_str());
-            let is_known = authentication.is_none_or(|name| platform.has("TriggerAuthentication", name));
+            let is_known = authentication.is_none_or(|name| gives_a_host(platform, name));
             // The queues are found through a secret, Prometheus is not.
             if !is_known || (trigger.kind == "rabbitmq") != authentication.is_some() {
                 problems.push(format!("ScaledObject/{}: {authentication:?}", object.metadata.name));
@@ -75,6 +76,21 @@ pub(super) fn scale_targets(platform: &Platform) -> Vec<String> {
         }
     }
     problems
+}
+
+/// A trigger without a host does not know where the queues are.
+fn gives_a_host(platform: &Platform, authentication: &str) -> bool {
+    let mut objects = authentications(platform).into_iter();
+    objects.any(|(id, object)| {
+        let mut targets = object.spec.secret_target_ref.iter();
+        id == format!("TriggerAuthentication/{authentication}") && targets.any(|target| target.parameter == "host")
+    })
+}
+
+fn authentications(platform: &Platform) -> Vec<(String, TriggerAuthentication)> {
+    let documents = platform.documents.iter().filter(|document| document.kind() == "TriggerAuthentication");
+    let parse = |value: &Value| serde_json::from_value(value.clone()).expect("schema.rs reads it");
+    documents.map(|document| (document.id(), parse(&document.value))).collect()
 }
 
 pub(crate) fn scaled_objects(platform: &Platform) -> Vec<ScaledObject> {
@@ -99,11 +115,9 @@ fn entries_asked_for(platform: &Platform) -> Vec<(String, String)> {
             }
         }
     }
-    let authentications = platform.documents.iter().filter(|document| document.kind() == "TriggerAuthentication");
-    for document in authentications {
-        let object: TriggerAuthentication = serde_json::from_value(document.value.clone()).expect("schema.rs reads it");
-        let targets = object.spec.secret_target_ref.into_iter().filter(|target| target.parameter == "host");
-        asked.extend(targets.map(|target| (document.id(), format!("Secret/{}/{}", target.name, target.key))));
+    for (id, object) in authentications(platform) {
+        let targets = object.spec.secret_target_ref.into_iter();
+        asked.extend(targets.map(|target| (id.clone(), format!("Secret/{}/{}", target.name, target.key))));
     }
     asked
 }
@@ -114,9 +128,8 @@ fn entries_there_are(platform: &Platform) -> BTreeSet<String> {
     let secrets = platform.all::<Secret>().into_iter();
     let secrets =
         secrets.map(|object| (format!("Secret/{}", name_of(&object)), object.string_data.unwrap_or_default()));
-    let entries = |(owner, data): (String, std::collections::BTreeMap<String, String>)| {
-        let keys: Vec<_> = data.into_keys().chain([String::new()]).map(|key| format!("{owner}/{key}")).collect();
-        keys
+    let entries = |(owner, data): (String, BTreeMap<String, String>)| -> Vec<_> {
+        data.into_keys().chain([String::new()]).map(|key| format!("{owner}/{key}")).collect()
     };
     configs.chain(secrets).flat_map(entries).collect()
 }
@@ -129,11 +142,8 @@ pub(super) fn entries(platform: &Platform) -> Vec<String> {
 
 pub(super) fn every_secret_is_used(platform: &Platform) -> Vec<String> {
     let asked: BTreeSet<_> = entries_asked_for(platform).into_iter().map(|(_, entry)| entry).collect();
-    let there = entries_there_are(platform);
-    there
-        .into_iter()
-        .filter(|entry| entry.starts_with("Secret/") && !entry.ends_with('/') && !asked.contains(entry))
-        .collect()
+    let is_idle = |entry: &String| entry.starts_with("Secret/") && !entry.ends_with('/') && !asked.contains(entry);
+    entries_there_are(platform).into_iter().filter(is_idle).collect()
 }
 
 pub(super) fn volumes(platform: &Platform) -> Vec<String> {
@@ -148,7 +158,7 @@ pub(super) fn volumes(platform: &Platform) -> Vec<String> {
         let mounted: BTreeSet<_> = containers
             .into_iter()
             .flat_map(|container| container.volume_mounts.unwrap_or_default())
-            .map(|m| m.name)
+            .map(|mount| mount.name)
             .collect();
         if claims != mounted || claims.is_empty() {
             problems.push(format!("StatefulSet/{name}: {claims:?} are claimed, {mounted:?} mounted"));

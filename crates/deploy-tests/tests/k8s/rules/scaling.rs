@@ -90,12 +90,9 @@ pub(super) fn connections(platform: &Platform) -> Vec<String> {
         i64::from(most + 1) * pool.unwrap_or(50_i64)
     });
     let needed = pools.sum::<i64>() + OTHER_CONNECTIONS;
-    let arguments = all
-        .iter()
-        .filter(|pods| pods.name == "mysql")
-        .flat_map(Pods::containers)
-        .flat_map(|c| c.args.unwrap_or_default());
-    let given = arguments.filter_map(|argument| argument.strip_prefix("--max-connections=")?.parse().ok()).next();
+    let containers = all.iter().filter(|pods| pods.name == "mysql").flat_map(Pods::containers);
+    let mut arguments = containers.flat_map(|container| container.args.unwrap_or_default());
+    let given = arguments.find_map(|argument| argument.strip_prefix("--max-connections=")?.parse().ok());
     match given {
         Some(given) if needed <= given => Vec::new(),
         given => vec![format!("{given:?} of the {needed} connections needed")],
