@@ -40,11 +40,14 @@ const SERVICES: [&str; 3] = ["api-gateway", "outbox-relay", "delivery-worker"];
 const LIBRARIES: [&str; 6] = ["domain", "persistence", "broker", "operators", "telemetry", "service-kit"];
 /// Any crate may use these in its tests, none may ship them.
 const TEST_ONLY: [&str; 2] = ["test-support", "operator-simulator"];
+/// Nothing but tests, which may use anything.
+const TESTS: [&str; 2] = ["e2e-tests", "deploy-tests"];
 
 /// What a package may import of this workspace; `None` for a package that has no rule yet.
 fn allowed(package: &str) -> Option<Vec<&'static str>> {
     let rule: &[&[&'static str]] = match package {
-        "domain" | "telemetry" | "migrations" | "operator-simulator" | "test-support" | "e2e-tests" => &[],
+        "domain" | "telemetry" | "migrations" | "operator-simulator" | "test-support" | "e2e-tests"
+        | "deploy-tests" => &[],
         "broker" | "operators" => &[&["domain"]],
         "persistence" => &[&["domain", "migrations"]],
         "service-kit" => &[&["telemetry"]],
@@ -85,7 +88,7 @@ fn violations(packages: &[Package]) -> Vec<String> {
 fn violation(package: &Package, dependency: &Dependency, allowed: &[&str]) -> Option<String> {
     let (importer, imported) = (package.name.as_str(), dependency.name.as_str());
     if dependency.path.is_some() {
-        let for_tests = dependency.is_dev() && (TEST_ONLY.contains(&imported) || importer == "e2e-tests");
+        let for_tests = dependency.is_dev() && (TEST_ONLY.contains(&imported) || TESTS.contains(&importer));
         let fine = allowed.contains(&imported) || for_tests || (dependency.is_dev() && importer == imported);
         return (!fine).then(|| {
             let kind = dependency.kind.as_deref().unwrap_or("normal");
@@ -171,6 +174,7 @@ mod tests {
             ("api-gateway", "test-support"),
             ("test-support", "persistence"),
             ("e2e-tests", "persistence"),
+            ("deploy-tests", "api-gateway"),
         ] {
             assert_eq!(check(importer, imported, None, true).len(), 1, "{importer} -> {imported}");
         }
@@ -181,6 +185,7 @@ mod tests {
         assert!(check("persistence", "test-support", Some("dev"), true).is_empty());
         assert!(check("operators", "operator-simulator", Some("dev"), true).is_empty());
         assert!(check("e2e-tests", "api-gateway", Some("dev"), true).is_empty());
+        assert!(check("deploy-tests", "api-gateway", Some("dev"), true).is_empty());
         assert_eq!(check("broker", "persistence", Some("dev"), true).len(), 1);
         assert_eq!(check("api-gateway", "e2e-tests", Some("dev"), true).len(), 1);
         assert_eq!(check("persistence", "test-support", Some("build"), true).len(), 1);

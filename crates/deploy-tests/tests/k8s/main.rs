@@ -1,0 +1,7 @@
+//! The Kubernetes manifests in `deploy/k8s`, against the API's types (`schema`) and the rules of this project (`rules`).
+
+mod kustomization;
+mod network;
+mod platform;
+mod rules;
+mod schema;
