@@ -8,6 +8,7 @@ mod change;
 mod m0001_reference_tables;
 mod m0002_leases_and_refunds;
 mod m0003_idempotency_keys;
+mod m0005_ledger_sum_index;
 
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_reference_tables::CHANGE),
             Box::new(m0002_leases_and_refunds::CHANGE),
             Box::new(m0003_idempotency_keys::CHANGE),
+            Box::new(m0005_ledger_sum_index::CHANGE),
         ]
     }
 }
