@@ -27,8 +27,11 @@ const BATCH_RECIPIENTS: usize = 2_000;
 /// The way to the database for requests to send.
 #[derive(Clone)]
 pub(crate) struct AcceptLanes {
-    lanes: Lanes<AcceptRequest, Result<AcceptOutcome, ApiError>>,
+    lanes: Lanes<AcceptRequest, Stored>,
 }
+
+/// What became of one request of a batch; an error is that of the whole batch.
+type Stored = Result<AcceptOutcome, Arc<persistence::Error>>;
 
 impl AcceptLanes {
     pub(crate) fn start(database: Database, lanes: usize, on_accepted: Option<OnAccepted>, scope: &Scope) -> Self {
@@ -53,18 +56,19 @@ impl AcceptLanes {
         // Customers keep to one lane: theirs is one row lock, which a batch then takes once for all of them.
         let customer = request.payload.message.customer_id.get().unsigned_abs();
         match tokio::time::timeout(ANSWER_WITHIN, self.lanes.submit(customer, request)).await {
-            Ok(Ok(outcome)) => outcome,
+            // Made into an answer here and not in the lane, so that it is logged with the request's trace.
+            Ok(Ok(stored)) => stored.map_err(|error| ApiError::from(&*error)),
             Ok(Err(LaneError::Full)) => Err(ApiError::Overloaded),
-            Ok(Err(LaneError::Stopped)) | Err(_) => Err(ApiError::Unavailable),
+            Ok(Err(LaneError::Stopped)) => Err(ApiError::Unavailable),
+            Err(_) => {
+                tracing::warn!("the database did not answer a request in time");
+                Err(ApiError::Unavailable)
+            }
         }
     }
 }
 
-async fn store(
-    database: Database,
-    on_accepted: Option<OnAccepted>,
-    batch: Vec<AcceptRequest>,
-) -> Vec<Result<AcceptOutcome, ApiError>> {
+async fn store(database: Database, on_accepted: Option<OnAccepted>, batch: Vec<AcceptRequest>) -> Vec<Stored> {
     match database.accept(&batch).await {
         Ok(outcomes) => {
             if let Some(on_accepted) = &on_accepted {
@@ -73,8 +77,8 @@ async fn store(
             outcomes.into_iter().map(Ok).collect()
         }
         Err(error) if error.is_unavailable() || batch.len() == 1 => {
-            let error = ApiError::from(error);
-            batch.iter().map(|_| Err(error.clone())).collect()
+            let error = Arc::new(error);
+            batch.iter().map(|_| Err(Arc::clone(&error))).collect()
         }
         // Something in the batch is refused: each request by itself, so that its neighbours are served.
         Err(_) => {

@@ -78,6 +78,7 @@ impl BindError {
 /// # Errors
 /// [`BindError`] when none of the addresses can be listened on.
 pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketAddr, BindError> {
+    crate::metrics::start();
     let health = health(settings, &parts);
     let state = Data::new(State {
         topology: parts.broker.topology().clone(),
