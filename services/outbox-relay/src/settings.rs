@@ -39,6 +39,8 @@ pub struct RelayConfig {
     pub republish_after: Duration,
     /// `OUTBOX_RETENTION_HOURS` (72): published events older than this are deleted.
     pub retention: Duration,
+    /// `LEDGER_AUDIT_INTERVAL_SECS` (300): how often all balances are compared with their ledgers; `None` for 0, never.
+    pub ledger_audit: Option<Duration>,
 }
 
 impl RelayConfig {
@@ -84,6 +86,8 @@ impl RelayConfig {
             poll: source.duration_ms("RELAY_POLL_MS", 50, 1..=10_000)?,
             republish_after: source.duration_secs("OUTBOX_REPUBLISH_AFTER_SECS", 900, 60..=86_400)?,
             retention: Duration::from_hours(hours),
+            ledger_audit: Some(source.duration_secs("LEDGER_AUDIT_INTERVAL_SECS", 300, 0..=86_400)?)
+                .filter(|every| !every.is_zero()),
         })
     }
 }
