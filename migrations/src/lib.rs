@@ -9,6 +9,7 @@ mod m0001_reference_tables;
 mod m0002_leases_and_refunds;
 mod m0003_idempotency_keys;
 mod m0004_turns;
+mod m0005_ledger_sum_index;
 
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_leases_and_refunds::CHANGE),
             Box::new(m0003_idempotency_keys::CHANGE),
             Box::new(m0004_turns::CHANGE),
+            Box::new(m0005_ledger_sum_index::CHANGE),
         ]
     }
 }

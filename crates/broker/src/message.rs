@@ -57,7 +57,8 @@ pub enum Published {
 }
 
 impl Published {
-    pub(crate) const RESULTS: [&'static str; 5] = ["confirmed", "nacked", "returned", "unknown", "not_sent"];
+    /// Every [`as_str`](Self::as_str).
+    pub const RESULTS: [&'static str; 5] = ["confirmed", "nacked", "returned", "unknown", "not_sent"];
 
     /// The name used in metrics and logs.
     pub fn as_str(&self) -> &'static str {

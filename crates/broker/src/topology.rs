@@ -75,7 +75,8 @@ impl Topology {
         self.is_queue(name) || self.queues().iter().any(|queue| dead_letter_queue(queue) == name)
     }
 
-    pub(crate) fn queues(&self) -> [&str; 2] {
+    /// The two work queues.
+    pub fn queues(&self) -> [&str; 2] {
         [&self.express_queue, &self.normal_queue]
     }
 }

@@ -44,6 +44,9 @@ pub struct Entry {
     pub decision: Decision,
     /// Whether the key had been accepted before and was recognised: nothing is delivered again.
     pub duplicate: bool,
+    /// The `traceparent` header, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// When, in milliseconds since 1970.
     pub at_ms: u64,
 }
@@ -121,6 +124,7 @@ mod tests {
             r#type: "normal".into(),
             decision: Decision::Accepted,
             duplicate: false,
+            traceparent: None,
             at_ms: 0,
         };
         journal.append(entry).expect("no file to fail");

@@ -46,7 +46,8 @@ async fn submit(
     let Some(key) = key.filter(|key| !key.is_empty()) else {
         return refuse(StatusCode::BAD_REQUEST, "the header Idempotency-Key is needed");
     };
-    let action = match state.submit(&name, key, submission.into_inner()) {
+    let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    let action = match state.submit(&name, key, traceparent, submission.into_inner()) {
         Ok(Ok(action)) => action,
         Ok(Err(error)) => {
             let message = format!("could not append to the journal file: {error}");

@@ -127,6 +127,7 @@ impl State {
         &self,
         name: &str,
         key: &str,
+        traceparent: Option<&str>,
         submission: Submission,
     ) -> Result<io::Result<Action>, UnknownOperator> {
         let mut inner = self.lock();
@@ -146,6 +147,7 @@ impl State {
             r#type,
             decision,
             duplicate,
+            traceparent: traceparent.map(ToOwned::to_owned),
             at_ms: now_ms(),
         };
         Ok(inner.journal.append(entry).map(|()| action))

@@ -88,7 +88,7 @@ impl HttpOperator {
                 text: &submission.text,
                 r#type: submission.kind.as_str(),
             });
-        let traceparent = submission.traceparent.as_deref().and_then(|value| header::HeaderValue::from_str(value).ok());
+        let traceparent = (submission.traceparent)().and_then(|value| header::HeaderValue::try_from(value).ok());
         match traceparent {
             Some(value) => request.header("traceparent", value),
             None => request,

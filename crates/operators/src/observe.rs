@@ -84,7 +84,9 @@ where
 
     fn call(&mut self, round: Arc<Round>) -> BoxFuture<Outcome> {
         let ObserveLayer { operator, meters } = self.layer.clone();
-        let span = tracing::info_span!("operator.call", %operator, result = Empty);
+        let message_identifier = round.submission.message_id.as_str();
+        let span =
+            tracing::info_span!("operator.call", otel.kind = "client", %operator, message_identifier, result = Empty);
         let started = Instant::now();
         let call = self.inner.call(Arc::clone(&round)).instrument(span.clone());
         Box::pin(async move {

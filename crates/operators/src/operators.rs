@@ -48,7 +48,7 @@ impl Operators {
         }
         let verdict = verdict::decide(history, &round.take_attempts());
         if let Verdict::Failed { reason } | Verdict::Unknown { reason } | Verdict::Rejected { reason, .. } = &verdict {
-            tracing::debug!(message_id = %submission.message_id, reason, "no operator accepted the message");
+            tracing::debug!(message_identifier = %submission.message_id, reason, "no operator accepted the message");
         }
         verdict
     }

@@ -15,8 +15,9 @@ pub struct Submission {
     pub text: Arc<str>,
     /// How urgently.
     pub kind: MessageType,
-    /// W3C trace context, sent to HTTP operators as the `traceparent` header.
-    pub traceparent: Option<String>,
+    /// Tells the W3C trace context of the span it is called in, which is that of one attempt. HTTP operators get it as
+    /// the `traceparent` header.
+    pub traceparent: fn() -> Option<String>,
 }
 
 impl Submission {

@@ -7,7 +7,7 @@ use domain::{Balance, CustomerId, MessageId, MessageStatus, Money, OutboxPayload
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, DatabaseTransaction, EntityTrait};
 
 use crate::{
-    Database, Error, IdempotentRequest, Route,
+    Database, Error, IdempotentRequest, Route, credits,
     dialect::Dialect,
     entity::{idempotency_key, message_status, outbox_event, user_transaction},
     idempotency::{self, Saved},
@@ -61,7 +61,9 @@ impl Database {
     /// commit: a client that sent an idempotency key finds out by sending it again.
     pub async fn accept(&self, batch: &[AcceptRequest]) -> Result<Vec<AcceptOutcome>, Error> {
         let dialect = self.dialect();
-        write!(self, "accept", "accepting messages", |tx| accept(tx, dialect, batch).await)
+        let outcomes = write!(self, "accept", "accepting messages", |tx| accept(tx, dialect, batch).await)?;
+        credits::charged(batch, &outcomes);
+        Ok(outcomes)
     }
 }
 

@@ -14,7 +14,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    Database, Error,
+    Database, Error, credits,
     dialect::Dialect,
     entity::{
         message_status::{Column, Entity, Model},
@@ -77,6 +77,11 @@ impl Settlement {
     pub fn new(recipient: &ClaimedRecipient, outcome: Outcome) -> Self {
         Self { claim: recipient.claim.clone(), outcome }
     }
+
+    /// The outcome.
+    pub fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
 }
 
 /// The end of a recipient's story.
@@ -124,7 +129,10 @@ impl Database {
     /// recorded: `false` means that our lease had run out and somebody else decides.
     pub async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, Error> {
         let dialect = self.dialect();
-        write!(self, "settle", "recording outcomes", |tx| settle(tx, dialect, settlements).await)
+        let (recorded, refunded) =
+            write!(self, "settle", "recording outcomes", |tx| settle(tx, dialect, settlements).await)?;
+        credits::refunded(refunded);
+        Ok(recorded)
     }
 
     /// Puts off recipients whose outcome is not known: they stay `sending`, without a lease, and the message is
@@ -245,11 +253,12 @@ impl Candidate {
     }
 }
 
+/// Whether each was recorded, and the credits given back for those that failed.
 async fn settle(
     tx: &DatabaseTransaction,
     dialect: Dialect,
     settlements: &[Settlement],
-) -> Result<Vec<bool>, StepError> {
+) -> Result<(Vec<bool>, i64), StepError> {
     let claims: Vec<_> = settlements.iter().map(|settlement| &settlement.claim).collect();
     let rows = lock_claimed(tx, &claims).await?;
     let mut done: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
@@ -279,8 +288,8 @@ async fn settle(
         }
     }
     let failed: Vec<_> = failed.values().flatten().filter_map(|id| rows.get(id)).collect();
-    refund(tx, dialect, &failed).await?;
-    Ok(recorded)
+    let refunded = refund(tx, dialect, &failed).await?;
+    Ok((recorded, refunded))
 }
 
 /// Locks those of the claimed rows that are still under the very claim, by primary key and in its order.

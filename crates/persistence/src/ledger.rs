@@ -15,6 +15,7 @@ use sea_orm::{
 use crate::{
     Cursor, Database, Error, IdempotentRequest, Page, Route,
     accept::insert,
+    credits,
     dialect::Dialect,
     entity::{
         user_balance::{self, Column as Balances},
@@ -76,7 +77,9 @@ impl Database {
     /// Adds credits and their ledger entry in one transaction; creates the balance of a new customer.
     pub async fn top_up(&self, request: &TopUpRequest) -> Result<TopUpOutcome, Error> {
         let dialect = self.dialect();
-        write!(self, "top_up", "adding to a balance", |tx| top_up(tx, dialect, request).await)
+        let outcome = write!(self, "top_up", "adding to a balance", |tx| top_up(tx, dialect, request).await)?;
+        credits::added(request, &outcome);
+        Ok(outcome)
     }
 
     /// A customer's balance with its newest ledger entries, as of one moment. Unknown customers have nothing.

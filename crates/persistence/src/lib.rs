@@ -11,7 +11,9 @@
 //! - Leases, retries and expiry follow the database's clock, so the clocks of the processes do not matter.
 
 mod accept;
+mod audit;
 mod config;
+mod credits;
 mod database;
 mod delivery;
 mod dialect;
@@ -28,6 +30,7 @@ mod refund;
 mod retry;
 
 pub use accept::{AcceptOutcome, AcceptRequest};
+pub use audit::LedgerSlice;
 pub use config::DatabaseConfig;
 pub use database::Database;
 pub use delivery::{Begin, BeginRequest, ClaimedRecipient, Deferred, Outcome, Settlement};

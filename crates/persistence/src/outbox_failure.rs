@@ -4,7 +4,7 @@ use domain::{MessageStatus, OutboxStatus};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 
 use crate::{
-    ClaimToken, Database, Error,
+    ClaimToken, Database, Error, credits,
     dialect::Dialect,
     entity::{message_status, outbox_event},
     outbox::{null_text, null_time, shortened},
@@ -17,17 +17,24 @@ impl Database {
     /// refunded. Returns how many recipients that were, or `None` when the event was no longer ours.
     pub async fn fail_event(&self, id: i64, token: &ClaimToken, error: &str) -> Result<Option<u64>, Error> {
         let dialect = self.dialect();
-        write!(self, "outbox_fail", "giving up an outbox event", |tx| fail_event(tx, dialect, id, token, error).await)
+        let failed =
+            write!(self, "outbox_fail", "giving up an outbox event", |tx| fail_event(tx, dialect, id, token, error)
+                .await)?;
+        Ok(failed.map(|(recipients, refunded)| {
+            credits::refunded(refunded);
+            recipients
+        }))
     }
 }
 
+/// The recipients that failed with the event, and the credits given back for them.
 async fn fail_event(
     tx: &DatabaseTransaction,
     dialect: Dialect,
     id: i64,
     token: &ClaimToken,
     error: &str,
-) -> Result<Option<u64>, StepError> {
+) -> Result<Option<(u64, i64)>, StepError> {
     use outbox_event::{Column, Entity};
     let Some(event) = Entity::find_by_id(id)
         .filter(Column::Status.eq(OutboxStatus::Processing.as_str()))
@@ -55,7 +62,7 @@ async fn fail_pending_recipients(
     tx: &DatabaseTransaction,
     dialect: Dialect,
     message_id: &str,
-) -> Result<u64, StepError> {
+) -> Result<(u64, i64), StepError> {
     use message_status::{Column, Entity};
     let rows = Entity::find()
         .filter(Column::MessageIdentifier.eq(message_id))
@@ -65,7 +72,7 @@ async fn fail_pending_recipients(
         .all(tx)
         .await?;
     if rows.is_empty() {
-        return Ok(0);
+        return Ok((0, 0));
     }
     let failed = Entity::update_many()
         .col_expr(Column::Status, Expr::value(MessageStatus::Failed.as_str()))
@@ -73,6 +80,6 @@ async fn fail_pending_recipients(
         .filter(Column::Id.is_in(rows.iter().map(|row| row.id)))
         .exec(tx)
         .await?;
-    refund(tx, dialect, &rows.iter().collect::<Vec<_>>()).await?;
-    Ok(failed.rows_affected)
+    let refunded = refund(tx, dialect, &rows.iter().collect::<Vec<_>>()).await?;
+    Ok((failed.rows_affected, refunded))
 }

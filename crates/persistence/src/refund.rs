@@ -26,7 +26,8 @@ struct Refund {
     message_id: String,
 }
 
-/// Refunds the recipients of `failed` rows, which this transaction has locked and is moving to `failed`.
+/// Refunds the recipients of `failed` rows, which this transaction has locked and is moving to `failed`. Returns the
+/// credits given back.
 ///
 /// The state guard on the rows already makes this happen once; the ledger is asked too, and its unique key
 /// (`refund_of`, `recipient`) would refuse a second refund whatever else went wrong.
@@ -34,10 +35,10 @@ pub(crate) async fn refund(
     tx: &DatabaseTransaction,
     dialect: Dialect,
     failed: &[&message_status::Model],
-) -> Result<(), StepError> {
+) -> Result<i64, StepError> {
     let mut refunds: Vec<Refund> = failed.iter().filter_map(|row| refund_of(row)).collect();
     if refunds.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let done = already_refunded(tx, &refunds).await?;
     refunds.retain(|refund| !done.contains(&(refund.charge.clone(), refund.recipient.clone())));
@@ -46,7 +47,7 @@ pub(crate) async fn refund(
         *changes.entry(refund.customer).or_default() += refund.amount;
     }
     if changes.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let customers: Vec<_> = changes.keys().copied().collect();
     let balances = ledger::lock_balances(tx, &customers).await?;
@@ -56,14 +57,15 @@ pub(crate) async fn refund(
         }
     }
     insert(tx, refunds.iter().map(ledger_row).collect()).await?;
-    ledger::change_balances(tx, dialect, &changes).await
+    ledger::change_balances(tx, dialect, &changes).await?;
+    Ok(changes.values().sum())
 }
 
 fn refund_of(row: &message_status::Model) -> Option<Refund> {
     let known = (CustomerId::try_from(row.user_id).ok(), row.price.filter(|price| *price > 0), &row.transaction_id);
     let (Some(customer), Some(amount), Some(charge)) = known else {
         tracing::error!(
-            message_id = row.message_identifier,
+            message_identifier = row.message_identifier,
             row = row.id,
             "a failed message names no charge: nothing is refunded"
         );

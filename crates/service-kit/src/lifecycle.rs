@@ -19,6 +19,7 @@ use std::{
     time::Duration,
 };
 
+use telemetry::ProcessMetrics;
 use tokio::time::{Instant, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
@@ -210,6 +211,14 @@ impl Scope {
         F: Future<Output: TaskOutput> + Send + 'static,
     {
         self.spawn_on(&self.shared.supporters, name, future);
+    }
+
+    /// Keeps the metrics of the process and of the runtime this is called in up to date, until after the drain.
+    pub fn measure_process(&self) {
+        let (measuring, finish) = (ProcessMetrics::start(), self.finish.clone());
+        self.spawn_support("process metrics", async move {
+            finish.run_until_cancelled(measuring.run()).await;
+        });
     }
 
     /// A tracker for tasks that a library spawns by itself and ends when `finish` is cancelled, such as those of a

@@ -24,6 +24,7 @@ async fn run() -> anyhow::Result<ExitCode> {
     let telemetry = telemetry::init(settings.gateway.common.telemetry())?;
     let lifecycle = Lifecycle::new()?;
     let scope = lifecycle.scope();
+    scope.measure_process();
 
     let _lock = lock::take(&settings.file)?;
     let restarted = recover(&settings).await?;

@@ -4,9 +4,11 @@
 //! Log filters do not touch traces: spans get their ids whatever `RUST_LOG` says, and whether or not
 //! they are exported, so the trace context always travels with the work ([`propagation`]).
 
+pub mod exports;
 mod logs;
 pub mod names;
 mod otlp;
+mod process;
 pub mod propagation;
 mod recorder;
 mod traces;
@@ -18,6 +20,7 @@ use tracing_subscriber::{Layer as _, layer::SubscriberExt as _};
 
 pub use logs::{DEFAULT_FILTER, LogFormat, check_filter};
 pub use otlp::{ACCEPTED_ENDPOINTS, OtlpConfig, parse_otlp_endpoint};
+pub use process::ProcessMetrics;
 pub use recorder::{METRICS_CONTENT_TYPE, MetricsHandle, recorder};
 
 /// The longest that sending the last spans may take at shutdown.

@@ -207,8 +207,9 @@ where
         let extensions = span.extensions();
         let recorded = extensions.get::<FormattedFields<N>>();
         if let Some(Ok(Value::Object(members))) = recorded.map(|text| serde_json::from_str(&text.fields)) {
-            // A span's own "message" would pass for that of the event.
-            fields.extend(members.into_iter().filter(|(name, _)| name != "message"));
+            // A span's own "message" would pass for that of the event; "otel." is meant for the trace alone.
+            let is_for_logs = |name: &str| name != "message" && !name.starts_with("otel.");
+            fields.extend(members.into_iter().filter(|(name, _)| is_for_logs(name)));
         }
     }
     fields

@@ -24,9 +24,9 @@ pub mod label {
     pub const QUEUE: &str = "queue";
     /// Name of a lane of work, such as `express` or `normal`.
     pub const LANE: &str = "lane";
-    /// Message type: `express` or `normal`.
+    /// Type of a message (`express` or `normal`) or of a ledger entry (`deposit`, `withdrawal` or `corrective`).
     pub const TYPE: &str = "type";
-    /// State of a pooled connection: `idle` or `used`.
+    /// Which pooled connections: all that are `open`, or those of them that are `idle`.
     pub const STATE: &str = "state";
     /// `publisher` or `consumer`.
     pub const CONNECTION: &str = "connection";

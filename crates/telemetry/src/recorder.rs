@@ -17,9 +17,20 @@ pub const METRICS_CONTENT_TYPE: &str = "text/plain; version=0.0.4";
 /// Samples of histograms pile up until they are folded into buckets, this often or at each scrape.
 const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
 
-/// Upper bounds in seconds, from half a millisecond to a minute.
+/// Upper bounds in seconds, from half a millisecond to a minute: database queries, operator calls, worker events.
 const DURATION_BUCKETS: [f64; 16] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// An HTTP answer takes a few milliseconds, 50 under load, and a second at most while the database is away.
+const HTTP_BUCKETS: [f64; 16] =
+    [0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+
+/// From accept to operator: 10 ms when all is idle, 250 ms at most for express, up to minutes behind a backlog.
+const ACCEPT_TO_OPERATOR_BUCKETS: [f64; 20] =
+    [0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.35, 0.5, 0.75, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0];
+
+/// A quorum queue confirms after a disk write; after 20 s the publisher gives up.
+const CONFIRM_BUCKETS: [f64; 14] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 10.0, 20.0];
 
 /// Upper bounds in items, the powers of two up to the largest batch.
 const BATCH_BUCKETS: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
@@ -42,9 +53,18 @@ impl MetricsHandle {
 /// [`init`](crate::init) installs one for the process. Tests use `metrics::with_local_recorder` with their own.
 pub fn recorder() -> (impl metrics::Recorder + Send + Sync + 'static, MetricsHandle) {
     // Without buckets a histogram would be exported as a summary, which cannot be added up over replicas.
-    let recorder = PrometheusBuilder::new()
-        .set_buckets(&DURATION_BUCKETS)
-        .and_then(|builder| builder.set_buckets_for_metric(Matcher::Full(names::BATCH_SIZE.to_owned()), &BATCH_BUCKETS))
+    let buckets: [(&str, &[f64]); 4] = [
+        (names::HTTP_REQUEST_DURATION_SECONDS, &HTTP_BUCKETS),
+        (names::ACCEPT_TO_OPERATOR_SECONDS, &ACCEPT_TO_OPERATOR_BUCKETS),
+        (names::BROKER_CONFIRM_DURATION_SECONDS, &CONFIRM_BUCKETS),
+        (names::BATCH_SIZE, &BATCH_BUCKETS),
+    ];
+    let builder = PrometheusBuilder::new().set_buckets(&DURATION_BUCKETS);
+    let recorder = buckets
+        .into_iter()
+        .fold(builder, |builder, (name, bounds)| {
+            builder.and_then(|builder| builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), bounds))
+        })
         .expect("the bucket lists are not empty")
         .build_recorder();
     let handle = MetricsHandle { inner: recorder.handle() };
@@ -100,6 +120,34 @@ mod tests {
         assert!(text.contains(r#"batch_size_bucket{lane="express",le="256"} 0"#), "{text}");
         assert!(text.contains(r#"batch_size_bucket{lane="express",le="512"} 1"#), "{text}");
         assert!(text.contains(r#"batch_size_bucket{lane="express",le="1024"} 1"#), "{text}");
+    }
+
+    #[test]
+    fn each_duration_has_the_buckets_that_resolve_it() {
+        let (recorder, handle) = recorder();
+        metrics::with_local_recorder(&recorder, || {
+            for name in [names::HTTP_REQUEST_DURATION_SECONDS, names::ACCEPT_TO_OPERATOR_SECONDS] {
+                drop(metrics::histogram!(name));
+            }
+            drop(metrics::histogram!(names::BROKER_CONFIRM_DURATION_SECONDS));
+        });
+        let text = handle.render();
+        let bounds = |name: &str| -> Vec<f64> {
+            let prefix = format!("{name}_bucket{{le=\"");
+            let bounds = text.lines().filter_map(|line| line.strip_prefix(&prefix)?.split('"').next()?.parse().ok());
+            bounds.filter(|bound: &f64| bound.is_finite()).collect()
+        };
+        for (name, least, most, worst_step) in [
+            (names::HTTP_REQUEST_DURATION_SECONDS, 0.001, 5.0, 2.5),
+            (names::ACCEPT_TO_OPERATOR_SECONDS, 0.01, 60.0, 2.0),
+            (names::BROKER_CONFIRM_DURATION_SECONDS, 0.001, 20.0, 5.0),
+        ] {
+            let bounds = bounds(name);
+            assert!(bounds.contains(&least) && bounds.contains(&most), "{name}: {bounds:?}");
+            let steps = bounds.windows(2).map(|pair| pair[1] / pair[0]);
+            assert!(steps.clone().all(|step| step > 1.0 && step <= worst_step + 1e-9), "{name}: {bounds:?}");
+        }
+        assert!(bounds(names::ACCEPT_TO_OPERATOR_SECONDS).contains(&0.25), "the promise for express is a bound");
     }
 
     #[test]

@@ -109,13 +109,14 @@ fn span_fields_are_included_and_the_innermost_wins() {
     let captured = logged(LogFormat::Json, "info", || {
         let outer = tracing::info_span!("outer", lane = "normal", batch = 1, late = tracing::field::Empty).entered();
         outer.record("late", 9);
-        let _inner = tracing::info_span!("inner", batch = 2, message = "not this").entered();
+        let _inner = tracing::info_span!("inner", batch = 2, message = "not this", otel.kind = "client").entered();
         tracing::info!(lane = "express", level = "mine", "hello");
     });
     let [line] = captured.objects().try_into().unwrap();
     assert_eq!((&line["lane"], &line["batch"], &line["late"]), (&"express".into(), &2.into(), &9.into()));
     assert_eq!((&line["level"], &line["field.level"]), (&"INFO".into(), &"mine".into()));
     assert_eq!(line["message"], "hello");
+    assert!(line.get("otel.kind").is_none(), "{line}");
 }
 
 #[test]

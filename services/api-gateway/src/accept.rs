@@ -33,7 +33,7 @@ const BATCH_RECIPIENTS: usize = 2_000;
 /// The way to the database for requests to send.
 #[derive(Clone)]
 pub(crate) struct AcceptLanes {
-    lanes: Lanes<AcceptRequest, Result<AcceptOutcome, ApiError>>,
+    lanes: Lanes<AcceptRequest, Stored>,
     /// How long requests take here in all.
     latency: Latency,
 }
@@ -45,6 +45,9 @@ struct Store {
     latency: Latency,
     on_accepted: Option<OnAccepted>,
 }
+
+/// What became of one request of a batch; an error is that of the whole batch.
+type Stored = Result<AcceptOutcome, Arc<persistence::Error>>;
 
 impl AcceptLanes {
     pub(crate) fn start(
@@ -77,21 +80,25 @@ impl AcceptLanes {
         let customer = request.payload.message.customer_id.get().unsigned_abs();
         let started = Instant::now();
         match tokio::time::timeout(ANSWER_WITHIN, self.lanes.submit(customer, request)).await {
-            Ok(Ok(outcome)) => {
+            // Made into an answer here and not in the lane, so that it is logged with the request's trace.
+            Ok(Ok(Err(error))) => Err(ApiError::from(&*error)),
+            Ok(Ok(Ok(outcome))) => {
                 // Only what the database answered for: one that is away is no overload.
-                if outcome.is_ok() {
-                    self.latency.record(1, started.elapsed());
-                }
-                outcome
+                self.latency.record(1, started.elapsed());
+                Ok(outcome)
             }
             Ok(Err(LaneError::Full)) => Err(ApiError::Overloaded { signal: None }),
-            Ok(Err(LaneError::Stopped)) | Err(_) => Err(ApiError::Unavailable),
+            Ok(Err(LaneError::Stopped)) => Err(ApiError::Unavailable),
+            Err(_) => {
+                tracing::warn!("the database did not answer a request in time");
+                Err(ApiError::Unavailable)
+            }
         }
     }
 }
 
 impl Store {
-    async fn batch(self, batch: Vec<AcceptRequest>) -> Vec<Result<AcceptOutcome, ApiError>> {
+    async fn batch(self, batch: Vec<AcceptRequest>) -> Vec<Stored> {
         let started = Instant::now();
         match self.database.accept(&batch).await {
             Ok(outcomes) => {
@@ -102,8 +109,8 @@ impl Store {
                 outcomes.into_iter().map(Ok).collect()
             }
             Err(error) if error.is_unavailable() || batch.len() == 1 => {
-                let error = ApiError::from(error);
-                batch.iter().map(|_| Err(error.clone())).collect()
+                let error = Arc::new(error);
+                batch.iter().map(|_| Err(Arc::clone(&error))).collect()
             }
             // Something in the batch is refused: each request by itself, so that its neighbours are served.
             Err(_) => {

@@ -82,6 +82,7 @@ impl BindError {
 /// # Errors
 /// [`BindError`] when none of the addresses can be listened on.
 pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketAddr, BindError> {
+    crate::metrics::start();
     let health = health(settings, &parts);
     let turns = Turns::new();
     let backpressure = Backpressure::start(settings.backpressure, &parts.database, &parts.broker, &turns, scope);

@@ -71,7 +71,7 @@ const BACKPRESSURE_SIGNAL: &str = "Backpressure-Signal";
 const RETRY_SOON: u64 = 1;
 
 impl ApiError {
-    fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::InvalidInput(_) => "invalid_input",
             Self::InsufficientBalance => "insufficient_balance",
@@ -165,10 +165,16 @@ impl From<Invalid> for ApiError {
 }
 
 impl From<persistence::Error> for ApiError {
-    /// Logs what went wrong, once: here it leaves our hands.
     fn from(error: persistence::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&persistence::Error> for ApiError {
+    /// Logs what went wrong, once for each request: here it leaves our hands.
+    fn from(error: &persistence::Error) -> Self {
         if error.is_unavailable() {
-            tracing::warn!(error = error.with_cause(), "a request was refused");
+            tracing::warn!(error = error.with_cause(), "the database is not available to a request");
             return Self::Unavailable;
         }
         tracing::error!(error = error.with_cause(), "a request failed");

@@ -8,6 +8,7 @@ mod body;
 mod error;
 mod idempotency;
 mod limits;
+mod metrics;
 mod observe;
 mod openapi;
 mod query;

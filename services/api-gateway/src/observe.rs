@@ -1,4 +1,5 @@
-//! One span, two metrics and no log line for each request; errors are logged where they happen.
+//! One span and two metrics for each request. What is refused is logged at debug level only: clients must not be able
+//! to fill a disk. Our own failures are logged where they happen.
 
 use std::time::Instant;
 
@@ -9,8 +10,11 @@ use actix_web::{
     http::Method,
     middleware::Next,
 };
+use domain::{CustomerId, MessageId};
 use telemetry::{names, propagation};
-use tracing::{Instrument as _, info_span};
+use tracing::{Instrument as _, Span, info_span};
+
+use crate::error::ApiError;
 
 /// Middleware: the request's trace context, its span, its count and its duration.
 pub(crate) async fn observe(
@@ -26,22 +30,38 @@ pub(crate) async fn observe(
         otel.kind = "server",
         http.method = method,
         http.route = path,
-        http.status = tracing::field::Empty
+        http.status = tracing::field::Empty,
+        user_id = tracing::field::Empty,
+        message_identifier = tracing::field::Empty
     );
     let parent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
     if let Some(parent) = parent {
         propagation::set_parent(&span, parent);
     }
     let response = next.call(request).instrument(span.clone()).await;
-    let status = match &response {
-        Ok(response) => response.status(),
-        Err(error) => error.as_response_error().status_code(),
+    let (status, error) = match &response {
+        Ok(response) => (response.status(), response.response().error()),
+        Err(error) => (error.as_response_error().status_code(), Some(error)),
     };
     span.record("http.status", status.as_u16());
+    if status.is_client_error() || status.is_server_error() {
+        let code = error.and_then(|error| error.as_error::<ApiError>()).map(ApiError::code);
+        span.in_scope(|| tracing::debug!(code, "a request was refused"));
+    }
     let labels = [("path", path), ("method", method.to_owned()), ("status", status.as_u16().to_string())];
     metrics::counter!(names::HTTP_REQUESTS_TOTAL, &labels).increment(1);
     metrics::histogram!(names::HTTP_REQUEST_DURATION_SECONDS, &labels).record(started.elapsed());
     response
+}
+
+/// Names the customer in the span of the request, and so in its log lines.
+pub(crate) fn about_user(user: CustomerId) {
+    Span::current().record("user_id", user.get());
+}
+
+/// Names the message in the span of the request.
+pub(crate) fn about_message(message: &MessageId) {
+    Span::current().record("message_identifier", message.as_str());
 }
 
 /// Clients may invent methods; labels may not.

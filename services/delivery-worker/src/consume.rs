@@ -36,11 +36,18 @@ async fn next(consumer: &mut Consumer, places: &Arc<Semaphore>) -> Option<(Deliv
 
 async fn handle(delivery: Delivery, queue: String, deliver: Deliver) {
     let started = Instant::now();
-    let span = info_span!("message.deliver", otel.kind = "consumer", queue, message_id = tracing::field::Empty);
+    let span = info_span!(
+        "message.deliver",
+        otel.kind = "consumer",
+        queue,
+        message_identifier = tracing::field::Empty,
+        user_id = tracing::field::Empty
+    );
     if let Some(traceparent) = &delivery.traceparent {
         propagation::set_parent(&span, traceparent);
     }
     let result = answer(delivery, &deliver, &span).instrument(span.clone()).await;
+    span.in_scope(|| tracing::debug!(result, "a message was handled"));
     metrics::counter!(names::WORKER_EVENTS_TOTAL, names::label::QUEUE => queue.clone(), names::label::RESULT => result)
         .increment(1);
     metrics::histogram!(names::WORKER_EVENT_DURATION_SECONDS, names::label::QUEUE => queue).record(started.elapsed());
@@ -50,19 +57,21 @@ async fn answer(delivery: Delivery, deliver: &Deliver, span: &tracing::Span) -> 
     let body = match MessageBody::from_json(&delivery.body) {
         Ok(body) => body,
         Err(error) => {
-            tracing::error!(%error, message_id = delivery.message_id, "a malformed message goes to the dead-letter queue");
+            span.record("message_identifier", &delivery.message_id);
+            tracing::error!(%error, "a malformed message goes to the dead-letter queue");
             delivery.dead_letter().await;
             return "malformed";
         }
     };
-    span.record("message_id", body.message_identifier.as_str());
+    span.record("message_identifier", body.message_identifier.as_str());
+    span.record("user_id", body.customer_id.get());
     match deliver.deliver(&body).await {
         Decision::Ack => {
             delivery.ack().await;
             "ok"
         }
         Decision::DeadLetter(reason) => {
-            tracing::error!(message_id = %body.message_identifier, reason, "a message goes to the dead-letter queue");
+            tracing::error!(reason, "a message goes to the dead-letter queue");
             delivery.dead_letter().await;
             "dead_letter"
         }

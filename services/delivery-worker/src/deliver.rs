@@ -14,7 +14,10 @@ use telemetry::names;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::states::{States, Stopping};
+use crate::{
+    metrics,
+    states::{States, Stopping},
+};
 
 /// Recipients taken together: few enough for one round of calls at the same time.
 pub(crate) const CHUNK: usize = 64;
@@ -61,7 +64,8 @@ impl Deliver {
         operators.longest_round() + LEASE_MARGIN
     }
 
-    /// Works on a message until it is final for all recipients, put off, or cannot go on.
+    /// Works on a message until it is final for all recipients, put off, or cannot go on. What it logs names the
+    /// message by the span around it.
     pub(crate) async fn deliver(&self, body: &MessageBody) -> Decision {
         let text: Arc<str> = body.text.as_str().into();
         for chunk in body.recipients.as_slice().chunks(CHUNK) {
@@ -90,7 +94,10 @@ impl Deliver {
             let begun = Instant::now();
             let Begin { claimed, busy, finished, unknown } = self.states.begin(lane_key(body), &request).await?;
             if unknown > 0 {
-                tracing::error!(message_id = %body.message_identifier, recipients = unknown, "recipients are not stored: they were never charged and are not sent");
+                tracing::error!(
+                    recipients = unknown,
+                    "recipients are not stored: they were never charged and are not sent"
+                );
                 if claimed.is_empty() && finished == 0 && busy.is_none() {
                     return Ok(Chunk::NeverAccepted);
                 }
@@ -128,9 +135,10 @@ impl Deliver {
             }
         }
         let recorded = self.states.settle(lane_key(body), &settlements).await?;
+        metrics::settled(&settlements, &recorded);
         let stale = recorded.iter().filter(|recorded| !**recorded).count();
         if stale > 0 {
-            tracing::warn!(message_id = %body.message_identifier, stale, "a lease ended before the outcome was recorded; its new owner decides");
+            tracing::warn!(stale, "a lease ended before the outcome was recorded; its new owner decides");
         }
         self.put_off(body, &unknown).await
     }
@@ -141,7 +149,7 @@ impl Deliver {
             recipient: claimed.recipient.clone(),
             text: Arc::clone(text),
             kind: body.kind,
-            traceparent: telemetry::propagation::current_traceparent(),
+            traceparent: telemetry::propagation::current_traceparent,
         };
         let history = match claimed.resumed {
             false => History::First,
@@ -149,7 +157,7 @@ impl Deliver {
             true => History::Overdue,
         };
         if history == History::First {
-            metrics::histogram!(names::ACCEPT_TO_OPERATOR_SECONDS, names::label::TYPE => body.kind.as_str())
+            ::metrics::histogram!(names::ACCEPT_TO_OPERATOR_SECONDS, names::label::TYPE => body.kind.as_str())
                 .record(claimed.age + begun.elapsed());
         }
         self.operators.send(&submission, history).await
@@ -162,9 +170,16 @@ impl Deliver {
         let jitter = rand::rng().random_range(0.8..=1.2);
         let delay = (oldest / 2).clamp(DEFER.0, DEFER.1).mul_f64(jitter);
         let message_id = &body.message_identifier;
-        tracing::warn!(%message_id, recipients = unknown.len(), ?delay, "the outcome is not known; the operators are asked again later");
+        tracing::warn!(
+            recipients = unknown.len(),
+            ?delay,
+            "the outcome is not known; the operators are asked again later"
+        );
         match self.states.defer(message_id, unknown, delay).await? {
-            Deferred::Scheduled => Ok(LeftOver::Nothing),
+            Deferred::Scheduled => {
+                metrics::deferred(unknown.len());
+                Ok(LeftOver::Nothing)
+            }
             // The relay has not recorded its publish yet: hold the message and ask again from here.
             Deferred::NotYet => Ok(LeftOver::TryAgain),
         }

@@ -10,6 +10,7 @@
 
 mod consume;
 mod deliver;
+mod metrics;
 mod settings;
 mod states;
 
@@ -24,6 +25,7 @@ use crate::{deliver::Deliver, states::States};
 
 /// Starts the consumers on `scope`. When the scope stops they take no more and finish what they have.
 pub fn start(config: &WorkerConfig, database: &Database, broker: &Broker, operators: &Operators, scope: &Scope) {
+    metrics::start(broker.topology());
     let states = States::start(database, config.state_lanes, Deliver::lease(operators), scope);
     let topology = broker.topology();
     let queues =

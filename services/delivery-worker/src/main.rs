@@ -18,6 +18,7 @@ async fn run() -> anyhow::Result<ExitCode> {
     let telemetry = telemetry::init(settings.common.telemetry())?;
     let lifecycle = Lifecycle::new()?;
     let scope = lifecycle.scope();
+    scope.measure_process();
 
     let operators = Operators::build(settings.operators.clone())?;
     let database = Database::open(database_config(&settings)).await?;

@@ -3,8 +3,10 @@
 //! An event is `processed` only after the broker's confirm, so a crash at any moment leaves it claimable again
 //! when its lease ends. It may then be published twice; the worker's state guard makes the second one harmless.
 
+mod audit;
 mod claimer;
 mod gate;
+mod metrics;
 mod publish;
 mod settings;
 mod sweeper;
@@ -19,9 +21,10 @@ use service_kit::{Health, Scope, health::Requirement::Required};
 
 use crate::{claimer::Claimer, gate::Gate, publish::Publish};
 
-/// Starts the claimers and the sweeper on `scope`. They end after their batch in hand when the scope stops.
+/// Starts the claimers, the sweeper and the ledger audit on `scope`. They end after their batch in hand when the scope stops.
 pub fn start(config: &RelayConfig, database: &Database, broker: &Broker, wake: &Wake, scope: &Scope) {
     let gate = Gate::start(config.max_queued, broker, scope);
+    metrics::start(broker.topology());
     for lane in Lane::ALL {
         for _ in 0..config.claimers(lane) {
             let publish = Publish::new(database.clone(), broker.publisher());
@@ -30,6 +33,9 @@ pub fn start(config: &RelayConfig, database: &Database, broker: &Broker, wake: &
         }
     }
     scope.spawn("sweeper", sweeper::run(config.clone(), database.clone(), scope.stop.clone()));
+    if let Some(every) = config.ledger_audit {
+        scope.spawn("ledger audit", audit::run(every, database.clone(), scope.stop.clone()));
+    }
 }
 
 /// The relay needs both: without the one there is nothing to publish, without the other nowhere.

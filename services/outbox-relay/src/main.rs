@@ -17,6 +17,7 @@ async fn run() -> anyhow::Result<ExitCode> {
     let telemetry = telemetry::init(settings.common.telemetry())?;
     let lifecycle = Lifecycle::new()?;
     let scope = lifecycle.scope();
+    scope.measure_process();
 
     let database = Database::open(database_config(&settings)).await?;
     let names = &settings.broker;

@@ -5,10 +5,10 @@ use std::time::Duration;
 use broker::{Outgoing, Published, Publisher};
 use domain::{Jitter, OutboxPayload, RetrySchedule};
 use persistence::{ClaimToken, ClaimedEvent, Database, Error};
-use telemetry::propagation;
+use telemetry::{names, propagation};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{Span, info_span};
+use tracing::{Instrument as _, Span, info_span};
 
 /// Retries of an event that the broker returned as unroutable: the reference's ten tries over 318 s.
 const REFUSED: RetrySchedule = RetrySchedule::limited(Duration::from_secs(2), Duration::from_secs(64), 9, Jitter::None);
@@ -30,7 +30,14 @@ pub(crate) struct Publish {
 struct Readable<'a> {
     event: &'a ClaimedEvent,
     payload: &'a OutboxPayload,
-    /// Part of the request's trace; it ends when the outcome is recorded.
+    span: Span,
+}
+
+/// A try that failed: what is to be done about it, and why.
+struct FailedTry<'a> {
+    event: &'a ClaimedEvent,
+    schedule: &'static RetrySchedule,
+    reason: String,
     span: Span,
 }
 
@@ -57,25 +64,31 @@ impl Publish {
         for event in events {
             match &event.payload {
                 Ok(payload) => readable.push(Readable { event, payload, span: publish_span(event) }),
-                Err(reason) => failed.push((event, &UNREADABLE, reason.to_string())),
+                Err(reason) => {
+                    let (reason, span) = (reason.to_string(), publish_span(event));
+                    failed.push(FailedTry { event, schedule: &UNREADABLE, reason, span });
+                }
             }
         }
         let outgoing = readable.iter().map(outgoing).collect();
         let outcomes = self.publisher.publish(outgoing).await;
         let (mut confirmed, mut unsent) = (Vec::new(), Vec::new());
-        for (Readable { event, .. }, outcome) in readable.iter().zip(outcomes) {
+        for (Readable { event, span, .. }, outcome) in readable.iter().zip(outcomes) {
             match outcome {
                 Published::Confirmed => confirmed.push(event.id),
                 // None of these says anything about the event, so none costs it a try.
                 Published::NotSent | Published::Unknown | Published::Nacked => unsent.push(event.id),
-                Published::Returned { reason } => failed.push((event, &REFUSED, reason)),
+                Published::Returned { reason } => {
+                    failed.push(FailedTry { event, schedule: &REFUSED, reason, span: span.clone() });
+                }
             }
         }
         // What was confirmed first: while it is not recorded, it would be published twice.
         record.processed(&confirmed).await;
         record.released(&unsent).await;
-        for (event, schedule, reason) in failed {
-            record.failed_try(event, schedule, &reason).await;
+        for failed in failed {
+            let span = failed.span.clone();
+            record.failed_try(failed).instrument(span).await;
         }
         unsent.is_empty()
     }
@@ -93,8 +106,11 @@ fn outgoing(Readable { event, payload, span }: &Readable<'_>) -> Outgoing {
     }
 }
 
+/// Part of the request's trace, until the outcome is recorded.
 fn publish_span(event: &ClaimedEvent) -> Span {
-    let span = info_span!("outbox.publish", otel.kind = "producer", message_id = event.message_id);
+    let user_id = event.payload.as_ref().ok().map(|payload| payload.message.customer_id.get());
+    let span =
+        info_span!("outbox.publish", otel.kind = "producer", message_identifier = event.message_id, user_id = user_id);
     if let Some(traceparent) = &event.traceparent {
         propagation::set_parent(&span, traceparent);
     }
@@ -127,20 +143,18 @@ impl Record<'_> {
         }
     }
 
-    async fn failed_try(&self, event: &ClaimedEvent, schedule: &RetrySchedule, reason: &str) {
-        let message_id = &event.message_id;
+    /// Runs in the event's span, which names the message.
+    async fn failed_try(&self, FailedTry { event, schedule, reason, .. }: FailedTry<'_>) {
+        let reason = &reason;
         let delay = schedule.delay(event.attempts, &mut rand::rng());
         if let Some(delay) = delay {
-            tracing::warn!(
-                message_id,
-                attempts = event.attempts + 1,
-                reason,
-                "an event was not published, trying later"
-            );
+            tracing::warn!(attempts = event.attempts + 1, reason, "an event was not published, trying later");
             self.until_recorded(|| self.database.retry_event_later(event.id, self.token, delay, reason)).await;
         } else {
-            tracing::error!(message_id, reason, "an event can never be published: its message fails and is refunded");
-            self.until_recorded(|| self.database.fail_event(event.id, self.token, reason)).await;
+            tracing::error!(reason, "an event can never be published: its message fails and is refunded");
+            let failed = self.until_recorded(|| self.database.fail_event(event.id, self.token, reason)).await;
+            let recipients = failed.flatten().unwrap_or(0);
+            metrics::counter!(names::RECIPIENTS_SETTLED_TOTAL, names::label::RESULT => "failed").increment(recipients);
         }
     }
 

@@ -42,6 +42,8 @@ pub struct RelayConfig {
     pub republish_after: Duration,
     /// `OUTBOX_RETENTION_HOURS` (72): published events older than this are deleted.
     pub retention: Duration,
+    /// `LEDGER_AUDIT_INTERVAL_SECS` (300): how often all balances are compared with their ledgers; `None` for 0, never.
+    pub ledger_audit: Option<Duration>,
 }
 
 impl RelayConfig {
@@ -88,6 +90,8 @@ impl RelayConfig {
             max_queued: Some(source.integer("RELAY_MAX_QUEUED", 2_000, 0..=10_000_000)?).filter(|most| *most > 0),
             republish_after: source.duration_secs("OUTBOX_REPUBLISH_AFTER_SECS", 900, 60..=86_400)?,
             retention: Duration::from_hours(hours),
+            ledger_audit: Some(source.duration_secs("LEDGER_AUDIT_INTERVAL_SECS", 300, 0..=86_400)?)
+                .filter(|every| !every.is_zero()),
         })
     }
 }

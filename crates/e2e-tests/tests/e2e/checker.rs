@@ -205,6 +205,7 @@ mod tests {
             r#type: "normal".into(),
             decision,
             duplicate: false,
+            traceparent: None,
             at_ms: 0,
         }
     }

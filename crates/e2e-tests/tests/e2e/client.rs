@@ -12,6 +12,8 @@ use uuid::Uuid;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a request may stay without a clear answer while everything runs.
 pub(crate) const CLEAR_ANSWER: Duration = Duration::from_mins(1);
+/// What every message says.
+pub(crate) const TEXT: &str = "hello";
 /// Pages are small, so that cursors are followed.
 const PAGE: usize = 50;
 
@@ -46,12 +48,14 @@ pub(crate) struct Submission {
     pub(crate) user: i64,
     pub(crate) kind: Kind,
     pub(crate) recipients: Vec<String>,
+    /// The trace that the client says it belongs to.
+    pub(crate) traceparent: Option<String>,
 }
 
 impl Submission {
     pub(crate) fn new(user: i64, kind: Kind, recipients: &[&str]) -> Self {
         let recipients = recipients.iter().map(|&recipient| recipient.to_owned()).collect();
-        Self { key: Uuid::now_v7().to_string(), user, kind, recipients }
+        Self { key: Uuid::now_v7().to_string(), user, kind, recipients, traceparent: None }
     }
 
     pub(crate) fn price(&self) -> i64 {
@@ -149,15 +153,15 @@ impl Client {
     }
 
     pub(crate) async fn send(&self, submission: &Submission) -> Answer {
-        let Submission { key, user, kind, recipients } = submission;
-        let body = json!({ "customer_id": user, "text": "hello", "recipients": recipients, "type": kind.as_str() });
-        self.post("/messages/send", key, &body, "message_identifier").await
+        let Submission { key, user, kind, recipients, traceparent } = submission;
+        let body = json!({ "customer_id": user, "text": TEXT, "recipients": recipients, "type": kind.as_str() });
+        self.post("/messages/send", key, traceparent.as_deref(), &body, "message_identifier").await
     }
 
     pub(crate) async fn top_up(&self, top_up: &TopUp) -> Answer {
         let TopUp { key, user, amount } = top_up;
         let body = json!({ "user_id": user, "balance": amount, "description": "top-up" });
-        self.post("/balance/add", key, &body, "transaction_id").await
+        self.post("/balance/add", key, None, &body, "transaction_id").await
     }
 
     /// The status and the JSON body of a page; `None` when there was no answer.
@@ -211,8 +215,11 @@ impl Client {
         serde_json::from_value(body).unwrap_or_else(|error| panic!("GET {url}: {error}"))
     }
 
-    async fn post(&self, path: &str, key: &str, body: &Value, id: &str) -> Answer {
-        let request = self.http.post(format!("{}{path}", self.base)).header("Idempotency-Key", key).json(body);
+    async fn post(&self, path: &str, key: &str, traceparent: Option<&str>, body: &Value, id: &str) -> Answer {
+        let mut request = self.http.post(format!("{}{path}", self.base)).header("Idempotency-Key", key).json(body);
+        if let Some(traceparent) = traceparent {
+            request = request.header("traceparent", traceparent);
+        }
         match request.send().await {
             Ok(response) => judge(response, id).await,
             Err(error) => Answer::Unknown { reason: error.without_url().to_string() },

@@ -5,6 +5,7 @@
 
 mod checker;
 mod client;
+mod collector;
 mod journal;
 mod platform;
 mod scenarios;

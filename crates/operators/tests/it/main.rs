@@ -63,6 +63,6 @@ fn submission(message: &str) -> Submission {
         recipient: Recipient::try_from(RECIPIENT.to_owned()).expect("valid"),
         text: "hello".into(),
         kind: MessageType::Express,
-        traceparent: None,
+        traceparent: || None,
     }
 }

@@ -21,9 +21,9 @@ fn accepted_without_id(verdict: &Verdict) -> bool {
 
 #[tokio::test]
 async fn the_request_is_what_the_contract_says() {
+    const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let mut server = RawServer::start(Reply::Text("HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n".into())).await;
-    let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    let submission = Submission { traceparent: Some(traceparent.into()), ..submission("0199-m") };
+    let submission = Submission { traceparent: || Some(TRACEPARENT.into()), ..submission("0199-m") };
     let operators = build(config(&format!("a=http://user:secret@{}/sms?v=1", server.address)));
     assert!(accepted_without_id(&operators.send(&submission, History::First).await));
 
@@ -33,7 +33,7 @@ async fn the_request_is_what_the_contract_says() {
     assert!(head.starts_with("post /sms?v=1 http/1.1\r\n"), "{head}");
     for header in [
         "idempotency-key: 0199-m:+4915112345",
-        &format!("traceparent: {traceparent}"),
+        &format!("traceparent: {TRACEPARENT}"),
         "content-type: application/json",
         "authorization: basic dxnlcjpzzwnyzxq=",
     ] {
@@ -48,7 +48,7 @@ async fn the_request_is_what_the_contract_says() {
 #[tokio::test]
 async fn a_trace_context_that_is_no_header_is_left_out() {
     let mut server = RawServer::start(Reply::Text("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".into())).await;
-    let submission = Submission { traceparent: Some("a\r\nb: c".into()), ..submission("m") };
+    let submission = Submission { traceparent: || Some("a\r\nb: c".into()), ..submission("m") };
     let operators = build(config(&format!("a=http://{}/", server.address)));
     assert!(accepted_without_id(&operators.send(&submission, History::First).await));
     assert!(!server.requests.recv().await.expect("one request").contains("traceparent"));

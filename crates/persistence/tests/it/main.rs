@@ -1,6 +1,7 @@
 //! One suite, run for each backend: SQLite in a file, and the server that `TEST_DATABASE_URL` names.
 
 mod accept;
+mod audit;
 mod delivery;
 mod hang;
 mod history;
@@ -56,6 +57,13 @@ mod cases {
         first_top_ups_at_once_all_count,
         the_account_agrees_with_itself_under_writes,
         entries_are_paged_without_gaps,
+    );
+    on_each_backend!(audit:
+        an_injected_mismatch_is_found_until_it_is_repaired,
+        a_balance_without_a_ledger_is_a_mismatch_unless_it_is_empty,
+        slices_follow_each_other_by_user,
+        writes_at_the_same_time_are_no_mismatch,
+        committed_credits_are_counted_once,
     );
     on_each_backend!(outbox:
         events_are_claimed_in_order_by_lane,

@@ -162,3 +162,11 @@ fn an_error_is_told_with_its_causes() {
     );
     assert_eq!(Err::<(), _>("plain").into_result().unwrap_err(), "plain");
 }
+
+#[tokio::test(start_paused = true)]
+async fn measuring_the_process_ends_after_the_drain() {
+    let lifecycle = Lifecycle::for_tests();
+    lifecycle.scope().measure_process();
+    lifecycle.stop.cancel();
+    assert_eq!(lifecycle.run(MINUTE).await, code(true));
+}

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::{
     State,
     error::{ApiError, ErrorBody},
+    observe::about_user,
     query::Query,
     routes::rfc3339,
 };
@@ -58,6 +59,7 @@ pub(crate) struct Transaction {
 pub(crate) async fn handler(state: Data<State>, query: Query) -> Result<HttpResponse, ApiError> {
     let user = query.integer("user_id")?.ok_or_else(|| ApiError::InvalidInput("user_id is missing".into()))?;
     let customer = CustomerId::parse("user_id", user)?;
+    about_user(customer);
     let (balance, page) = state.database.account(customer, query.cursor()?, query.limit()?).await?;
     Ok(HttpResponse::Ok().json(BalanceResponse {
         balance: balance.get(),

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::{
     State,
     error::{ApiError, ErrorBody},
+    observe::{about_message, about_user},
     query::Query,
     routes::rfc3339,
 };
@@ -68,6 +69,8 @@ pub(crate) async fn handler(state: Data<State>, query: Query) -> Result<HttpResp
         message_id: query.optional("message_identifier").map(|id| MessageId::try_from(id.to_owned())).transpose()?,
         cursor: query.cursor()?,
     };
+    filter.customer.into_iter().for_each(about_user);
+    filter.message_id.iter().for_each(about_message);
     let page = state.database.history(&filter, query.limit()?).await?;
     Ok(HttpResponse::Ok().json(HistoryResponse {
         history: page.entries.into_iter().map(item).collect(),

@@ -15,6 +15,7 @@ use crate::{
     body::JsonObject,
     error::{ApiError, ErrorBody},
     idempotency::request_key,
+    observe::{about_message, about_user},
 };
 
 /// A request to send one text to some recipients.
@@ -71,6 +72,7 @@ pub(crate) async fn handler(
     body: JsonObject,
 ) -> Result<HttpResponse, ApiError> {
     let message = parse(&body)?;
+    about_user(message.customer);
     let used = request_key(&request, &fingerprinted(&message))?;
     if let Some(standing) = state.limits.check_customer(message.customer)? {
         request.extensions_mut().insert(standing);
@@ -79,6 +81,9 @@ pub(crate) async fn handler(
     let reserved = state.in_flight.reserve(Route::Send, message.customer, used.as_ref())?;
     let outcome = state.accept.accept(accept_request(&state, message, used)).await?;
     drop(reserved);
+    if let AcceptOutcome::Accepted(id) | AcceptOutcome::Replayed(id) = &outcome {
+        about_message(id);
+    }
     match outcome {
         AcceptOutcome::Accepted(id) => Ok(HttpResponse::Ok().json(answer(id))),
         AcceptOutcome::Replayed(id) => {

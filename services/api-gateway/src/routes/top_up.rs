@@ -12,6 +12,7 @@ use crate::{
     body::JsonObject,
     error::{ApiError, ErrorBody},
     idempotency::request_key,
+    observe::about_user,
 };
 
 /// Most characters of a description.
@@ -69,6 +70,7 @@ pub(crate) async fn handler(
     body: JsonObject,
 ) -> Result<HttpResponse, ApiError> {
     let mut top_up = parse(&body)?;
+    about_user(top_up.customer);
     let fingerprinted = (top_up.customer, top_up.amount.get(), &top_up.description);
     top_up.idempotency = request_key(&request, &fingerprinted)?;
     let reserved = state.in_flight.reserve(Route::TopUp, top_up.customer, top_up.idempotency.as_ref())?;

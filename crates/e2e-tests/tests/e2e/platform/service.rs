@@ -1,6 +1,11 @@
 //! One service process that can be ended and started again.
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitStatus, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    process::ExitStatus,
+    time::Duration,
+};
 
 use test_support::{Process, binary, free_port, wait_until};
 
@@ -76,6 +81,18 @@ impl Service {
     /// What `/readyz` says of each dependency, with its status; `None` when it does not answer.
     pub(crate) async fn readiness(&self) -> Option<(u16, serde_json::Value)> {
         self.client.get("/readyz").await
+    }
+
+    /// What it has written, in all its lives.
+    pub(crate) fn output(&self) -> String {
+        self.ended.iter().chain(&self.process).map(Process::output).collect()
+    }
+
+    /// The names of all metrics that it exports.
+    pub(crate) async fn metric_names(&self) -> BTreeSet<String> {
+        let text = self.client.text("/metrics").await.unwrap_or_else(|| panic!("no metrics of {}", self.name));
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+        types.map(ToOwned::to_owned).collect()
     }
 
     /// Whether this series is there.

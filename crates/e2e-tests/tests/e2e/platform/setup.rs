@@ -32,6 +32,8 @@ pub(crate) struct Setup {
     database_server: String,
     rabbit: String,
     settings: BTreeMap<String, String>,
+    /// Settings of one service: its name, variable and value.
+    own_settings: Vec<(&'static str, &'static str, String)>,
     operators: Vec<(&'static str, Option<String>)>,
     relays: usize,
     workers: usize,
@@ -49,6 +51,7 @@ impl Setup {
             database_server: database_server.to_owned(),
             rabbit: rabbit.to_owned(),
             settings: settings(),
+            own_settings: Vec::new(),
             operators: vec![("operatorA", None), ("operatorB", None)],
             relays: 1,
             workers: 1,
@@ -59,6 +62,12 @@ impl Setup {
     /// Sets a variable for all services.
     pub(crate) fn set(mut self, variable: &str, value: &str) -> Self {
         self.settings.insert(variable.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Sets a variable for one service.
+    pub(crate) fn set_for(mut self, service: &'static str, variable: &'static str, value: &str) -> Self {
+        self.own_settings.push((service, variable, value.to_owned()));
         self
     }
 
@@ -101,9 +110,9 @@ impl Setup {
         } else {
             None
         };
-        let gateway = Service::new("api-gateway", "LISTEN_ADDR", env.clone());
-        let relay = |_| Service::new("outbox-relay", "ADMIN_ADDR", relay_env.clone());
-        let worker = |_| Service::new("delivery-worker", "ADMIN_ADDR", env.clone());
+        let gateway = Service::new("api-gateway", "LISTEN_ADDR", self.env_of("api-gateway", &env));
+        let relay = |_| Service::new("outbox-relay", "ADMIN_ADDR", self.env_of("outbox-relay", &relay_env));
+        let worker = |_| Service::new("delivery-worker", "ADMIN_ADDR", self.env_of("delivery-worker", &env));
         let mut platform = Platform {
             client: Client::new(gateway.base_url()),
             gateway,
@@ -129,6 +138,13 @@ impl Setup {
         env.insert("OPERATORS".to_owned(), operator_list(&self.operators, simulator));
         env.extend(names.env().map(|(variable, value)| (variable.to_owned(), value)));
         env
+    }
+
+    /// The settings of all services with those of this one.
+    fn env_of(&self, service: &str, all: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let own = self.own_settings.iter().filter(|(of, ..)| *of == service);
+        let own = own.map(|(_, variable, value)| ((*variable).to_owned(), value.clone()));
+        all.clone().into_iter().chain(own).collect()
     }
 }
 

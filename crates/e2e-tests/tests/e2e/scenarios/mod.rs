@@ -1,14 +1,17 @@
 //! What is done to the platform, and what must hold all the same. One scenario a test, none knows of another.
 
 mod delivery;
+mod exported;
 mod fairness;
 mod kills;
+mod logs;
 mod outages;
 mod poison;
 mod redelivery;
 mod relay_crashes;
 mod replicas;
 mod shutdown;
+mod traces;
 mod unknown;
 mod worker_crashes;
 

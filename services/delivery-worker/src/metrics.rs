@@ -1,0 +1,50 @@
+//! The metrics of this service: what only it counts, and every series that is known from the start, with 0.
+
+use broker::Topology;
+use domain::MessageType;
+use persistence::{Outcome, Settlement};
+use telemetry::{
+    exports::{start_at_zero, start_connections_at_zero},
+    names::{self, label},
+};
+
+/// The database queries that the worker makes.
+const QUERIES: [&str; 4] = ["begin_sending", "defer", "ping", "settle"];
+
+/// The operators' own series exist from when the operators are built.
+pub(crate) fn start(topology: &Topology) {
+    start_connections_at_zero(&QUERIES);
+    let queues = [topology.express_queue(), topology.normal_queue()];
+    let results = ["ok", "requeued", "dead_letter", "malformed"];
+    start_at_zero(names::WORKER_EVENTS_TOTAL, &[(label::QUEUE, &queues), (label::RESULT, &results)]);
+    start_at_zero(names::WORKER_EVENT_DURATION_SECONDS, &[(label::QUEUE, &queues)]);
+    let types = MessageType::ALL.map(MessageType::as_str);
+    start_at_zero(names::ACCEPT_TO_OPERATOR_SECONDS, &[(label::TYPE, &types)]);
+    start_at_zero(names::BATCH_SIZE, &[(label::LANE, &["begin", "settle"])]);
+    start_at_zero(names::RECIPIENTS_SETTLED_TOTAL, &[(label::RESULT, &["done", "failed", "deferred"])]);
+    start_at_zero(names::LEDGER_CREDITS_TOTAL, &[(label::TYPE, &["corrective"])]);
+}
+
+/// Counts outcomes that were recorded. Where the answer of the commit was lost, they are recorded and not counted.
+pub(crate) fn settled(settlements: &[Settlement], recorded: &[bool]) {
+    let (mut done, mut failed) = (0, 0);
+    for (settlement, _) in settlements.iter().zip(recorded).filter(|(_, recorded)| **recorded) {
+        match settlement.outcome() {
+            Outcome::Done { .. } => done += 1,
+            Outcome::Failed { .. } => failed += 1,
+        }
+    }
+    count("done", done);
+    count("failed", failed);
+}
+
+/// Counts recipients that the outbox will offer again.
+pub(crate) fn deferred(recipients: usize) {
+    count("deferred", recipients as u64);
+}
+
+fn count(result: &'static str, recipients: u64) {
+    if recipients > 0 {
+        metrics::counter!(names::RECIPIENTS_SETTLED_TOTAL, label::RESULT => result).increment(recipients);
+    }
+}
