@@ -54,7 +54,8 @@ impl Container {
         let name = format!("test-{}", Uuid::now_v7().simple());
         let lifeline = Lifeline::removes_container(&name)?;
         let (image, tag) = recipe.image.split_once(':').context("an image reference has a tag")?;
-        let loopback = |port: u16| PortBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: Some(port.to_string()) };
+        let loopback =
+            |port: u16| PortBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: Some(port.to_string()) };
         let bindings: HashMap<_, _> =
             recipe.ports.iter().map(|(port, host)| (port.tcp().to_string(), Some(vec![loopback(*host)]))).collect();
         let mut request = GenericImage::new(image, tag)

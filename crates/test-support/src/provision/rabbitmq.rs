@@ -65,9 +65,8 @@ fn start_epmd(scratch: &Scratch, port: u16) -> anyhow::Result<Guarded> {
 }
 
 fn config(port: u16, metrics_port: Option<u16>, password: &str) -> String {
-    let metrics = metrics_port.map_or_else(String::new, |port| {
-        format!("prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = {port}\n")
-    });
+    let metrics = metrics_port
+        .map_or_else(String::new, |port| format!("prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = {port}\n"));
     format!(
         "listeners.tcp.1 = 127.0.0.1:{port}\n\
          default_user = test\n\
