@@ -43,6 +43,8 @@ schema! {
         color_mode: StatColor,
         graph_mode: GraphMode,
         justify_mode: Auto,
+        percent_change_color_mode: PercentChange,
+        show_percent_change: bool,
         wide_layout: bool,
     }
     struct ReduceOptions { calcs: Vec<Calculation>, fields: String, values: bool }
@@ -53,7 +55,9 @@ schema! {
         value_mode: ValueMode,
         show_unfilled: bool,
         min_viz_height: u16,
+        max_viz_height: u16,
         min_viz_width: u16,
+        legend: Legend,
         name_placement: Auto,
         sizing: Auto,
     }
@@ -62,12 +66,11 @@ schema! {
         show_value: Showing,
         align_value: Align,
         row_height: f64,
-        legend: PlainLegend,
+        legend: Legend,
         tooltip: Tooltip,
     }
     struct StateTimelineCustom { line_width: u8, fill_opacity: u8 }
     struct Legend { display_mode: LegendMode, placement: Placement, show_legend: bool, calcs: Vec<Calculation> }
-    struct PlainLegend { display_mode: LegendMode, placement: Placement, show_legend: bool }
     struct Tooltip { mode: TooltipMode, sort: Sort }
 }
 
@@ -81,6 +84,7 @@ words! {
     ThresholdsStyleMode { Off, Line, Area, Dashed }
     StatColor { None, Value, Background }
     GraphMode { None, Area }
+    PercentChange { Standard, Inverted }
     Orientation { Auto, Horizontal, Vertical }
     BarMode { Basic, Lcd, Gradient }
     ValueMode { Color, Text, Hidden }
