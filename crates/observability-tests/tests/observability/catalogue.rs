@@ -53,10 +53,18 @@ impl Catalogue {
                 }
             }
         }
-        rabbitmq::COUNTERS.iter().for_each(|(name, labels)| catalogue.scraped(name, true, labels));
-        rabbitmq::GAUGES.iter().for_each(|(name, labels)| catalogue.scraped(name, false, labels));
-        OTHER_COUNTERS.iter().for_each(|name| catalogue.scraped(name, true, &[]));
-        OTHER_GAUGES.iter().for_each(|name| catalogue.scraped(name, false, &[]));
+        for (name, labels) in rabbitmq::COUNTERS {
+            catalogue.scraped(name, true, labels);
+        }
+        for (name, labels) in rabbitmq::GAUGES {
+            catalogue.scraped(name, false, labels);
+        }
+        for name in OTHER_COUNTERS {
+            catalogue.scraped(name, true, &[]);
+        }
+        for name in OTHER_GAUGES {
+            catalogue.scraped(name, false, &[]);
+        }
         catalogue.scraped("ALERTS", false, &["alertname", "alertstate", "severity", "slo"]);
         catalogue.record();
         catalogue

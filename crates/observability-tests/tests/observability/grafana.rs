@@ -1,12 +1,17 @@
 //! The part of Grafana's dashboard schema that the dashboards use, as strict types: a field that is not here, a missing
 //! one or one of another type is an error. Grafana 11 and 12 read this schema (version 39 to 42).
 
+mod options;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::repository;
+use options::{
+    BarGaugeOptions, StatOptions, StateTimelineCustom, StateTimelineOptions, TimeseriesCustom, TimeseriesOptions,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -76,7 +81,7 @@ pub(crate) struct Annotation {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[expect(dead_code, reason = "fields that no test reads still say what the schema is")]
+#[expect(dead_code, clippy::struct_excessive_bools, reason = "the schema has these fields, read or not")]
 struct Link {
     #[serde(rename = "type")]
     kind: String,
@@ -258,11 +263,6 @@ pub(crate) struct Step {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Nothing {}
-
-mod options;
-pub(crate) use options::{
-    BarGaugeOptions, StatOptions, StateTimelineCustom, StateTimelineOptions, TimeseriesCustom, TimeseriesOptions,
-};
 
 /// What all panels but rows have.
 pub(crate) struct View<'a> {

@@ -145,7 +145,9 @@ fn check_rates(expr: &Expr, in_rate: bool, catalogue: &Catalogue, found: &mut Ve
         found.push(if in_rate { format!("{name} is no counter") } else { format!("{name} needs a rate") });
     }
     let rates = in_rate || matches!(expr, Expr::Call(call) if RATES.contains(&call.func.name));
-    children(expr).into_iter().for_each(|child| check_rates(child, rates, catalogue, found));
+    for child in children(expr) {
+        check_rates(child, rates, catalogue, found);
+    }
 }
 
 #[test]

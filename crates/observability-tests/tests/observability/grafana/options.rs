@@ -1,10 +1,11 @@
 //! The options of each kind of panel.
 
+#![expect(clippy::struct_field_names, reason = "the names are the schema's")]
+
 use serde::Deserialize;
 
 macro_rules! schema {
-    ($($(#[$meta:meta])* struct $name:ident { $($field:ident: $type:ty),+ $(,)? })+) => { $(
-        $(#[$meta])*
+    ($(struct $name:ident { $($field:ident: $type:ty),+ $(,)? })+) => { $(
         #[derive(Debug, Deserialize)]
         #[serde(deny_unknown_fields, rename_all = "camelCase")]
         #[expect(dead_code, reason = "no test reads these fields, they say what the schema is")]

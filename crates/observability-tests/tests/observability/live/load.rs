@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use test_support::wait_until;
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::task::JoinSet;
 
 use super::{
     http,
@@ -44,28 +44,21 @@ impl Client {
     }
 }
 
-/// Traffic in the background.
+/// Traffic in the background, ended with this value.
 pub(super) struct Load {
-    stop: oneshot::Sender<()>,
-    running: JoinHandle<()>,
+    running: JoinSet<()>,
 }
 
 impl Load {
     pub(super) fn start(platform: &Platform) -> Self {
-        let (stop, stopped) = oneshot::channel();
         let client = Client::of(platform);
-        let running = tokio::task::spawn(async move {
-            tokio::select! {
-                () = run(&client) => {}
-                _ = stopped => {}
-            }
-        });
-        Self { stop, running }
+        let mut running = JoinSet::new();
+        running.spawn(async move { run(&client).await });
+        Self { running }
     }
 
-    pub(super) async fn stop(self) {
-        let _ = self.stop.send(());
-        self.running.await.expect("the traffic does not panic");
+    pub(super) async fn stop(mut self) {
+        self.running.shutdown().await;
     }
 }
 

@@ -89,7 +89,7 @@ fn panels() -> Vec<Shown> {
 /// Queries that have a value as soon as the metric exists.
 fn metrics() -> Vec<Shown> {
     let of_rabbitmq = rabbitmq::COUNTERS.iter().chain(&rabbitmq::GAUGES).map(|(name, labels)| {
-        let legend = labels.iter().map(|label| format!("{{{{{label}}}}}")).collect();
+        let legend = labels.iter().map(|label| format!("{{{{{label}}}}}")).collect::<Vec<_>>().concat();
         Shown { place: "RabbitMQ".to_owned(), query: (*name).to_owned(), legend }
     });
     let of_rules = rules::recorded().into_iter().filter_map(|rule| {
