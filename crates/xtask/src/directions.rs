@@ -52,6 +52,7 @@ fn allowed(package: &str) -> Option<Vec<&'static str>> {
         "persistence" => &[&["domain", "migrations"]],
         "service-kit" => &[&["telemetry"]],
         "loadtest" => &[&["domain", "persistence"]],
+        "observability-tests" => &[&["telemetry"]],
         "xtask" => &[&["test-support"]],
         "standalone" => &[&LIBRARIES, &SERVICES],
         service if SERVICES.contains(&service) => &[&LIBRARIES],

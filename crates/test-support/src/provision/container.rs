@@ -37,10 +37,8 @@ pub(super) struct Recipe {
     pub(super) image: &'static str,
     pub(super) environment: Vec<(&'static str, String)>,
     pub(super) arguments: &'static [&'static str],
-    /// The server's port in the container.
-    pub(super) port: u16,
-    /// The loopback port it is reached by, the same over restarts.
-    pub(super) host_port: u16,
+    /// The server's ports in the container, each with the loopback port it is reached by, the same over restarts.
+    pub(super) ports: Vec<(u16, u16)>,
 }
 
 /// A container that is removed with this value, or with this process.
@@ -56,14 +54,17 @@ impl Container {
         let name = format!("test-{}", Uuid::now_v7().simple());
         let lifeline = Lifeline::removes_container(&name)?;
         let (image, tag) = recipe.image.split_once(':').context("an image reference has a tag")?;
-        let (port, host_port) = (recipe.port.tcp(), recipe.host_port);
-        let loopback = PortBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: Some(host_port.to_string()) };
-        let bindings = HashMap::from([(port.to_string(), Some(vec![loopback]))]);
+        let loopback =
+            |port: u16| PortBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: Some(port.to_string()) };
+        let bindings: HashMap<_, _> =
+            recipe.ports.iter().map(|(port, host)| (port.tcp().to_string(), Some(vec![loopback(*host)]))).collect();
         let mut request = GenericImage::new(image, tag)
             .with_container_name(&name)
-            .with_mapped_port(host_port, port)
             .with_cmd(recipe.arguments.iter().copied())
             .with_host_config_modifier(move |host| host.port_bindings = Some(bindings.clone()));
+        for (port, host) in recipe.ports {
+            request = request.with_mapped_port(host, port.tcp());
+        }
         for (key, value) in recipe.environment {
             request = request.with_env_var(key, value);
         }

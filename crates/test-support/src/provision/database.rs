@@ -79,7 +79,6 @@ fn recipe(host_port: u16, password: &str) -> Recipe {
         image: DATABASE_IMAGE,
         environment: vec![("MYSQL_ROOT_PASSWORD", password.to_owned()), ("MYSQL_INITDB_SKIP_TZINFO", "1".to_owned())],
         arguments: &["--max-connections=500", "--character-set-server=utf8mb4", "--innodb-buffer-pool-size=256M"],
-        port: 3306,
-        host_port,
+        ports: vec![(3306, host_port)],
     }
 }

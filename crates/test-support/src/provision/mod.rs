@@ -8,11 +8,13 @@ mod database;
 mod instance;
 mod local;
 mod mariadb;
+mod prometheus;
 mod rabbit;
 mod rabbitmq;
 
 pub use backend::{Backend, Given};
 pub use database::DatabaseServer;
+pub use prometheus::{PrometheusBinaries, prometheus};
 pub use rabbit::RabbitServer;
 
 /// Both servers that the platform needs, ended when dropped.

@@ -18,23 +18,36 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// A RabbitMQ server; killed when dropped, unless it was given.
 pub struct RabbitServer {
     url: String,
+    metrics_port: Option<u16>,
     instance: Instance,
 }
 
 impl RabbitServer {
     /// Starts a server and returns when it speaks AMQP; at most a minute.
     pub async fn start(backend: Backend) -> anyhow::Result<Self> {
+        Self::start_as(backend, None).await
+    }
+
+    /// As [`RabbitServer::start`], with the Prometheus plugin on a port of its own; a given server has none.
+    pub async fn start_with_metrics(backend: Backend) -> anyhow::Result<Self> {
+        Self::start_as(backend, Some(free_port())).await
+    }
+
+    async fn start_as(backend: Backend, metrics_port: Option<u16>) -> anyhow::Result<Self> {
         let (port, password) = (free_port(), Uuid::now_v7().simple().to_string());
         let instance = match backend {
             Backend::Env(given) => {
-                let mut server = Self { url: given.rabbit_uri()?, instance: Instance::Given };
+                let mut server = Self { url: given.rabbit_uri()?, metrics_port: None, instance: Instance::Given };
                 server.wait_ready().await?;
                 return Ok(server);
             }
-            Backend::Docker => Instance::Container(Box::new(Container::start(recipe(port, &password)).await?)),
-            Backend::Local => Instance::Local(Box::new(rabbitmq::start(port, &password)?)),
+            Backend::Docker => {
+                let recipe = recipe(port, metrics_port, &password);
+                Instance::Container(Box::new(Container::start(recipe).await?))
+            }
+            Backend::Local => Instance::Local(Box::new(rabbitmq::start(port, metrics_port, &password)?)),
         };
-        let mut server = Self { url: format!("amqp://test:{password}@127.0.0.1:{port}"), instance };
+        let mut server = Self { url: format!("amqp://test:{password}@127.0.0.1:{port}"), metrics_port, instance };
         server.wait_ready().await?;
         Ok(server)
     }
@@ -42,6 +55,11 @@ impl RabbitServer {
     /// `amqp://user:password@127.0.0.1:port`, an administrator. The same after a restart.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// `127.0.0.1:port` of the Prometheus plugin, where the server was started with it. It answers a little after AMQP.
+    pub fn metrics_address(&self) -> Option<String> {
+        self.metrics_port.map(|port| format!("127.0.0.1:{port}"))
     }
 
     /// Kills the server (-9).
@@ -93,12 +111,12 @@ async fn greets(url: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn recipe(host_port: u16, password: &str) -> Recipe {
+fn recipe(host_port: u16, metrics_port: Option<u16>, password: &str) -> Recipe {
     Recipe {
         image: RABBIT_IMAGE,
         environment: vec![("RABBITMQ_DEFAULT_USER", "test".to_owned()), ("RABBITMQ_DEFAULT_PASS", password.to_owned())],
         arguments: &[],
-        port: 5672,
-        host_port,
+        // The image has the Prometheus plugin on, at its usual port.
+        ports: [(5672, host_port)].into_iter().chain(metrics_port.map(|port| (15_692, port))).collect(),
     }
 }

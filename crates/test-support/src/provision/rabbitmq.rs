@@ -17,13 +17,15 @@ pub(super) fn binary() -> Option<PathBuf> {
     if debian.is_file() { Some(debian) } else { find(&["rabbitmq-server"]) }
 }
 
-/// Starts a node with an administrator `test`; it answers a little later.
-pub(super) fn start(port: u16, password: &str) -> anyhow::Result<LocalServer> {
+/// Starts a node with an administrator `test`, and with the Prometheus plugin where that has a port; it answers a little
+/// later.
+pub(super) fn start(port: u16, metrics_port: Option<u16>, password: &str) -> anyhow::Result<LocalServer> {
     let program = binary().context("rabbitmq-server is not on this machine")?;
     let scratch = Scratch::create("rabbitmq")?;
-    let config = scratch.write("rabbitmq.conf", &config(port, password))?;
+    let config = scratch.write("rabbitmq.conf", &config(port, metrics_port, password))?;
     // Files of the machine's own RabbitMQ, which it would read otherwise.
-    let plugins = scratch.write("enabled_plugins", "[].\n")?;
+    let plugins = if metrics_port.is_some() { "[rabbitmq_prometheus].\n" } else { "[].\n" };
+    let plugins = scratch.write("enabled_plugins", plugins)?;
     let advanced = scratch.write("advanced.config", "[].\n")?;
     let (epmd_port, distribution_port) = (free_port(), free_port());
     let epmd = start_epmd(&scratch, epmd_port)?;
@@ -62,7 +64,9 @@ fn start_epmd(scratch: &Scratch, port: u16) -> anyhow::Result<Guarded> {
     Guarded::spawn(&mut command, Ending::Kill)
 }
 
-fn config(port: u16, password: &str) -> String {
+fn config(port: u16, metrics_port: Option<u16>, password: &str) -> String {
+    let metrics = metrics_port
+        .map_or_else(String::new, |port| format!("prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = {port}\n"));
     format!(
         "listeners.tcp.1 = 127.0.0.1:{port}\n\
          default_user = test\n\
@@ -71,6 +75,7 @@ fn config(port: u16, password: &str) -> String {
          vm_memory_high_watermark.relative = 0.4\n\
          log.file = false\n\
          log.console = true\n\
-         log.console.level = info\n"
+         log.console.level = info\n\
+         {metrics}"
     )
 }

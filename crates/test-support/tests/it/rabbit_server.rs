@@ -58,3 +58,21 @@ async fn two_private_servers_live_beside_each_other() {
     drop(first);
     assert_eq!(greeting(second.url()).await.expect("the second outlives the first"), 1);
 }
+
+#[tokio::test]
+async fn a_server_with_metrics_answers_scrapes() {
+    let backend = Backend::choose_private().expect("a way to start servers");
+    let server = RabbitServer::start_with_metrics(backend).await.expect("a private RabbitMQ");
+    let address = server.metrics_address().expect("it was started with metrics");
+    let scraped = wait_until(PATIENCE, "an answer to a scrape", async || scrape(&address).await.ok()).await;
+    assert!(scraped.contains("rabbitmq_identity_info{"), "{scraped}");
+    assert_eq!(start().await.metrics_address(), None);
+}
+
+async fn scrape(address: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}

@@ -1,0 +1,1 @@
+//! Dashboards, rules and runbooks. There is nothing here but tests: `tests/observability`.

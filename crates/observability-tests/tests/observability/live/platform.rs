@@ -1,0 +1,108 @@
+//! The three services as processes, on a database and a RabbitMQ of their own, with operators that fail on demand.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use operator_simulator::{Behaviour, Mode, Rule, Simulator};
+use test_support::{
+    Process, TestDatabase, binary, free_port,
+    provision::{Backend, DatabaseServer, RabbitServer},
+    wait_until,
+};
+
+use super::http;
+
+const PATIENCE: Duration = Duration::from_mins(1);
+/// Above this many waiting events the gateway refuses to send.
+pub(super) const BACKLOG_LIMIT: usize = 30;
+
+/// A service and where it answers.
+pub(super) struct Service {
+    pub(super) address: String,
+    pub(super) process: Process,
+}
+
+impl Service {
+    fn start(name: &str, listen: &str, env: &[(&str, String)]) -> Self {
+        let address = format!("127.0.0.1:{}", free_port());
+        let variables = env.iter().cloned().chain([(listen, address.clone())]);
+        Self { process: Process::start(&binary(name), &[], variables), address }
+    }
+
+    async fn ready(&self, client: &reqwest::Client) {
+        let url = format!("http://{}/readyz", self.address);
+        wait_until(PATIENCE, &format!("an answer of {url}"), async || {
+            let answer = client.get(&url).send().await.ok()?;
+            answer.status().is_success().then_some(())
+        })
+        .await;
+    }
+}
+
+/// Everything that is scraped. Fields are dropped in order: processes end before their servers.
+pub(super) struct Platform {
+    pub(super) gateway: Service,
+    pub(super) relay: Service,
+    pub(super) worker: Service,
+    simulator: Simulator,
+    pub(super) rabbit: RabbitServer,
+    _database: TestDatabase,
+    _database_server: DatabaseServer,
+}
+
+impl Platform {
+    /// Returns when all three are ready.
+    pub(super) async fn start() -> Self {
+        let backend = Backend::choose_private().expect("a way to start servers");
+        let (database_server, rabbit) =
+            tokio::try_join!(DatabaseServer::start(backend), RabbitServer::start_with_metrics(backend))
+                .expect("a database and a RabbitMQ");
+        let database = TestDatabase::create(database_server.url()).await;
+        let simulator = Simulator::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a free port");
+        misbehave(&simulator);
+        let env = [
+            ("DATABASE_URL", database.url().to_owned()),
+            ("RABBIT_URI", rabbit.url().to_owned()),
+            (
+                "OPERATORS",
+                ["operatorA", "operatorB"].map(|name| format!("{name}={}", simulator.operator_url(name))).join(","),
+            ),
+            ("BACKPRESSURE_OUTBOX_PENDING_THRESHOLD", BACKLOG_LIMIT.to_string()),
+            ("USER_RATE_LIMIT_RPS", "2".to_owned()),
+            ("USER_RATE_LIMIT_BURST", "5".to_owned()),
+            ("OPERATOR_RETRY_BACKOFF_MS", "20".to_owned()),
+            ("DB_MAX_OPEN_CONNS", "10".to_owned()),
+        ];
+        let platform = Self {
+            gateway: Service::start("api-gateway", "LISTEN_ADDR", &env),
+            relay: Service::start("outbox-relay", "ADMIN_ADDR", &env),
+            worker: Service::start("delivery-worker", "ADMIN_ADDR", &env),
+            simulator,
+            rabbit,
+            _database: database,
+            _database_server: database_server,
+        };
+        let client = http::client();
+        for service in [&platform.gateway, &platform.relay, &platform.worker] {
+            service.ready(&client).await;
+        }
+        platform
+    }
+
+    pub(super) async fn stop(self) {
+        self.simulator.stop().await;
+    }
+}
+
+/// The first operator fails for numbers that end in 1, loses its first answer for 3, rejects 2 as the second one does.
+fn misbehave(simulator: &Simulator) {
+    let rejecting = Behaviour::default().with_suffix("2", Mode::Reject { code: 422 });
+    let failing = rejecting
+        .clone()
+        .with_suffix("1", Mode::Status { code: 503 })
+        .with_suffix("3", Rule { mode: Mode::AcceptThenReset, times: Some(1) });
+    simulator.set_behaviour("operatorA", failing).expect("a valid behaviour");
+    simulator.set_behaviour("operatorB", rejecting).expect("a valid behaviour");
+}
