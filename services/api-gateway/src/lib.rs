@@ -15,7 +15,7 @@ mod settings;
 
 pub use accept::OnAccepted;
 pub use application::{BindError, Parts, State, start};
-pub use settings::Settings;
+pub use settings::{LISTEN_ADDR, Settings};
 
 use std::time::Duration;
 

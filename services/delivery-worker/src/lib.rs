@@ -13,7 +13,7 @@ mod deliver;
 mod settings;
 mod states;
 
-pub use settings::{Settings, WorkerConfig, load_operators};
+pub use settings::{ADMIN_ADDR, Settings, WorkerConfig, load_operators};
 
 use broker::Broker;
 use operators::Operators;

@@ -9,7 +9,7 @@ mod settings;
 mod sweeper;
 mod wake;
 
-pub use settings::{RelayConfig, Settings};
+pub use settings::{ADMIN_ADDR, RelayConfig, Settings};
 pub use wake::Wake;
 
 use broker::Broker;
