@@ -7,6 +7,7 @@ pub mod admin;
 pub mod batch;
 mod entry;
 pub mod health;
+pub mod healthcheck;
 mod lifecycle;
 pub mod settings;
 

@@ -23,6 +23,15 @@ pub use common::{BrokerSettings, CommonSettings};
 pub use database::DatabaseSettings;
 pub use error::SettingError;
 
+/// The setting that says where a process serves HTTP: its variable, and what it is when that is unset.
+#[derive(Debug, Clone, Copy)]
+pub struct ListenAddr {
+    /// Such as `LISTEN_ADDR`.
+    pub variable: &'static str,
+    /// Such as `:8080`.
+    pub default: &'static str,
+}
+
 type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 /// Where settings come from: the environment of the process, or fixed pairs in tests.

@@ -16,7 +16,7 @@ use service_kit::{Lifecycle, settings::Source};
 use crate::settings::Settings;
 
 fn main() -> ExitCode {
-    service_kit::run("standalone", run())
+    service_kit::run("standalone", api_gateway::LISTEN_ADDR, run())
 }
 
 async fn run() -> anyhow::Result<ExitCode> {

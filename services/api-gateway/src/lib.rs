@@ -20,7 +20,7 @@ pub use accept::OnAccepted;
 pub use application::{BindError, Parts, State, start};
 pub use backpressure::Thresholds;
 pub use limits::Rate;
-pub use settings::Settings;
+pub use settings::{LISTEN_ADDR, Settings};
 
 use std::time::Duration;
 

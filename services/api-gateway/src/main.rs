@@ -9,7 +9,7 @@ use persistence::Database;
 use service_kit::{Lifecycle, settings::Source};
 
 fn main() -> ExitCode {
-    service_kit::run("api-gateway", run())
+    service_kit::run("api-gateway", api_gateway::LISTEN_ADDR, run())
 }
 
 async fn run() -> anyhow::Result<ExitCode> {

@@ -3,9 +3,12 @@
 use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use domain::{PriceList, pricing::MAX_PRICE};
-use service_kit::settings::{BrokerSettings, CommonSettings, DatabaseSettings, SettingError, Source};
+use service_kit::settings::{BrokerSettings, CommonSettings, DatabaseSettings, ListenAddr, SettingError, Source};
 
 use crate::{Thresholds, limits::Rate};
+
+/// Where the API is served.
+pub const LISTEN_ADDR: ListenAddr = ListenAddr { variable: "LISTEN_ADDR", default: ":8080" };
 
 /// Everything the gateway reads from its environment.
 #[derive(Debug, Clone)]
@@ -44,7 +47,7 @@ impl Settings {
         let express = source.integer("PRICE_EXPRESS", 3, 1..=MAX_PRICE)?;
         Ok(Self {
             common: CommonSettings::load(source, "api-gateway")?,
-            listen: source.listen_addr("LISTEN_ADDR", ":8080")?,
+            listen: source.listen_addr(LISTEN_ADDR.variable, LISTEN_ADDR.default)?,
             database: DatabaseSettings::load(source)?,
             broker: BrokerSettings::load(source)?,
             prices: PriceList::new(normal, express).expect("both are in range"),

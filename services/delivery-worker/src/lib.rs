@@ -14,7 +14,7 @@ mod metrics;
 mod settings;
 mod states;
 
-pub use settings::{Settings, WorkerConfig, load_operators};
+pub use settings::{ADMIN_ADDR, Settings, WorkerConfig, load_operators};
 
 use broker::Broker;
 use operators::Operators;

@@ -10,7 +10,7 @@ use persistence::Database;
 use service_kit::{Lifecycle, admin::AdminServer, settings::Source};
 
 fn main() -> ExitCode {
-    service_kit::run("delivery-worker", run())
+    service_kit::run("delivery-worker", delivery_worker::ADMIN_ADDR, run())
 }
 
 async fn run() -> anyhow::Result<ExitCode> {

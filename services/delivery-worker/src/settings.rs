@@ -3,7 +3,10 @@
 use std::{net::SocketAddr, time::Duration};
 
 use operators::{BreakerConfig, OperatorsConfig, parse_operators};
-use service_kit::settings::{BrokerSettings, CommonSettings, DatabaseSettings, SettingError, Source};
+use service_kit::settings::{BrokerSettings, CommonSettings, DatabaseSettings, ListenAddr, SettingError, Source};
+
+/// Where health and metrics are served.
+pub const ADMIN_ADDR: ListenAddr = ListenAddr { variable: "ADMIN_ADDR", default: ":8082" };
 
 /// Everything the worker reads from its environment.
 #[derive(Debug, Clone)]
@@ -45,7 +48,7 @@ impl Settings {
     pub fn load(source: &Source) -> Result<Self, SettingError> {
         Ok(Self {
             common: CommonSettings::load(source, "delivery-worker")?,
-            admin: source.listen_addr("ADMIN_ADDR", ":8082")?,
+            admin: source.listen_addr(ADMIN_ADDR.variable, ADMIN_ADDR.default)?,
             database: DatabaseSettings::load(source)?,
             broker: BrokerSettings::load(source)?,
             operators: load_operators(source)?,

@@ -12,7 +12,7 @@ mod settings;
 mod sweeper;
 mod wake;
 
-pub use settings::{RelayConfig, Settings};
+pub use settings::{ADMIN_ADDR, RelayConfig, Settings};
 pub use wake::Wake;
 
 use broker::Broker;

@@ -9,7 +9,7 @@ use persistence::Database;
 use service_kit::{Lifecycle, admin::AdminServer, settings::Source};
 
 fn main() -> ExitCode {
-    service_kit::run("outbox-relay", run())
+    service_kit::run("outbox-relay", outbox_relay::ADMIN_ADDR, run())
 }
 
 async fn run() -> anyhow::Result<ExitCode> {

@@ -3,7 +3,10 @@
 use std::{net::SocketAddr, time::Duration};
 
 use persistence::Lane;
-use service_kit::settings::{BrokerSettings, CommonSettings, DatabaseSettings, SettingError, Source};
+use service_kit::settings::{BrokerSettings, CommonSettings, DatabaseSettings, ListenAddr, SettingError, Source};
+
+/// Where health and metrics are served.
+pub const ADMIN_ADDR: ListenAddr = ListenAddr { variable: "ADMIN_ADDR", default: ":8081" };
 
 /// Everything the relay reads from its environment.
 #[derive(Debug, Clone)]
@@ -64,7 +67,7 @@ impl Settings {
     pub fn load(source: &Source) -> Result<Self, SettingError> {
         Ok(Self {
             common: CommonSettings::load(source, "outbox-relay")?,
-            admin: source.listen_addr("ADMIN_ADDR", ":8081")?,
+            admin: source.listen_addr(ADMIN_ADDR.variable, ADMIN_ADDR.default)?,
             database: DatabaseSettings::load(source)?,
             broker: BrokerSettings::load(source)?,
             relay: RelayConfig::load(source)?,

@@ -56,3 +56,18 @@ async fn a_file_that_cannot_be_opened_ends_the_program() {
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("could not open the journal file"));
 }
+
+#[tokio::test]
+async fn the_health_check_succeeds_only_beside_a_running_simulator() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut child, address) = spawn(&folder.path().join("journal.jsonl")).await;
+    let check = |listen: String| async move {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_operator-simulator"));
+        let output = command.args(["--healthcheck", "--listen", &listen]).output();
+        timeout(DEADLINE, output).await.expect("it ends").expect("it ran").status.success()
+    };
+    assert!(check(address.to_string()).await);
+    assert!(check(format!("0.0.0.0:{}", address.port())).await, "all interfaces are asked on loopback");
+    child.kill().await.expect("killed");
+    assert!(!check(address.to_string()).await);
+}

@@ -1,7 +1,10 @@
 //! `/healthz` and `/readyz` while all is well, and while the broker is away.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 use test_support::free_port;
+use tokio::task::spawn_blocking;
 
 use crate::support::{Answer, Fixture, Gateway, Request, fixture::BrokerKind, message};
 
@@ -15,6 +18,26 @@ pub(crate) async fn all_is_well(f: &Fixture) {
     }
     let probe = api.call(Request::get("/healthz?from=probe").header("User-Agent", "kube-probe/1.31")).await;
     assert_eq!(probe.ok(), json!({"status": "ok"}));
+}
+
+/// As a container's health check runs it: the program itself, with the environment of the one that serves.
+pub(crate) async fn the_program_checks_itself(f: &Fixture) {
+    let api = f.gateway(&[]).await;
+    let check = |argument: &'static str, port: u16| async move {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_api-gateway"));
+        program.arg(argument).env("LISTEN_ADDR", format!(":{port}"));
+        spawn_blocking(move || program.output()).await.expect("no panic").expect("the program runs")
+    };
+    let output = check("--healthcheck", api.address.port()).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let report = r#"{"status":"ready","dependencies":{"mysql":"ok","rabbitmq":"ok"}}"#;
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("api-gateway: {report}\n"));
+
+    for (argument, port) in [("--healthcheck", free_port()), ("--help", api.address.port())] {
+        let output = check(argument, port).await;
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr).lines().count(), 1, "{output:?}");
+    }
 }
 
 pub(crate) async fn the_broker_may_be_away(f: &Fixture) {

@@ -112,7 +112,7 @@ mod cases {
         checks_come_in_the_contracts_order,
         replicas_count_for_themselves,
     );
-    on_each_backend!(health: all_is_well, the_broker_may_be_away);
+    on_each_backend!(health: all_is_well, the_program_checks_itself, the_broker_may_be_away);
     on_each_backend!(measured:
         requests_are_counted_by_route,
         refused_requests_are_counted_too,
