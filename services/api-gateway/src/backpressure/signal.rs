@@ -93,7 +93,7 @@ mod tests {
 
     const ALL_ON: Thresholds = Thresholds {
         pending: Some(10_000),
-        max_delay: Some(Duration::from_secs(60)),
+        max_delay: Some(Duration::from_mins(1)),
         queue_depth: Some(50_000),
         database_latency: Some(Duration::from_millis(750)),
         handler_latency: Some(Duration::from_millis(850)),
