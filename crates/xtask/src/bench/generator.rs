@@ -1,12 +1,12 @@
 //! The load generator as a process: built with optimisations whatever this one is, and accounted for by itself.
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{ChildStderr, Stdio};
+use std::process::{ChildStderr, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::SystemTime;
 
 use anyhow::{Context, ensure};
-use loadtest::{Floor, Load, Outcome, Target};
+use loadtest::{Floor, Load, Target};
 use serde::de::DeserializeOwned;
 use test_support::guarded::{self, Ending, Guarded};
 
@@ -15,6 +15,7 @@ use crate::up;
 /// A running load.
 pub(super) struct Generator {
     process: Guarded,
+    output: ChildStdout,
     lines: JoinHandle<()>,
 }
 
@@ -30,9 +31,16 @@ impl Generator {
         let mut command = guarded::command(up::binaries(true)?.join("loadtest"));
         command.args(["--json", "--base-url", &target.to_string(), "--start-at-ms", &start.as_millis().to_string()]);
         command.args(load.arguments());
-        let mut process = spawn(command)?;
-        let errors = process.output().1.context("its standard error is piped")?;
-        Ok(Self { process, lines: show(errors, note) })
+        Self::spawn(command, note)
+    }
+
+    fn spawn(mut command: Command, note: impl Fn() -> String + Send + 'static) -> anyhow::Result<Self> {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = Guarded::spawn(&mut command, Ending::Kill).context("starting loadtest")?;
+        let (output, errors) = process.output();
+        let output = output.context("its standard output is piped")?;
+        let lines = show(errors.context("its standard error is piped")?, note);
+        Ok(Self { process, output, lines })
     }
 
     /// Its process id.
@@ -40,11 +48,18 @@ impl Generator {
         self.process.id()
     }
 
-    /// Waits for the last answer.
-    pub(super) async fn finish(self) -> anyhow::Result<Outcome> {
-        let outcome = result(self.process).await;
-        let _ = self.lines.join();
-        outcome
+    /// Waits for the end and reads the one value that it prints: an [`Outcome`](loadtest::Outcome).
+    pub(super) async fn finish<T: DeserializeOwned>(self) -> anyhow::Result<T> {
+        let Self { mut process, mut output, lines } = self;
+        let text = tokio::task::spawn_blocking(move || {
+            let mut text = String::new();
+            output.read_to_string(&mut text).map(|_| text)
+        });
+        let status = process.ended().await;
+        let _ = lines.join();
+        ensure!(status.success(), "loadtest failed ({status})");
+        let text = text.await.context("reading what loadtest printed")?.context("reading what loadtest printed")?;
+        serde_json::from_str(&text).context("reading what loadtest printed")
     }
 }
 
@@ -55,28 +70,7 @@ pub(super) async fn floor(database_url: &str, load: &Load, connections: u32) -> 
         .args(["--json", "--floor", &connections.to_string()])
         .args(load.arguments())
         .env("DATABASE_URL", database_url);
-    let mut process = spawn(command)?;
-    let lines = show(process.output().1.context("its standard error is piped")?, String::new);
-    let floor = result(process).await;
-    let _ = lines.join();
-    floor
-}
-
-fn spawn(mut command: std::process::Command) -> anyhow::Result<Guarded> {
-    Guarded::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()), Ending::Kill).context("starting loadtest")
-}
-
-/// Waits for the end and reads the one value that it printed.
-async fn result<T: DeserializeOwned>(mut process: Guarded) -> anyhow::Result<T> {
-    let mut output = process.output().0.context("its standard output is piped")?;
-    let text = tokio::task::spawn_blocking(move || {
-        let mut text = String::new();
-        output.read_to_string(&mut text).map(|_| text)
-    });
-    let status = process.ended().await;
-    ensure!(status.success(), "loadtest failed ({status})");
-    let text = text.await.context("reading what loadtest printed")?.context("reading what loadtest printed")?;
-    serde_json::from_str(&text).context("reading what loadtest printed")
+    Generator::spawn(command, String::new)?.finish().await
 }
 
 fn show(errors: ChildStderr, note: impl Fn() -> String + Send + 'static) -> JoinHandle<()> {

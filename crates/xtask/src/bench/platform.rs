@@ -28,16 +28,16 @@ pub(super) struct Platform {
     operators: Vec<Service>,
 }
 
-/// Builds what is started.
+/// Builds what is started. The services apart from the rest, with the features they have as they are shipped.
 pub(super) async fn build(operators: Operators) -> anyhow::Result<()> {
-    let mut arguments = vec!["build", "--release", "--bins"];
-    for package in ["loadtest", "api-gateway", "outbox-relay", "delivery-worker"] {
-        arguments.extend(["-p", package]);
-    }
+    const RELEASE: [&str; 3] = ["build", "--release", "--bins"];
+    const SERVICES: [&str; 6] = ["-p", "api-gateway", "-p", "outbox-relay", "-p", "delivery-worker"];
+    let mut tools = vec!["-p", "loadtest"];
     if operators == Operators::Http {
-        arguments.extend(["-p", "operator-simulator"]);
+        tools.extend(["-p", "operator-simulator"]);
     }
-    cargo::succeed(&arguments).await
+    cargo::succeed(&[&RELEASE[..], &SERVICES].concat()).await?;
+    cargo::succeed(&[&RELEASE[..], &tools].concat()).await
 }
 
 impl Platform {
