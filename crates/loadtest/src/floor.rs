@@ -111,8 +111,9 @@ async fn finish_some(connection: &mut MySqlConnection, batch: u64, done: &mut Do
 
 async fn claim(connection: &mut MySqlConnection, batch: u64, token: &str) -> sqlx::Result<Vec<(i64, String)>> {
     let mut tx = connection.begin().await?;
+    // The index is the order.
     let waiting = "SELECT id, aggregate_id, payload FROM outbox_events FORCE INDEX (idx_outbox_claim) \
-         WHERE status = 'pending' AND lane = 0 AND next_run_at IS NULL ORDER BY id LIMIT ? FOR UPDATE SKIP LOCKED";
+         WHERE status = 'pending' AND lane = 0 AND next_run_at IS NULL LIMIT ? FOR UPDATE SKIP LOCKED";
     let events: Vec<(i64, String, Vec<u8>)> = sqlx::query_as(waiting).bind(batch).fetch_all(&mut *tx).await?;
     if events.is_empty() {
         return Ok(Vec::new());
