@@ -15,6 +15,18 @@ up *arguments:
 test *arguments:
     cargo xtask test -- {{ arguments }}
 
+# The benchmark: the three services under load on servers of their own, e.g. `just bench --scenario saturate`
+bench *arguments:
+    cargo xtask bench {{ arguments }}
+
+# The load generator alone, against an API that runs already
+loadtest *arguments:
+    cargo run --release --package loadtest -- {{ arguments }}
+
+# Credits for users 1 to 5000, in the database at DATABASE_URL
+seed *arguments:
+    cargo run --release --package loadtest -- --seed-only {{ arguments }}
+
 # Format, clippy, docs, cargo-deny and import directions
 lint:
     cargo xtask lint

@@ -1,5 +1,6 @@
 //! `cargo xtask`: provisions servers, runs the services, runs the tests and the checks.
 
+mod bench;
 mod cargo;
 mod directions;
 mod lint;
@@ -42,6 +43,8 @@ enum Command {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// Run a load against the three services, and measure what it costs and what becomes of it
+    Bench(bench::Arguments),
     /// Provision the servers, print their URLs and wait for Ctrl-C
     Servers,
     /// Change or show the schema of the database at `DATABASE_URL`
@@ -60,6 +63,7 @@ async fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Up { release } => up::run(release).await,
         Command::Test { arguments } => test::run(&arguments).await,
+        Command::Bench(arguments) => bench::run(arguments).await,
         Command::Servers => servers::run().await,
         Command::Migrate { action } => migrate::run(action).await,
         Command::Lint => lint::run().await,

@@ -122,7 +122,7 @@ fn admin_port(name: &str, usual: u16) -> u16 {
 }
 
 /// The folder of the built services: ours when the profile is the same, its sibling otherwise.
-fn binaries(release: bool) -> anyhow::Result<PathBuf> {
+pub(crate) fn binaries(release: bool) -> anyhow::Result<PathBuf> {
     let ours = std::env::current_exe().context("finding the folder of built binaries")?;
     let target = ours.ancestors().nth(2).context("xtask does not run from a target folder")?;
     Ok(target.join(if release { "release" } else { "debug" }))

@@ -1,0 +1,104 @@
+//! What a benchmark asks the database.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::Context as _;
+use chrono::NaiveDateTime;
+use domain::MessageType;
+use sqlx::{Connection as _, MySqlConnection};
+
+use crate::tally::{Latency, histogram, percentiles};
+
+/// How long a connection may take to open.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Settings that decide how much of a commit survives a crash, and how fast it is.
+const DURABILITY: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'innodb_flush_log_at_trx_commit', \
+     'innodb_doublewrite', 'innodb_flush_method', 'innodb_buffer_pool_size', 'log_bin', 'sync_binlog', 'innodb_use_native_aio')";
+
+/// From acceptance to the recorded outcome, by type.
+pub type DoneLatencies = BTreeMap<&'static str, Latency>;
+
+/// A connection to the platform's tables.
+#[derive(Debug)]
+pub struct Tables {
+    connection: MySqlConnection,
+}
+
+impl Tables {
+    /// Opens a connection to `mysql://user:password@host:port/name`.
+    ///
+    /// # Errors
+    /// When there is no answer within 5 s, or the server refuses.
+    pub async fn connect(database_url: &str) -> anyhow::Result<Self> {
+        let connecting = MySqlConnection::connect(database_url);
+        let connection = tokio::time::timeout(CONNECT, connecting).await.context("no answer from the database")?;
+        let mut connection = connection.context("connecting to the database")?;
+        // Counts look at what is there now, and lock and remember nothing.
+        sqlx::query("SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED").execute(&mut connection).await?;
+        Ok(Self { connection })
+    }
+
+    /// The connection, for seeding.
+    pub fn connection(&mut self) -> &mut MySqlConnection {
+        &mut self.connection
+    }
+
+    /// The server's settings that decide about durability.
+    pub async fn durability(&mut self) -> anyhow::Result<BTreeMap<String, String>> {
+        let rows: Vec<(String, String)> = sqlx::query_as(DURABILITY).fetch_all(&mut self.connection).await?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// The database's clock, UTC.
+    pub async fn now(&mut self) -> anyhow::Result<NaiveDateTime> {
+        Ok(sqlx::query_scalar("SELECT UTC_TIMESTAMP(6)").fetch_one(&mut self.connection).await?)
+    }
+
+    /// Accepted messages, counted by recipient, that have no outcome yet. Costs what they are many.
+    pub async fn unfinished(&mut self) -> anyhow::Result<u64> {
+        let query = "SELECT COUNT(*) FROM message_status WHERE status IN ('pending', 'sending')";
+        let count: i64 = sqlx::query_scalar(query).fetch_one(&mut self.connection).await?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// Recipients whose message was recorded as delivered in this time.
+    pub async fn delivered(&mut self, from: NaiveDateTime, until: NaiveDateTime) -> anyhow::Result<u64> {
+        let query = "SELECT COUNT(*) FROM message_status WHERE status = 'done' AND updated_at >= ? AND updated_at < ?";
+        let count: i64 = sqlx::query_scalar(query).bind(from).bind(until).fetch_one(&mut self.connection).await?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// Time from the row of each message accepted in this time to its recorded delivery, exactly. It contains the way
+    /// to the operator, the operator's answer and the wait for the record.
+    pub async fn accept_to_done(&mut self, from: NaiveDateTime, until: NaiveDateTime) -> anyhow::Result<DoneLatencies> {
+        let query = "SELECT TIMESTAMPDIFF(MICROSECOND, created_at, updated_at) FROM message_status \
+             WHERE type = ? AND status = 'done' AND created_at >= ? AND created_at < ?";
+        let mut latencies = DoneLatencies::new();
+        for kind in MessageType::ALL {
+            let waits: Vec<i64> = sqlx::query_scalar(query)
+                .bind(kind.as_str())
+                .bind(from)
+                .bind(until)
+                .fetch_all(&mut self.connection)
+                .await?;
+            if !waits.is_empty() {
+                let mut all = histogram();
+                for wait in waits {
+                    all.saturating_record(u64::try_from(wait).unwrap_or(0));
+                }
+                latencies.insert(kind.as_str(), percentiles(&all));
+            }
+        }
+        Ok(latencies)
+    }
+
+    /// Users whose balance is not the sum of their ledger; must be 0.
+    pub async fn ledger_mismatches(&mut self) -> anyhow::Result<u64> {
+        let query = "SELECT COUNT(*) FROM user_balances b LEFT JOIN \
+             (SELECT user_id, CAST(SUM(amount) AS SIGNED) AS total FROM user_transactions GROUP BY user_id) l \
+             ON l.user_id = b.user_id WHERE b.balance <> COALESCE(l.total, 0)";
+        let count: i64 = sqlx::query_scalar(query).fetch_one(&mut self.connection).await?;
+        Ok(count.unsigned_abs())
+    }
+}

@@ -1,0 +1,33 @@
+//! An open-loop load generator for `POST /messages/send`, and what a benchmark needs around it: balances to spend, the
+//! database's own speed limit, what processes cost, and the report.
+//!
+//! The load is open-loop: each request has an intended start that does not depend on the answers before it, and its
+//! latency counts from there. A server that stalls is charged for every request that had to wait.
+
+mod client;
+mod database;
+mod drive;
+mod floor;
+mod load;
+mod procfs;
+mod prometheus;
+pub mod report;
+mod rows;
+mod schedule;
+pub mod search;
+mod seed;
+mod tally;
+mod traffic;
+
+pub use client::{Client, Reply, SendError, Target};
+pub use database::{DoneLatencies, Tables};
+pub use drive::{Progress, drive};
+pub use floor::{Floor, measure_floor};
+pub use load::{Load, LoadArgs, parse_duration};
+pub use procfs::{Memory, cpu_of, descendants, machine_busy, memory};
+pub use prometheus::{Scrape, quantile_ms};
+pub use rows::insert_waiting;
+pub use schedule::Schedule;
+pub use seed::{seed_database, seed_http};
+pub use tally::{Latency, Outcome, Tally};
+pub use traffic::Traffic;

@@ -1,0 +1,117 @@
+//! `loadtest`: loads a running API, gives its users balances to spend, or measures the database beneath it.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::Context as _;
+use clap::{Parser, ValueEnum};
+use loadtest::{
+    Load, LoadArgs, Outcome, Progress, Tables, Target, drive, measure_floor, report, seed_database, seed_http,
+};
+
+/// Drives POST /messages/send of a running API at a fixed rate and prints what came of it.
+///
+/// The gateway's rate limits apply: start it with `GLOBAL_RATE_LIMIT_RPS=0 USER_RATE_LIMIT_RPS=0` to measure the rest.
+#[derive(Debug, Parser)]
+#[command(max_term_width = 100)]
+struct Args {
+    /// Where the API is
+    #[arg(long, default_value = "http://localhost:8080", value_parser = Target::parse)]
+    base_url: Target,
+    #[command(flatten)]
+    load: LoadArgs,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+    /// When the first request starts, in milliseconds since 1970; in a second if it is not given
+    #[arg(long)]
+    start_at_ms: Option<u64>,
+    /// Add balances for the users instead
+    #[arg(long, conflicts_with = "floor")]
+    seed_only: bool,
+    /// In the database directly, or through the API
+    #[arg(long, value_enum, default_value_t = SeedMethod::Database)]
+    seed_method: SeedMethod,
+    /// Credits for each user
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(i64).range(1..=1_000_000_000_000))]
+    seed_balance: i64,
+    /// Measure instead how fast a bare client with so many connections writes the same rows; no service may run
+    #[arg(long, value_name = "CONNECTIONS", value_parser = clap::value_parser!(u32).range(1..=64))]
+    floor: Option<u32>,
+    /// The database to seed or measure: mysql://user:password@host:port/name
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SeedMethod {
+    #[value(alias = "db")]
+    Database,
+    Http,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let load = args.load.over(Load::default());
+    match args.floor {
+        Some(connections) => floor(&args, &load, connections as usize).await,
+        None if args.seed_only => seed(&args, load.users).await,
+        None => run(args, load).await,
+    }
+}
+
+async fn seed(args: &Args, users: u32) -> anyhow::Result<()> {
+    match args.seed_method {
+        SeedMethod::Http => seed_http(&args.base_url, users, args.seed_balance).await?,
+        SeedMethod::Database => {
+            let mut tables = Tables::connect(args.database_url()?).await?;
+            seed_database(tables.connection(), users, args.seed_balance).await?;
+        }
+    }
+    println!("added {} credits to each of users 1 to {users}", args.seed_balance);
+    Ok(())
+}
+
+async fn floor(args: &Args, load: &Load, connections: usize) -> anyhow::Result<()> {
+    let floor = measure_floor(args.database_url()?, load, connections, load.duration).await?;
+    if args.json {
+        println!("{}", serde_json::to_string(&floor)?);
+    } else {
+        println!("{:.0} recipients a second over {connections} connections", floor.per_second);
+    }
+    Ok(())
+}
+
+async fn run(args: Args, load: Load) -> anyhow::Result<()> {
+    let start = args.start_at_ms.map_or_else(|| Instant::now() + Duration::from_secs(1), instant);
+    let (tally, took) = drive(args.base_url, load, start, |progress: Progress| eprintln!("{progress}")).await?;
+    let outcome = Outcome::of(&tally, took);
+    if args.json {
+        println!("{}", serde_json::to_string(&outcome)?);
+    } else {
+        println!("\n{}", report::request_table(load.rps, load.concurrency, &outcome));
+    }
+    Ok(())
+}
+
+/// A time of the wall clock on the clock of this process.
+fn instant(unix_millis: u64) -> Instant {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_millis(unix_millis);
+    Instant::now() + time.duration_since(SystemTime::now()).unwrap_or_default()
+}
+
+impl Args {
+    fn database_url(&self) -> anyhow::Result<&str> {
+        self.database_url.as_deref().context("set DATABASE_URL")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,162 @@
+//! One load, and everything that is read before, during and after it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context, ensure};
+use chrono::NaiveDateTime;
+use loadtest::report::{Report, Waits, by_type};
+use loadtest::{Load, Outcome, Schedule, Scrape, Tables, quantile_ms};
+
+use super::generator::Generator;
+use super::platform::Platform;
+use super::sampler::Sampler;
+use super::usage::{Usage, memory_mib};
+
+/// Until the first request, in which the generator starts and opens its connections.
+const LEAD: Duration = Duration::from_secs(2);
+/// So long before the end the second reading is taken: the generator still runs then.
+const CLOSE: Duration = Duration::from_millis(250);
+/// How often the backlog is counted while it drains, which is how exact that time is.
+const DRAIN_POLL: Duration = Duration::from_millis(50);
+const DRAIN: Duration = Duration::from_mins(5);
+const WAITS: &str = "accept_to_operator_seconds";
+const SERVICES: [&str; 3] = ["api-gateway", "outbox-relay", "delivery-worker"];
+
+/// What is read at both ends of the measured time.
+struct Mark {
+    usage: Usage,
+    clock: NaiveDateTime,
+    backlog: u64,
+}
+
+/// Offers the load, waits until everything is delivered and tells what was found. Names, floor and the server's
+/// settings are left for the caller to fill in.
+pub(super) async fn run(platform: &Platform, database_url: &str, load: &Load) -> anyhow::Result<Report> {
+    let mut tables = Tables::connect(database_url).await?;
+    let schedule = Schedule::of(load);
+    let start = Instant::now() + LEAD;
+    let (measured, ended) = (start + schedule.measured_from(), start + schedule.measured_until());
+    let sampler = Sampler::start(Tables::connect(database_url).await?, measured);
+    let backlog = sampler.latest();
+    let note = move || format!(", backlog {}", backlog());
+    let generator = Generator::start(&platform.api(), load, SystemTime::now() + (start - Instant::now()), note)?;
+    let generator_id = generator.id();
+    let marks = async {
+        tokio::time::sleep_until(measured.into()).await;
+        let (waits, begin) = (platform.worker_metrics().await?, mark(platform, generator_id, &mut tables).await?);
+        tokio::time::sleep_until(ended.checked_sub(CLOSE).unwrap_or(ended).into()).await;
+        anyhow::Ok((waits, begin, mark(platform, generator_id, &mut tables).await?))
+    };
+    let (outcome, (waits, begin, end)) = tokio::try_join!(generator.finish(), marks)?;
+    let [rss_mib, peak_rss_mib] = memory_mib(platform)?;
+    drain(&mut tables).await?;
+    let drain_s = ended.elapsed().as_secs_f64();
+    let backlog = sampler.finish().await?;
+    let waits = operator_waits(&platform.worker_metrics().await?, &waits);
+    let delivered = tables.delivered(begin.clock, end.clock).await?;
+    let clock_s = (end.clock - begin.clock).to_std().context("the database's clock went back")?.as_secs_f64();
+    let cpu_s = end.usage.since(&begin.usage);
+    let services_s: f64 = SERVICES.iter().filter_map(|name| cpu_s.get(*name)).sum();
+    Ok(Report {
+        machine: machine(),
+        delivered_per_s: float(delivered) / clock_s,
+        accept_to_operator_ms: waits,
+        accept_to_done_ms: by_type(tables.accept_to_done(begin.clock, end.clock).await?),
+        peak_backlog: backlog.iter().map(|(_, count)| *count).chain([begin.backlog, end.backlog]).max().unwrap_or(0),
+        final_backlog: end.backlog,
+        drain_s: if end.backlog == 0 { 0.0 } else { drain_s },
+        cpu_ms_per_message: services_s * 1_000.0 / float(delivered).max(1.0),
+        cpu_s,
+        rss_mib,
+        peak_rss_mib,
+        backlog,
+        ..requests(load, outcome)
+    })
+}
+
+async fn mark(platform: &Platform, generator: u32, tables: &mut Tables) -> anyhow::Result<Mark> {
+    Ok(Mark {
+        usage: Usage::now(platform, generator)?,
+        clock: tables.now().await?,
+        backlog: tables.unfinished().await?,
+    })
+}
+
+/// Waits until every message has its outcome.
+async fn drain(tables: &mut Tables) -> anyhow::Result<()> {
+    let end = Instant::now() + DRAIN;
+    loop {
+        let left = tables.unfinished().await?;
+        if left == 0 {
+            return Ok(());
+        }
+        ensure!(Instant::now() < end, "{left} messages have no outcome {DRAIN:?} after the load");
+        tokio::time::sleep(DRAIN_POLL).await;
+    }
+}
+
+/// What the client saw.
+fn requests(load: &Load, outcome: Outcome) -> Report {
+    let per_second = |count: u64| float(count) / outcome.seconds;
+    Report {
+        target_rps: load.rps,
+        achieved_rps: per_second(outcome.total),
+        concurrency: load.concurrency,
+        accepted_per_s: per_second(outcome.successful),
+        recipients: load.recipients,
+        outcome,
+        ..Report::default()
+    }
+}
+
+/// What the worker's histogram has got since the load began to count, by type.
+fn operator_waits(now: &Scrape, before: &Scrape) -> BTreeMap<String, Waits> {
+    let of_type = |kind: &str| {
+        let buckets = now.buckets_since(before, WAITS, &format!("type=\"{kind}\""));
+        let at = |quantile| quantile_ms(&buckets, quantile).map(|millis| (millis * 100.0).round() / 100.0);
+        Some((kind.to_owned(), Waits { p50: at(0.5)?, p99: at(0.99)? }))
+    };
+    ["normal", "express"].into_iter().filter_map(of_type).collect()
+}
+
+/// Cores, processor, memory, kernel.
+fn machine() -> String {
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let field = |text: &str, name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+        line.split_once(':').map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
+    };
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let memory = field(&read("/proc/meminfo"), "MemTotal").trim_end_matches(" kB").parse().unwrap_or(0u64);
+    let processor = field(&read("/proc/cpuinfo"), "model name");
+    let kernel = read("/proc/sys/kernel/osrelease");
+    format!("{cores} cores of {processor}, {} MiB, Linux {}", memory / 1_024, kernel.trim())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of messages are far below 2^52")]
+fn float(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_those_of_this_run_alone() {
+        let scrape = |below: u32, all: u32| {
+            Scrape::parse(&format!(
+                "{WAITS}_bucket{{type=\"normal\",le=\"0.01\"}} {below}\n{WAITS}_bucket{{type=\"normal\",le=\"0.02\"}} {all}\n"
+            ))
+        };
+        let waits = operator_waits(&scrape(10, 110), &scrape(10, 10));
+        assert_eq!(waits, BTreeMap::from([("normal".to_owned(), Waits { p50: 15.0, p99: 19.9 })]));
+    }
+
+    #[test]
+    fn the_machine_has_cores_and_memory() {
+        let text = machine();
+        assert!(!text.starts_with("0 cores") && !text.contains(" 0 MiB"), "{text}");
+    }
+}
