@@ -15,11 +15,13 @@ use test_support::TestDatabase;
 
 use super::{Gateway, sql::Sql};
 
-/// Limits that only matter to tests about limits are off; the port is free.
-const DEFAULTS: [(&str, &str); 4] = [
+/// Limits that only matter to tests about limits are off, those that a busy machine would meet too; the port is free.
+const DEFAULTS: [(&str, &str); 6] = [
     ("LISTEN_ADDR", "127.0.0.1:0"),
     ("GLOBAL_RATE_LIMIT_RPS", "0"),
     ("USER_RATE_LIMIT_RPS", "0"),
+    ("BACKPRESSURE_DATABASE_LATENCY_MS", "0"),
+    ("BACKPRESSURE_HANDLER_LATENCY_MS", "0"),
     ("SHUTDOWN_TIMEOUT_SECS", "10"),
 ];
 
