@@ -34,8 +34,11 @@ impl Shown {
         Self { place, query: fill_in(&target.expr, "15s", "2m"), legend: target.legend_format.clone() }
     }
 
-    /// Only with numbers, and with every label that the legend shows.
+    /// Only with numbers, and with every label that the legend shows; the 0 that stands for "nothing of the kind" has none.
     fn is_shown_by(&self, series: &[Series]) -> bool {
+        if self.query.ends_with("or vector(0)") {
+            return series.iter().any(|series| !series.value.is_nan());
+        }
         let labels: Vec<_> =
             self.legend.split("{{").skip(1).filter_map(|rest| Some(rest.split_once("}}")?.0.trim())).collect();
         series.iter().any(|series| !series.value.is_nan() && labels.iter().all(|label| series.has_label(label)))
