@@ -52,16 +52,16 @@ impl Report {
             let crate::Latency { p50, p99, max, .. } = latency;
             writeln!(f, "| {kind}, accept to recorded delivery | p50 {p50:.1} ms, p99 {p99:.1} ms, max {max:.1} ms |")?;
         }
-        writeln!(f, "| backlog | peak {}, {} when the load ended |", self.peak_backlog, self.final_backlog)?;
+        writeln!(f, "| backlog | peak {}, {} at the end |", self.peak_backlog, self.final_backlog)?;
         writeln!(f, "| drained after | {:.1} s |", self.drain_s)?;
         writeln!(f, "| users whose balance is not their ledger's sum | {} |\n", self.ledger_mismatches)
     }
 
     fn cost(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "The services took {:.3} ms of CPU for each delivered recipient.\n", self.cpu_ms_per_message)?;
-        writeln!(f, "| process | CPU while the load was on | memory | most memory |\n|---|---|---|---|")?;
+        writeln!(f, "| process | CPU in {:.1} s | memory | most memory |\n|---|---|---|---|", self.window_s)?;
         for (process, seconds) in &self.cpu_s {
-            let cores = seconds / self.outcome.seconds.max(0.001);
+            let cores = seconds / self.window_s.max(0.001);
             write!(f, "| {process} | {seconds:.1} s, {cores:.2} cores |")?;
             match (self.rss_mib.get(process), self.peak_rss_mib.get(process)) {
                 (Some(now), Some(peak)) => writeln!(f, " {now:.1} MiB | {peak:.1} MiB |")?,

@@ -80,10 +80,13 @@ pub struct Report {
 
     /// Most recipients without an outcome at one time.
     pub peak_backlog: u64,
-    /// Those when the load ended.
+    /// Those at the end of the scheduled load.
     pub final_backlog: u64,
-    /// Seconds until none was left after the load had ended.
+    /// Seconds from the last answer until none was left.
     pub drain_s: f64,
+    /// Seconds of the scheduled load in which deliveries, CPU time and `final_backlog` were read. A load that is not
+    /// kept up with goes on after its schedule.
+    pub window_s: f64,
     /// CPU time of the three services for each recipient delivered while the load was on.
     pub cpu_ms_per_message: f64,
     /// CPU seconds while the load was on, by process; `other` is the rest of the machine.
@@ -160,6 +163,7 @@ pub(crate) mod tests {
             peak_backlog: 120,
             final_backlog: 50,
             drain_s: 0.2,
+            window_s: 29.75,
             cpu_ms_per_message: 0.4,
             cpu_s: each(4.0),
             rss_mib: each(20.0),

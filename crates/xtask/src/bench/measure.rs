@@ -49,9 +49,10 @@ pub(super) async fn run(platform: &Platform, database_url: &str, load: &Load) ->
         anyhow::Ok((waits, begin, mark(platform, generator_id, &mut tables).await?))
     };
     let (outcome, (waits, begin, end)) = tokio::try_join!(generator.finish(), marks)?;
+    let answered = Instant::now();
     let [rss_mib, peak_rss_mib] = memory_mib(platform)?;
     drain(&mut tables).await?;
-    let drain_s = ended.elapsed().as_secs_f64();
+    let drain_s = answered.elapsed().as_secs_f64();
     let backlog = sampler.finish().await?;
     let waits = operator_waits(&platform.worker_metrics().await?, &waits);
     let delivered = tables.delivered(begin.clock, end.clock).await?;
@@ -65,7 +66,8 @@ pub(super) async fn run(platform: &Platform, database_url: &str, load: &Load) ->
         accept_to_done_ms: by_type(tables.accept_to_done(begin.clock, end.clock).await?),
         peak_backlog: backlog.iter().map(|(_, count)| *count).chain([begin.backlog, end.backlog]).max().unwrap_or(0),
         final_backlog: end.backlog,
-        drain_s: if end.backlog == 0 { 0.0 } else { drain_s },
+        drain_s,
+        window_s: clock_s,
         cpu_ms_per_message: services_s * 1_000.0 / float(delivered).max(1.0),
         cpu_s,
         rss_mib,
