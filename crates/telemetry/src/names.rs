@@ -40,7 +40,7 @@ pub const HTTP_REQUESTS_TOTAL: &str = "http_requests_total";
 pub const HTTP_REQUEST_DURATION_SECONDS: &str = "http_request_duration_seconds";
 /// Requests refused by a rate limit.
 pub const RATE_LIMITED_REQUESTS_TOTAL: &str = "rate_limited_requests_total";
-/// Requests refused because too many events wait in the outbox.
+/// Requests refused by backpressure.
 pub const BACKPRESSURE_REJECTIONS_TOTAL: &str = "backpressure_rejections_total";
 /// Outbox events not yet published.
 pub const CURRENT_OUTBOX_PENDING_EVENTS: &str = "current_outbox_pending_events";
@@ -156,7 +156,7 @@ pub const ALL: &[Metric] = &[
         "Time to answer an HTTP request",
     ),
     counter(RATE_LIMITED_REQUESTS_TOTAL, &[label::SCOPE], "Requests refused by a rate limit"),
-    counter(BACKPRESSURE_REJECTIONS_TOTAL, &[], "Requests refused because too many events wait in the outbox"),
+    counter(BACKPRESSURE_REJECTIONS_TOTAL, &[], "Requests refused by backpressure"),
     gauge(CURRENT_OUTBOX_PENDING_EVENTS, Unit::Count, &[], "Outbox events not yet published"),
     counter(DB_QUERIES_TOTAL, &[label::QUERY, label::RESULT], "Database queries run"),
     histogram(

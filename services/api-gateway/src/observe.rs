@@ -1,7 +1,7 @@
 //! One span and two metrics for each request. What is refused is logged at debug level only: clients must not be able
-//! to fill a disk. Our own failures are logged where they happen.
+//! to fill a disk. Our own failures are logged where they happen, and a panic here: its request is answered with 500.
 
-use std::time::Instant;
+use std::{panic::AssertUnwindSafe, time::Instant};
 
 use actix_web::{
     Error,
@@ -11,6 +11,7 @@ use actix_web::{
     middleware::Next,
 };
 use domain::{CustomerId, MessageId};
+use futures_util::FutureExt as _;
 use telemetry::{names, propagation};
 use tracing::{Instrument as _, Span, info_span};
 
@@ -38,7 +39,14 @@ pub(crate) async fn observe(
     if let Some(parent) = parent {
         propagation::set_parent(&span, parent);
     }
-    let response = next.call(request).instrument(span.clone()).await;
+    // What a request shares with others is behind locks that a panic does not poison for good, hence unwind safe.
+    let answered = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await;
+    let response = answered.unwrap_or_else(|_| {
+        span.in_scope(|| {
+            tracing::error!("a request made the gateway panic; the panic's own message is on standard error");
+        });
+        Err(ApiError::Internal.into())
+    });
     let (status, error) = match &response {
         Ok(response) => (response.status(), response.response().error()),
         Err(error) => (error.as_response_error().status_code(), Some(error)),
@@ -75,5 +83,37 @@ fn method_label(method: &Method) -> &'static str {
         Method::DELETE => "DELETE",
         Method::OPTIONS => "OPTIONS",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{
+        App, HttpResponse,
+        middleware::from_fn,
+        test::{TestRequest, init_service, try_call_service},
+        web,
+    };
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_panic_is_answered_and_leaves_the_others_alone() {
+        let panics =
+            |text: String| async move { HttpResponse::Ok().body(text.parse::<u8>().expect("a number").to_string()) };
+        let app = App::new()
+            .wrap(from_fn(observe))
+            .route("/panics", web::get().to(panics))
+            .route("/works", web::get().to(HttpResponse::Ok));
+        let app = init_service(app).await;
+        let Err(error) =
+            try_call_service(&app, TestRequest::get().uri("/panics").set_payload("not one").to_request()).await
+        else {
+            panic!("a panic was answered as if nothing had happened");
+        };
+        assert_eq!(error.as_error::<ApiError>(), Some(&ApiError::Internal));
+        assert_eq!(error.error_response().status(), 500);
+        let works = try_call_service(&app, TestRequest::get().uri("/works").to_request()).await;
+        assert_eq!(works.expect("an answer").status(), 200);
     }
 }
