@@ -239,7 +239,7 @@ pub(crate) async fn stuck_messages_are_published_again(f: &Fixture) {
     assert_eq!(f.db.republish_stuck(age).await.expect("answers"), 0);
 }
 
-/// The claim must read its index in order: any sort would read, and lock, the whole backlog.
+/// These must read their index in order: any sort would read, and the claim lock, the whole backlog.
 #[tokio::test]
 async fn claims_are_planned_without_a_sort() {
     let f = Fixture::server().await;
@@ -253,22 +253,27 @@ async fn claims_are_planned_without_a_sort() {
     // MySQL 9 explains as a tree unless told otherwise; MariaDB knows no other form than this one.
     let is_mysql = f.number("SELECT VERSION() NOT LIKE '%MariaDB%'").await == 1;
     let explain = if is_mysql { "EXPLAIN FORMAT=TRADITIONAL" } else { "EXPLAIN" };
-    let plan = f
-        .sql
-        .query_one_raw(sea_orm::Statement::from_string(
-            f.backend(),
-            format!(
-                "{explain} SELECT * FROM outbox_events FORCE INDEX (idx_outbox_claim)
-                 WHERE status = 'pending' AND lane = 0 AND next_run_at IS NULL ORDER BY turn, id LIMIT 100
-                 FOR UPDATE SKIP LOCKED"
-            ),
-        ))
-        .await
-        .expect("explains")
-        .expect("one row");
-    let key: String = plan.try_get("", "key").expect("a key");
-    let extra: Option<String> = plan.try_get("", "Extra").expect("a column");
-    assert_eq!(key, "idx_outbox_claim");
-    assert!(!extra.unwrap_or_default().contains("filesort"));
+    let of_lane = |status: &str| format!("status = '{status}' AND lane = 0 AND next_run_at IS NULL");
+    let (pending, processed) = (of_lane("pending"), of_lane("processed"));
+    let in_claim_order = "FORCE INDEX (idx_outbox_claim) WHERE";
+    let by_last_change = "FORCE INDEX (idx_outbox_purge) WHERE";
+    let statements = [
+        format!(
+            "SELECT * FROM outbox_events {in_claim_order} {pending} ORDER BY turn, id LIMIT 100 FOR UPDATE SKIP LOCKED"
+        ),
+        format!("SELECT turn FROM outbox_events {in_claim_order} {pending} AND turn > 0 ORDER BY turn LIMIT 1"),
+        format!("SELECT created_at FROM outbox_events {by_last_change} {pending} ORDER BY updated_at LIMIT 1"),
+        format!(
+            "SELECT id FROM outbox_events {by_last_change} {processed} AND updated_at >= NOW(6) - INTERVAL 2 SECOND LIMIT 9"
+        ),
+    ];
+    for statement in statements {
+        let plan = sea_orm::Statement::from_string(f.backend(), format!("{explain} {statement}"));
+        let plan = f.sql.query_one_raw(plan).await.expect("explains").expect("one row");
+        let key: String = plan.try_get("", "key").expect("a key");
+        let extra: Option<String> = plan.try_get("", "Extra").expect("a column");
+        assert!(statement.contains(&key), "{statement} goes by {key}");
+        assert!(!extra.unwrap_or_default().contains("filesort"), "{statement} sorts");
+    }
     f.remove().await;
 }
