@@ -54,6 +54,13 @@ impl Load {
         .map(|(name, value)| [name.to_owned(), value])
         .concat()
     }
+
+    /// Those of the arguments that make it differ from `usual`.
+    pub fn arguments_over(&self, usual: &Self) -> Vec<String> {
+        let (here, there) = (self.arguments(), usual.arguments());
+        let pairs = here.chunks(2).zip(there.chunks(2));
+        pairs.filter(|(one, other)| one != other).flat_map(|(one, _)| one.to_vec()).collect()
+    }
 }
 
 /// What may be changed of a load, by flag or variable.
@@ -167,6 +174,8 @@ mod tests {
         let line = ["loadtest".to_owned()].into_iter().chain(load.arguments());
         let parsed = <Command as clap::Parser>::try_parse_from(line).expect("well-formed");
         assert_eq!(parsed.load.over(Load::default()), load);
+        let slower = Load { rps: 5.0, ..load };
+        assert_eq!(slower.arguments_over(&load), ["--rps", "5"]);
     }
 
     #[test]

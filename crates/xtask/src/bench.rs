@@ -136,9 +136,14 @@ async fn measure(platform: &Platform, plan: &Plan, database_url: &str) -> anyhow
 }
 
 impl Arguments {
-    /// The command to repeat the run with. The load is in the report, and URLs hold passwords.
+    /// The command to repeat the run with; without URLs, for they hold passwords.
     fn command(&self) -> String {
-        let operators = if self.operators == Operators::Http { " --operators http" } else { "" };
-        format!("cargo xtask bench --scenario {}{operators}", self.scenario.name())
+        let scenario = self.scenario;
+        let mut words = vec![format!("cargo xtask bench --scenario {}", scenario.name())];
+        if self.operators == Operators::Http {
+            words.push("--operators http".to_owned());
+        }
+        words.extend(self.load.over(scenario.load()).arguments_over(&scenario.load()));
+        words.join(" ")
     }
 }

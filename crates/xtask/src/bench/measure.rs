@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, ensure};
 use chrono::NaiveDateTime;
 use loadtest::report::{Report, Waits, by_type};
-use loadtest::{Load, Outcome, Schedule, Scrape, Tables, quantile_ms};
+use loadtest::{DoneLatencies, Load, Outcome, Schedule, Scrape, Tables, quantile_ms};
 
 use super::generator::Generator;
 use super::platform::Platform;
@@ -36,7 +36,7 @@ pub(super) async fn run(platform: &Platform, database_url: &str, load: &Load) ->
     let mut tables = Tables::connect(database_url).await?;
     let schedule = Schedule::of(load);
     let start = Instant::now() + LEAD;
-    let (measured, ended) = (start + schedule.measured_from(), start + schedule.measured_until());
+    let measured = start + schedule.measured_from();
     let sampler = Sampler::start(Tables::connect(database_url).await?, measured);
     let backlog = sampler.latest();
     let note = move || format!(", backlog {}", backlog());
@@ -45,7 +45,7 @@ pub(super) async fn run(platform: &Platform, database_url: &str, load: &Load) ->
     let marks = async {
         tokio::time::sleep_until(measured.into()).await;
         let (waits, begin) = (platform.worker_metrics().await?, mark(platform, generator_id, &mut tables).await?);
-        tokio::time::sleep_until(ended.checked_sub(CLOSE).unwrap_or(ended).into()).await;
+        tokio::time::sleep_until((start + schedule.measured_until().saturating_sub(CLOSE)).into()).await;
         anyhow::Ok((waits, begin, mark(platform, generator_id, &mut tables).await?))
     };
     let (outcome, (waits, begin, end)) = tokio::try_join!(generator.finish(), marks)?;
@@ -54,7 +54,8 @@ pub(super) async fn run(platform: &Platform, database_url: &str, load: &Load) ->
     drain(&mut tables).await?;
     let drain_s = answered.elapsed().as_secs_f64();
     let backlog = sampler.finish().await?;
-    let waits = operator_waits(&platform.worker_metrics().await?, &waits);
+    let done = tables.accept_to_done(begin.clock, end.clock).await?;
+    let waits = operator_waits(&platform.worker_metrics().await?, &waits, &done);
     let delivered = tables.delivered(begin.clock, end.clock).await?;
     let clock_s = (end.clock - begin.clock).to_std().context("the database's clock went back")?.as_secs_f64();
     let cpu_s = end.usage.since(&begin.usage);
@@ -63,7 +64,7 @@ pub(super) async fn run(platform: &Platform, database_url: &str, load: &Load) ->
         machine: machine(),
         delivered_per_s: float(delivered) / clock_s,
         accept_to_operator_ms: waits,
-        accept_to_done_ms: by_type(tables.accept_to_done(begin.clock, end.clock).await?),
+        accept_to_done_ms: by_type(done),
         peak_backlog: backlog.iter().map(|(_, count)| *count).chain([begin.backlog, end.backlog]).max().unwrap_or(0),
         final_backlog: end.backlog,
         drain_s,
@@ -112,12 +113,16 @@ fn requests(load: &Load, outcome: Outcome) -> Report {
     }
 }
 
-/// What the worker's histogram has got since the load began to count, by type.
-fn operator_waits(now: &Scrape, before: &Scrape) -> BTreeMap<String, Waits> {
+/// What the worker's histogram has got since the load began to count, by type. Its buckets are wide; what is known
+/// exactly, the time to the recorded delivery, is never shorter and so bounds what is interpolated.
+fn operator_waits(now: &Scrape, before: &Scrape, done: &DoneLatencies) -> BTreeMap<String, Waits> {
     let of_type = |kind: &str| {
         let buckets = now.buckets_since(before, WAITS, &format!("type=\"{kind}\""));
         let at = |quantile| quantile_ms(&buckets, quantile).map(|millis| (millis * 100.0).round() / 100.0);
-        Some((kind.to_owned(), Waits { p50: at(0.5)?, p99: at(0.99)? }))
+        let waits = Waits { p50: at(0.5)?, p99: at(0.99)? };
+        let bounded =
+            done.get(kind).map_or(waits, |done| Waits { p50: waits.p50.min(done.p50), p99: waits.p99.min(done.p99) });
+        Some((kind.to_owned(), bounded))
     };
     ["normal", "express"].into_iter().filter_map(of_type).collect()
 }
@@ -143,6 +148,8 @@ fn float(count: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use loadtest::Latency;
+
     use super::*;
 
     #[test]
@@ -152,8 +159,11 @@ mod tests {
                 "{WAITS}_bucket{{type=\"normal\",le=\"0.01\"}} {below}\n{WAITS}_bucket{{type=\"normal\",le=\"0.02\"}} {all}\n"
             ))
         };
-        let waits = operator_waits(&scrape(10, 110), &scrape(10, 10));
-        assert_eq!(waits, BTreeMap::from([("normal".to_owned(), Waits { p50: 15.0, p99: 19.9 })]));
+        let waits = |done| operator_waits(&scrape(10, 110), &scrape(10, 10), &done);
+        let expected = |p99| BTreeMap::from([("normal".to_owned(), Waits { p50: 15.0, p99 })]);
+        assert_eq!(waits(DoneLatencies::new()), expected(19.9));
+        let done = Latency { p50: 16.0, p99: 17.0, ..Latency::default() };
+        assert_eq!(waits(DoneLatencies::from([("normal", done)])), expected(17.0));
     }
 
     #[test]

@@ -56,9 +56,9 @@ impl Scenario {
         }
     }
 
-    /// The scenario with what the user changed.
-    pub(crate) fn plan(self, changes: &LoadArgs) -> Plan {
-        let usual = match self {
+    /// What it offers where nothing is changed.
+    pub(crate) fn load(self) -> Load {
+        match self {
             Self::Steady => Load::default(),
             Self::Saturate => Load { duration: Duration::from_secs(20), ..Load::default() },
             Self::Hot => Load { users: 1, duration: Duration::from_secs(20), ..Load::default() },
@@ -66,9 +66,13 @@ impl Scenario {
                 Load { rps: 200.0, express_ratio: 1.0, duration: Duration::from_secs(20), ..Load::default() }
             }
             Self::Fanout => Load { rps: 2.0, recipients: 1_000, ..Load::default() },
-        };
+        }
+    }
+
+    /// The scenario with what the user changed.
+    pub(crate) fn plan(self, changes: &LoadArgs) -> Plan {
         let mut plan = Plan {
-            load: changes.over(usual),
+            load: changes.over(self.load()),
             mode: Mode::Fixed,
             waiting: 0,
             settings: Vec::new(),
