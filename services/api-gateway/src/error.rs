@@ -181,3 +181,55 @@ impl From<&persistence::Error> for ApiError {
         Self::Internal
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::iter::successors;
+
+    use super::*;
+
+    const GUIDE: &str = include_str!("../../../docs/errors.md");
+
+    /// One of each; a variant more does not compile before it has its place here.
+    fn examples(standing: Standing) -> Vec<ApiError> {
+        let first = ApiError::InvalidInput("user_id is missing".to_owned());
+        let after = |error: &ApiError| match error {
+            ApiError::InvalidInput(_) => Some(ApiError::InsufficientBalance),
+            ApiError::InsufficientBalance => Some(ApiError::NotFound),
+            ApiError::NotFound => Some(ApiError::MethodNotAllowed { allowed: "POST" }),
+            ApiError::MethodNotAllowed { .. } => Some(ApiError::IdempotencyInProgress),
+            ApiError::IdempotencyInProgress => Some(ApiError::PayloadTooLarge),
+            ApiError::PayloadTooLarge => Some(ApiError::UnsupportedMediaType),
+            ApiError::UnsupportedMediaType => Some(ApiError::IdempotencyMismatch),
+            ApiError::IdempotencyMismatch => Some(ApiError::RateLimited { retry_after: 1, standing }),
+            ApiError::RateLimited { .. } => Some(ApiError::Overloaded { signal: Some(Signal::OutboxPending) }),
+            ApiError::Overloaded { .. } => Some(ApiError::Unavailable),
+            ApiError::Unavailable => Some(ApiError::Internal),
+            ApiError::Internal => None,
+        };
+        successors(Some(first), after).collect()
+    }
+
+    #[test]
+    fn the_guide_tells_of_every_error_as_it_is() {
+        let errors = examples(Standing::used_up());
+        let sections: Vec<(&str, &str)> =
+            GUIDE.split("\n## ").skip(1).map(|part| part.split_once('\n').expect("a section has lines")).collect();
+        let described: Vec<&str> = sections.iter().map(|(code, _)| *code).collect();
+        assert_eq!(described, errors.iter().map(ApiError::code).collect::<Vec<_>>());
+        for (error, (code, section)) in errors.iter().zip(sections) {
+            let status = format!("- **Status** {}, ", error.status_code().as_u16());
+            assert!(section.contains(&status), "{code}: {status}");
+            let body = ErrorBody { error: code.to_owned(), message: error.to_string() };
+            let body = serde_json::to_string(&body).expect("it is JSON");
+            assert!(section.contains(&body), "{code}: {body}");
+            // Headers are told in the line of the status.
+            let told = section.lines().take_while(|line| !line.starts_with("- **When**")).collect::<String>();
+            let answer = error.error_response();
+            for (name, _) in answer.headers().iter().filter(|(name, _)| **name != header::CONTENT_TYPE) {
+                assert!(told.to_lowercase().contains(&format!("`{name}`")), "{code} does not tell of {name}");
+            }
+            assert_eq!(told.contains("`Retry-After`"), answer.headers().contains_key(header::RETRY_AFTER), "{code}");
+        }
+    }
+}

@@ -84,6 +84,14 @@ impl Standing {
     }
 }
 
+#[cfg(test)]
+impl Standing {
+    /// Of a client that has used up a limit of one a second.
+    pub(crate) fn used_up() -> Self {
+        Self::new(Allowed { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN }, 0)
+    }
+}
+
 /// The limits of this process. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Limits {
