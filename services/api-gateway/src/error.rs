@@ -1,6 +1,6 @@
 //! Every error a client can see: one enum, one shape, one place that maps to status codes.
 
-use std::fmt;
+use std::{fmt, iter::successors};
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -71,6 +71,26 @@ const BACKPRESSURE_SIGNAL: &str = "Backpressure-Signal";
 const RETRY_SOON: u64 = 1;
 
 impl ApiError {
+    /// One of each, as examples; a variant more does not compile before it has its place here.
+    pub(crate) fn one_of_each() -> Vec<Self> {
+        let first = Self::InvalidInput("user_id is missing".to_owned());
+        let after = |error: &Self| match error {
+            Self::InvalidInput(_) => Some(Self::InsufficientBalance),
+            Self::InsufficientBalance => Some(Self::NotFound),
+            Self::NotFound => Some(Self::MethodNotAllowed { allowed: "POST" }),
+            Self::MethodNotAllowed { .. } => Some(Self::IdempotencyInProgress),
+            Self::IdempotencyInProgress => Some(Self::PayloadTooLarge),
+            Self::PayloadTooLarge => Some(Self::UnsupportedMediaType),
+            Self::UnsupportedMediaType => Some(Self::IdempotencyMismatch),
+            Self::IdempotencyMismatch => Some(Self::RateLimited { retry_after: 1, standing: Standing::used_up() }),
+            Self::RateLimited { .. } => Some(Self::Overloaded { signal: Some(Signal::OutboxPending) }),
+            Self::Overloaded { .. } => Some(Self::Unavailable),
+            Self::Unavailable => Some(Self::Internal),
+            Self::Internal => None,
+        };
+        successors(Some(first), after).collect()
+    }
+
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::InvalidInput(_) => "invalid_input",
@@ -184,35 +204,13 @@ impl From<&persistence::Error> for ApiError {
 
 #[cfg(test)]
 mod tests {
-    use std::iter::successors;
-
     use super::*;
 
     const GUIDE: &str = include_str!("../../../docs/errors.md");
 
-    /// One of each; a variant more does not compile before it has its place here.
-    fn examples(standing: Standing) -> Vec<ApiError> {
-        let first = ApiError::InvalidInput("user_id is missing".to_owned());
-        let after = |error: &ApiError| match error {
-            ApiError::InvalidInput(_) => Some(ApiError::InsufficientBalance),
-            ApiError::InsufficientBalance => Some(ApiError::NotFound),
-            ApiError::NotFound => Some(ApiError::MethodNotAllowed { allowed: "POST" }),
-            ApiError::MethodNotAllowed { .. } => Some(ApiError::IdempotencyInProgress),
-            ApiError::IdempotencyInProgress => Some(ApiError::PayloadTooLarge),
-            ApiError::PayloadTooLarge => Some(ApiError::UnsupportedMediaType),
-            ApiError::UnsupportedMediaType => Some(ApiError::IdempotencyMismatch),
-            ApiError::IdempotencyMismatch => Some(ApiError::RateLimited { retry_after: 1, standing }),
-            ApiError::RateLimited { .. } => Some(ApiError::Overloaded { signal: Some(Signal::OutboxPending) }),
-            ApiError::Overloaded { .. } => Some(ApiError::Unavailable),
-            ApiError::Unavailable => Some(ApiError::Internal),
-            ApiError::Internal => None,
-        };
-        successors(Some(first), after).collect()
-    }
-
     #[test]
     fn the_guide_tells_of_every_error_as_it_is() {
-        let errors = examples(Standing::used_up());
+        let errors = ApiError::one_of_each();
         let sections: Vec<(&str, &str)> =
             GUIDE.split("\n## ").skip(1).map(|part| part.split_once('\n').expect("a section has lines")).collect();
         let described: Vec<&str> = sections.iter().map(|(code, _)| *code).collect();

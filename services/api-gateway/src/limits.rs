@@ -84,9 +84,8 @@ impl Standing {
     }
 }
 
-#[cfg(test)]
 impl Standing {
-    /// Of a client that has used up a limit of one a second.
+    /// Of a client that has used up a limit of one a second: an example.
     pub(crate) fn used_up() -> Self {
         Self::new(Allowed { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN }, 0)
     }

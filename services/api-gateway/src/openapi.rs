@@ -2,8 +2,16 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse};
-use utoipa::OpenApi;
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _, http::header::CONTENT_TYPE};
+use serde_json::json;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        Content, ContentBuilder, Header, Ref, RefOr, Response,
+        example::{Example, ExampleBuilder},
+        header::HeaderBuilder,
+    },
+};
 use utoipa_swagger_ui::Config;
 
 use crate::{
@@ -23,13 +31,93 @@ pub(crate) const PAGE_PATH: &str = "/swagger/{file:.*}";
         description = "Send text messages to phones from a prepaid balance.",
         license(name = "MIT OR Apache-2.0")
     ),
-    paths(send::handler, history::handler, balance::handler, top_up::handler),
+    paths(send::handler, history::handler, balance::handler, top_up::handler, healthz, readyz, metrics),
+    modifiers(&Errors),
     tags(
         (name = "messages", description = "Send, and see what became of it"),
-        (name = "balance", description = "Prepaid credits")
+        (name = "balance", description = "Prepaid credits"),
+        (name = "watch", description = "For those who run it; never rate-limited")
     )
 )]
 struct Document;
+
+/// Whether the process runs.
+#[utoipa::path(
+    get, path = "/healthz", tag = "watch",
+    responses((status = 200, body = Object, description = "It runs.", example = json!({"status": "ok"})))
+)]
+#[expect(dead_code, reason = "it only describes the route, which all services share")]
+fn healthz() {}
+
+/// Whether requests can be served.
+#[utoipa::path(
+    get, path = "/readyz", tag = "watch",
+    responses(
+        (status = 200, body = Object, description = "The database answers. RabbitMQ may be unavailable: the outbox bridges it.",
+            example = json!({"status": "ready", "dependencies": {"mysql": "ok", "rabbitmq": "ok"}})),
+        (status = 503, body = Object, description = "What is needed is unavailable.",
+            example = json!({"status": "not_ready", "dependencies": {"mysql": "unavailable", "rabbitmq": "ok"}})),
+    )
+)]
+#[expect(dead_code, reason = "it only describes the route, which all services share")]
+fn readyz() {}
+
+/// Metrics for Prometheus.
+#[utoipa::path(
+    get, path = "/metrics", tag = "watch",
+    responses((status = 200, body = String, content_type = "text/plain", description = "Prometheus text format.",
+        example = json!("# HELP http_requests_total HTTP requests answered\n")))
+)]
+#[expect(dead_code, reason = "it only describes the route, which all services share")]
+fn metrics() {}
+
+/// Completes what the handlers say of their errors: those that every route of the API gives, and an example with its
+/// headers for each code that a response names.
+struct Errors;
+
+impl Modify for Errors {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let operations = document.paths.paths.values_mut().flat_map(|item| [&mut item.get, &mut item.post]).flatten();
+        for operation in operations.filter(|operation| operation.tags.as_ref().is_some_and(|tags| tags != &["watch"])) {
+            let responses = &mut operation.responses.responses;
+            for code in ["rate_limit_exceeded", "internal_error"] {
+                let error = ApiError::one_of_each().into_iter().find(|error| error.code() == code);
+                let status = error.expect("both are codes").status_code().as_str().to_owned();
+                responses.entry(status).or_insert_with(|| RefOr::T(Response::new(code)));
+            }
+            for (status, response) in responses {
+                if let RefOr::T(response) = response {
+                    give_examples(status, response);
+                }
+            }
+        }
+    }
+}
+
+fn give_examples(status: &str, response: &mut Response) {
+    let told: Vec<_> = ApiError::one_of_each()
+        .into_iter()
+        .filter(|error| error.status_code().as_str() == status && response.description.contains(error.code()))
+        .collect();
+    if told.is_empty() {
+        return;
+    }
+    let examples = told.iter().map(|error| (error.code().to_owned(), example(error)));
+    let schema = Ref::from_schema_name("ErrorBody");
+    let content: Content = ContentBuilder::new().schema(Some(schema)).examples_from_iter(examples).build();
+    response.content.insert("application/json".to_owned(), RefOr::T(content));
+    for error in &told {
+        for (name, value) in error.error_response().headers().iter().filter(|(name, _)| **name != CONTENT_TYPE) {
+            let example = value.to_str().unwrap_or_default();
+            let header: Header = HeaderBuilder::new().description(Some(format!("such as {example}"))).build();
+            response.headers.insert(name.as_str().to_owned(), RefOr::T(header));
+        }
+    }
+}
+
+fn example(error: &ApiError) -> Example {
+    ExampleBuilder::new().value(Some(json!({ "error": error.code(), "message": error.to_string() }))).build()
+}
 
 /// `GET /openapi.json`
 pub(crate) async fn document() -> HttpResponse {

@@ -51,7 +51,12 @@ pub(crate) struct Transaction {
         ("cursor" = Option<String>, Query, description = "next_cursor of the page before"),
     ),
     responses(
-        (status = 200, body = BalanceResponse),
+        (status = 200, body = BalanceResponse, description = "As of one moment.", example = json!({
+            "balance": 98,
+            "transactions": [{"transaction_id": "0199f2b4-5d0e-7cc0-8f6e-2f1b0c9a7d13", "amount": -2,
+                "transaction_type": "withdrawal", "description": "message 0199f2b4-5d0e-7cc0-8f6e-2f1b0c9a7d11",
+                "created_at": "2026-11-22T19:43:36.128Z"}],
+            "next_cursor": null})),
         (status = 400, body = ErrorBody, description = "invalid_input"),
         (status = 503, body = ErrorBody, description = "unavailable"),
     )

@@ -55,7 +55,8 @@ pub(crate) struct SendResponse {
     request_body = SendRequest,
     responses(
         (status = 200, body = SendResponse, description = "Charged and stored. `Idempotency-Replay: true` marks the \
-            answer to a retry."),
+            answer to a retry. `RateLimit-*` headers say where the customer stands with its limit.",
+            example = json!({"status": "processing", "message_identifier": "0199f2b4-5d0e-7cc0-8f6e-2f1b0c9a7d11"})),
         (status = 400, body = ErrorBody, description = "invalid_input"),
         (status = 402, body = ErrorBody, description = "insufficient_balance"),
         (status = 409, body = ErrorBody, description = "idempotency_in_progress"),

@@ -55,7 +55,9 @@ pub(crate) struct AddBalanceResponse {
     request_body = AddBalanceRequest,
     responses(
         (status = 200, body = AddBalanceResponse, description = "Added. `Idempotency-Replay: true` marks the answer \
-            to a retry."),
+            to a retry.",
+            example = json!({"status": "done", "user_id": 1, "balance": 100,
+                "transaction_id": "0199f2b4-5d0e-7cc0-8f6e-2f1b0c9a7d12"})),
         (status = 400, body = ErrorBody, description = "invalid_input; also when the balance would pass 10^15"),
         (status = 409, body = ErrorBody, description = "idempotency_in_progress"),
         (status = 413, body = ErrorBody, description = "payload_too_large"),

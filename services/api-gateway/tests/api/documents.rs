@@ -1,4 +1,4 @@
-//! `/openapi.json` and the Swagger UI.
+//! `/openapi.json`, the Swagger UI and the Postman collection.
 
 use serde_json::{Value, json};
 
@@ -6,6 +6,10 @@ use crate::support::{Fixture, Request};
 
 const ROUTES: [(&str, &str); 4] =
     [("get", "/balance"), ("get", "/messages/history"), ("post", "/balance/add"), ("post", "/messages/send")];
+/// Routes for those who run it.
+const WATCHED: [(&str, &str); 3] = [("get", "/healthz"), ("get", "/metrics"), ("get", "/readyz")];
+
+const COLLECTION: &str = include_str!("../../../../postman/collections/messaging-platform.postman_collection.json");
 
 pub(crate) async fn the_document_describes_every_route(f: &Fixture) {
     let api = f.gateway(&[]).await;
@@ -17,7 +21,9 @@ pub(crate) async fn the_document_describes_every_route(f: &Fixture) {
             .extend(operations.as_object().expect("operations").keys().map(|method| (method.as_str(), path.as_str())));
     }
     described.sort_unstable();
-    assert_eq!(described, ROUTES);
+    let mut routes = [&ROUTES[..], &WATCHED[..]].concat();
+    routes.sort_unstable();
+    assert_eq!(described, routes);
     for (method, path) in ROUTES {
         let operation = &document["paths"][path][method];
         assert!(operation["responses"]["200"]["content"]["application/json"]["schema"].is_object(), "{path}");
@@ -25,7 +31,10 @@ pub(crate) async fn the_document_describes_every_route(f: &Fixture) {
             let schema = &response["content"]["application/json"]["schema"]["$ref"];
             assert_eq!(status != "200", schema == &json!("#/components/schemas/ErrorBody"), "{path} {status}");
         }
-        for status in if method == "post" { &["400", "409", "413", "415", "422", "503"][..] } else { &["400", "503"] } {
+        let of_every_route = ["400", "429", "500", "503"];
+        for status in
+            if method == "post" { &["409", "413", "415", "422"][..] } else { &[] }.iter().chain(&of_every_route)
+        {
             assert!(operation["responses"][*status].is_object(), "{path} does not tell of {status}");
         }
         // What is described is there.
@@ -35,6 +44,56 @@ pub(crate) async fn the_document_describes_every_route(f: &Fixture) {
     let send = &document["paths"]["/messages/send"]["post"]["responses"];
     assert!(send["402"].is_object() && send["429"].is_object());
     assert_references_resolve(&document, &document);
+}
+
+pub(crate) async fn every_answer_of_the_document_has_an_example(f: &Fixture) {
+    let api = f.gateway(&[]).await;
+    let document = api.get("/openapi.json").await.ok();
+    for (method, path) in [&ROUTES[..], &WATCHED[..]].concat() {
+        for (status, response) in document["paths"][path][method]["responses"].as_object().expect("responses") {
+            let content = response["content"].as_object().expect("content").values().next().expect("one content type");
+            let place = format!("{method} {path} {status}");
+            let examples = content["examples"].as_object();
+            assert!(!content["example"].is_null() || examples.is_some(), "{place} has no example");
+            for (code, example) in examples.into_iter().flatten() {
+                assert_eq!(example["value"]["error"], json!(code), "{place}");
+                assert!(example["value"]["message"].as_str().is_some_and(|text| !text.is_empty()), "{place}");
+                let told = response["description"].as_str().expect("a description");
+                assert!(told.contains(code.as_str()), "{place} gives an example of {code}, which it does not name");
+            }
+        }
+    }
+    let too_many = &document["paths"]["/messages/send"]["post"]["responses"]["429"]["headers"];
+    for header in ["retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "ratelimit-policy"] {
+        assert!(too_many[header].is_object(), "429 does not tell of {header}");
+    }
+}
+
+pub(crate) async fn the_postman_collection_asks_for_what_is_there(f: &Fixture) {
+    let api = f.gateway(&[]).await;
+    api.fund(1, 1_000).await;
+    let collection: Value = serde_json::from_str(COLLECTION).expect("JSON");
+    let folders = collection["item"].as_array().expect("folders");
+    let requests: Vec<_> = folders.iter().flat_map(|folder| folder["item"].as_array().expect("requests")).collect();
+    let mut asked: Vec<String> = Vec::new();
+    for item in requests {
+        let (name, request) = (&item["name"], &item["request"]);
+        let method = request["method"].as_str().expect("a method");
+        let url = request["url"]["raw"].as_str().expect("a URL").strip_prefix("{{base_url}}").expect("the variable");
+        let target = url.replace("{{message_identifier}}", "01a204c9-12bd-75be-b8d5-2986e23477a4");
+        let call = match request["body"]["raw"].as_str() {
+            Some(body) => Request::post(&target, &serde_json::from_str::<Value>(body).expect("a JSON body")),
+            None => Request::new(method, &target),
+        };
+        let answer = api.call(call).await;
+        let expected = format!("to.have.status({})", answer.status);
+        let script = item["event"][0]["script"]["exec"].to_string();
+        assert!(script.contains(&expected), "{name} was answered with {}", answer.status);
+        asked.push(format!("{} {}", method.to_lowercase(), target.split('?').next().expect("a path")));
+    }
+    for (method, path) in [&ROUTES[..], &WATCHED[..]].concat() {
+        assert!(asked.contains(&format!("{method} {path}")), "the collection has no request for {method} {path}");
+    }
 }
 
 /// Every `$ref` of the document leads somewhere in it.

@@ -119,7 +119,12 @@ mod cases {
         clients_cannot_invent_labels,
         the_format_is_prometheus_text,
     );
-    on_each_backend!(documents: the_document_describes_every_route, the_page_shows_the_document);
+    on_each_backend!(documents:
+        the_document_describes_every_route,
+        every_answer_of_the_document_has_an_example,
+        the_postman_collection_asks_for_what_is_there,
+        the_page_shows_the_document,
+    );
     on_each_backend!(protocol:
         unknown_paths_are_not_found,
         other_methods_are_told_the_right_one,
