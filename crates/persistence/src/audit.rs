@@ -68,7 +68,10 @@ async fn audit(db: &DatabaseConnection, after: Option<i64>, limit: u64) -> Resul
         .filter(Expr::col((Transactions, Transaction::UserId)).eq(Expr::col((Balances, Balance::UserId))));
     // Statistics on a young table may speak for reading all of it for every user.
     QuerySelect::query(&mut total).force_index("idx_user_transactions_user_id", IndexHintScope::All);
-    let rows = Balances::find()
+    let mut balances = Balances::find();
+    // Few users may speak for reading all of them, and for a sort.
+    QuerySelect::query(&mut balances).force_index("user_id", IndexHintScope::All);
+    let rows = balances
         .select_only()
         .columns([Balance::UserId, Balance::Balance])
         .expr_as(SimpleExpr::SubQuery(None, Box::new(total.into_query().into())), "total")

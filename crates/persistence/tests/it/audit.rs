@@ -108,7 +108,7 @@ async fn ledgers_are_added_up_and_listed_by_index_without_a_sort() {
             "SELECT user_id, balance, (SELECT CAST(COALESCE(SUM(amount), 0) AS SIGNED)
                  FROM user_transactions FORCE INDEX (idx_user_transactions_user_id)
                  WHERE user_transactions.user_id = user_balances.user_id) AS total
-             FROM user_balances WHERE user_id > 10 ORDER BY user_id ASC LIMIT 5",
+             FROM user_balances FORCE INDEX (user_id) WHERE user_id > 10 ORDER BY user_id ASC LIMIT 5",
         )
         .await;
     let rows: Vec<_> = plan.iter().map(|row| (row.table.as_str(), row.access.as_str(), row.key.as_str())).collect();
