@@ -16,27 +16,17 @@ const DATABASE_PAUSES: RetrySchedule = RetrySchedule::endless(Duration::from_mil
 /// Pause after a batch that the broker did not answer for.
 const BROKER_PAUSE: Duration = Duration::from_millis(500);
 
+/// What one claimer works on, and with.
 pub(crate) struct Claimer {
-    lane: Lane,
-    config: RelayConfig,
-    database: Database,
-    publish: Publish,
-    gate: Gate,
-    wake: Wake,
+    pub(crate) lane: Lane,
+    pub(crate) config: RelayConfig,
+    pub(crate) database: Database,
+    pub(crate) publish: Publish,
+    pub(crate) gate: Gate,
+    pub(crate) wake: Wake,
 }
 
 impl Claimer {
-    pub(crate) fn new(
-        lane: Lane,
-        config: RelayConfig,
-        database: Database,
-        publish: Publish,
-        gate: Gate,
-        wake: Wake,
-    ) -> Self {
-        Self { lane, config, database, publish, gate, wake }
-    }
-
     /// Works until `stop`; a batch in hand is finished first, because it is awaited outside of any `select`.
     pub(crate) async fn run(self, stop: CancellationToken) {
         if stop.run_until_cancelled(self.database.migrated()).await.is_none() {

@@ -28,7 +28,14 @@ pub fn start(config: &RelayConfig, database: &Database, broker: &Broker, wake: &
     for lane in Lane::ALL {
         for _ in 0..config.claimers(lane) {
             let publish = Publish::new(database.clone(), broker.publisher());
-            let claimer = Claimer::new(lane, config.clone(), database.clone(), publish, gate.clone(), wake.clone());
+            let claimer = Claimer {
+                lane,
+                config: config.clone(),
+                database: database.clone(),
+                publish,
+                gate: gate.clone(),
+                wake: wake.clone(),
+            };
             scope.spawn("claimer", claimer.run(scope.stop.clone()));
         }
     }

@@ -4,7 +4,7 @@ use std::{pin::pin, task::Poll, time::Duration};
 
 use broker::{Depths, Outgoing, Published};
 
-use crate::support::{Env, id, next, next_ids, within};
+use crate::support::{Env, eventually, id, next, next_ids, within};
 
 pub(crate) async fn messages_come_out_as_they_went_in(env: Env) {
     let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned();
@@ -176,14 +176,8 @@ pub(crate) async fn a_message_that_is_always_requeued_is_dead_lettered(env: Env)
 
 pub(crate) async fn the_depths_tell_what_waits(env: Env) {
     let watch = env.broker.watch_depths(Duration::from_millis(20));
-    let reaches = async |expected: Depths| {
-        within(&format!("{expected:?}"), async {
-            while watch.latest() != Some(expected) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        })
-        .await;
-    };
+    let reaches =
+        async |expected: Depths| eventually(&format!("{expected:?}"), || watch.latest() == Some(expected)).await;
     reaches(Depths { express: 0, normal: 0 }).await;
     env.publish(&["a", "b", "c"]).await;
     reaches(Depths { express: 3, normal: 0 }).await;
