@@ -13,6 +13,7 @@ use crate::{
     idempotency::{self, Saved},
     ledger,
     retry::{StepError, write},
+    shape::insert_size,
 };
 
 /// One request to send, priced and addressed.
@@ -200,13 +201,13 @@ fn key_row(request: &AcceptRequest) -> Option<idempotency_key::ActiveModel> {
     Some(idempotency::row(request.customer(), Route::Send, used, response))
 }
 
-/// Inserts rows with as few statements as the placeholder limits allow.
+/// Inserts rows with few statements of few shapes.
 pub(crate) async fn insert<A>(tx: &DatabaseTransaction, mut rows: Vec<A>) -> Result<(), StepError>
 where
     A: ActiveModelTrait + Send,
 {
     while !rows.is_empty() {
-        let rest = rows.split_off(rows.len().min(Dialect::INSERT_ROWS));
+        let rest = rows.split_off(insert_size(rows.len()));
         A::Entity::insert_many(rows).exec_without_returning(tx).await?;
         rows = rest;
     }

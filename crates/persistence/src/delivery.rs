@@ -23,6 +23,7 @@ use crate::{
     outbox::{null_text, null_time},
     refund::refund,
     retry::{StepError, write},
+    shape::padded,
 };
 
 /// Recipients of one message that a worker wants to send to.
@@ -30,7 +31,7 @@ use crate::{
 pub struct BeginRequest {
     /// The message.
     pub message_id: MessageId,
-    /// Some of its recipients; keep it to a few dozen, they are locked together.
+    /// Some of its recipients; keep it to a few dozen, they are locked together. SQLite takes 512 in one call.
     pub recipients: Vec<Recipient>,
 }
 
@@ -183,7 +184,7 @@ async fn begin(
             .col_expr(Column::ClaimedBy, Expr::value(&*token))
             .col_expr(Column::ClaimedUntil, dialect.after(lease))
             .col_expr(Column::UpdatedAt, dialect.now())
-            .filter(Column::Id.is_in(taken))
+            .filter(Column::Id.is_in(padded(taken)))
             .exec(tx)
             .await?;
     }
@@ -195,12 +196,13 @@ async fn lock_candidates(
     dialect: Dialect,
     requests: &[BeginRequest],
 ) -> Result<HashMap<(String, String), Candidate>, StepError> {
-    // One term a message, each a lookup in the unique index; MariaDB does not optimise lists of pairs.
-    let wanted = requests.iter().fold(Condition::any(), |any, request| {
+    let pairs = requests.iter().flat_map(|request| request.recipients.iter().map(move |to| (&request.message_id, to)));
+    // One term a recipient, each a lookup in the unique index; MariaDB does not optimise lists of pairs.
+    let wanted = padded(pairs).into_iter().fold(Condition::any(), |any, (message_id, recipient)| {
         any.add(
             Condition::all()
-                .add(Column::MessageIdentifier.eq(request.message_id.as_str()))
-                .add(Column::Recipient.is_in(request.recipients.iter().map(Recipient::as_str))),
+                .add(Column::MessageIdentifier.eq(message_id.as_str()))
+                .add(Column::Recipient.eq(recipient.as_str())),
         )
     });
     let rows = Entity::find()
@@ -282,7 +284,7 @@ async fn settle(
                 .col_expr(Column::ClaimedBy, null_text())
                 .col_expr(Column::ClaimedUntil, null_time())
                 .col_expr(Column::UpdatedAt, dialect.now())
-                .filter(Column::Id.is_in(ids.iter().copied()))
+                .filter(Column::Id.is_in(padded(ids.iter().copied())))
                 .exec(tx)
                 .await?;
         }
@@ -296,7 +298,7 @@ async fn settle(
 async fn lock_claimed(tx: &DatabaseTransaction, claims: &[&Claim]) -> Result<HashMap<i64, Model>, StepError> {
     let tokens: HashMap<i64, &str> = claims.iter().map(|claim| (claim.row, &*claim.token)).collect();
     let rows = Entity::find()
-        .filter(Column::Id.is_in(tokens.keys().copied()))
+        .filter(Column::Id.is_in(padded(tokens.keys().copied())))
         .order_by_asc(Column::Id)
         .lock_exclusive()
         .all(tx)
@@ -323,7 +325,7 @@ async fn defer(
             .col_expr(Column::ClaimedBy, null_text())
             .col_expr(Column::ClaimedUntil, null_time())
             .col_expr(Column::UpdatedAt, dialect.now())
-            .filter(Column::Id.is_in(ours.keys().copied()))
+            .filter(Column::Id.is_in(padded(ours.keys().copied())))
             .exec(tx)
             .await?;
     }

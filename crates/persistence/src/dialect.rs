@@ -76,5 +76,5 @@ impl Dialect {
 
     /// Most rows of one INSERT: MySQL allows 65,535 placeholders, SQLite 32,766; no table here has more
     /// than 16 columns.
-    pub(crate) const INSERT_ROWS: usize = 1_000;
+    pub(crate) const INSERT_ROWS: usize = 1_024;
 }

@@ -14,6 +14,7 @@ use crate::{
     dialect::Dialect,
     entity::idempotency_key::{ActiveModel, Column, Entity},
     retry::StepError,
+    shape::padded,
 };
 
 /// How long a key is kept (the contract's 24 hours).
@@ -77,7 +78,7 @@ pub(crate) async fn find(
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
-    let any_key = keys.iter().fold(Condition::any(), |any, (customer, key)| {
+    let any_key = padded(keys).into_iter().fold(Condition::any(), |any, (customer, key)| {
         // The route stands in each term so that every term is one lookup in the unique index.
         any.add(
             Condition::all()
@@ -98,7 +99,7 @@ pub(crate) async fn find(
     let (old, fresh): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.expired);
     if !old.is_empty() {
         let ids = old.into_iter().map(|row| row.id);
-        Entity::delete_many().filter(Column::Id.is_in(ids)).exec(tx).await?;
+        Entity::delete_many().filter(Column::Id.is_in(padded(ids))).exec(tx).await?;
     }
     let saved = |row: Row| {
         ((row.customer_id, row.idempotency_key), Saved { fingerprint: row.fingerprint, response: row.response })

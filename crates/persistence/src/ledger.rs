@@ -24,6 +24,7 @@ use crate::{
     history::after_cursor,
     idempotency,
     retry::{StepError, read, write},
+    shape::padded,
 };
 
 pub(crate) const DEPOSIT: &str = "deposit";
@@ -198,7 +199,7 @@ pub(crate) async fn lock_balances(
     ids.sort_unstable();
     ids.dedup();
     let rows = user_balance::Entity::find()
-        .filter(Balances::UserId.is_in(ids))
+        .filter(Balances::UserId.is_in(padded(ids)))
         .order_by_asc(Balances::UserId)
         .lock_exclusive()
         .all(tx)
@@ -238,14 +239,14 @@ pub(crate) async fn change_balances(
     changes: &BTreeMap<CustomerId, i64>,
 ) -> Result<(), StepError> {
     let mut change_of = CaseStatement::new();
-    for (customer, change) in changes {
+    for (customer, change) in padded(changes) {
         let changed = Expr::col(Balances::Balance).add(*change);
         change_of = change_of.case(Expr::col(Balances::UserId).eq(customer.get()), changed);
     }
     let updated = user_balance::Entity::update_many()
         .col_expr(Balances::Balance, change_of.finally(Expr::col(Balances::Balance)).into())
         .col_expr(Balances::LastUpdated, dialect.now())
-        .filter(Balances::UserId.is_in(changes.keys().map(|customer| customer.get())))
+        .filter(Balances::UserId.is_in(padded(changes.keys().map(|customer| customer.get()))))
         .exec(tx)
         .await?;
     if updated.rows_affected != changes.len() as u64 {

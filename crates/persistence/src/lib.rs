@@ -28,6 +28,7 @@ mod pool;
 mod recovery;
 mod refund;
 mod retry;
+mod shape;
 
 pub use accept::{AcceptOutcome, AcceptRequest};
 pub use audit::LedgerSlice;

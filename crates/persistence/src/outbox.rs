@@ -23,6 +23,7 @@ use crate::{
     },
     idempotency,
     retry::{StepError, read, write},
+    shape::padded,
 };
 
 /// Rows that one round of housekeeping changes at most, so that it never holds many locks.
@@ -160,7 +161,7 @@ impl Database {
                 update = update.col_expr(column, value);
             }
             let updated = update
-                .filter(Column::Id.is_in(ids.iter().copied()))
+                .filter(Column::Id.is_in(padded(ids.iter().copied())))
                 .filter(Column::Status.eq(OutboxStatus::Processing.as_str()))
                 .filter(Column::ClaimedBy.eq(token.as_str()))
                 .exec(tx)
@@ -208,7 +209,7 @@ impl Database {
             if ids.is_empty() {
                 return Ok(0);
             }
-            let deleted = Entity::delete_many().filter(Column::Id.is_in(ids)).exec(tx).await?;
+            let deleted = Entity::delete_many().filter(Column::Id.is_in(padded(ids))).exec(tx).await?;
             Ok(deleted.rows_affected)
         })
     }
@@ -231,7 +232,7 @@ impl Database {
             if ids.is_empty() {
                 return Ok(0);
             }
-            let deleted = Entity::delete_many().filter(Column::Id.is_in(ids)).exec(tx).await?;
+            let deleted = Entity::delete_many().filter(Column::Id.is_in(padded(ids))).exec(tx).await?;
             Ok(deleted.rows_affected)
         })
     }
@@ -337,7 +338,7 @@ async fn claim(
         .col_expr(Column::ClaimedBy, Expr::value(token.as_str()))
         .col_expr(Column::ClaimedUntil, dialect.after(lease))
         .col_expr(Column::UpdatedAt, dialect.now())
-        .filter(Column::Id.is_in(rows.iter().map(|row| row.id)))
+        .filter(Column::Id.is_in(padded(rows.iter().map(|row| row.id))))
         .exec(tx)
         .await?;
     Ok(rows.into_iter().map(claimed).collect())
@@ -394,7 +395,7 @@ async fn make_pending<const N: usize>(
     for (column, value) in change {
         update = update.col_expr(column, value);
     }
-    Ok(update.filter(Column::Id.is_in(ids)).exec(tx).await?.rows_affected)
+    Ok(update.filter(Column::Id.is_in(padded(ids))).exec(tx).await?.rows_affected)
 }
 
 pub(crate) fn null_text() -> SimpleExpr {

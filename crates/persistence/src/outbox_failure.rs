@@ -10,6 +10,7 @@ use crate::{
     outbox::{null_text, null_time, shortened},
     refund::refund,
     retry::{StepError, write},
+    shape::padded,
 };
 
 impl Database {
@@ -77,7 +78,7 @@ async fn fail_pending_recipients(
     let failed = Entity::update_many()
         .col_expr(Column::Status, Expr::value(MessageStatus::Failed.as_str()))
         .col_expr(Column::UpdatedAt, dialect.now())
-        .filter(Column::Id.is_in(rows.iter().map(|row| row.id)))
+        .filter(Column::Id.is_in(padded(rows.iter().map(|row| row.id))))
         .exec(tx)
         .await?;
     let refunded = refund(tx, dialect, &rows.iter().collect::<Vec<_>>()).await?;

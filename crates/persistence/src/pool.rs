@@ -20,8 +20,9 @@ const RETURN_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the server keeps a connection, with its locks, that says nothing: a client that vanished in the middle of
 /// a transaction holds up others no longer than this.
 const SERVER_WAIT_SECONDS: u64 = 60;
-/// Statements kept prepared for each connection. The server allows 16,382 in all (`max_prepared_stmt_count`).
-const PREPARED_STATEMENTS: usize = 32;
+/// Statements kept prepared for each connection: more than a service has (see `shape`), so that none is ever closed.
+/// The server allows 16,382 in all (`max_prepared_stmt_count`).
+const PREPARED_STATEMENTS: usize = 256;
 /// Operations in a row that must run out of time before the connections are given up.
 const SILENT_OPERATIONS: u32 = 16;
 /// The least time between two such decisions.

@@ -22,6 +22,7 @@ use crate::{
     },
     outbox::{null_text, null_time},
     retry::{StepError, write},
+    shape::padded,
 };
 
 /// Unfinished rows that one transaction of a search looks at.
@@ -140,7 +141,7 @@ async fn republish(
     let republished = Events::update_many()
         .col_expr(Outbox::Status, Expr::value(OutboxStatus::Pending.as_str()))
         .col_expr(Outbox::UpdatedAt, dialect.now())
-        .filter(Outbox::AggregateId.is_in(messages))
+        .filter(Outbox::AggregateId.is_in(padded(messages)))
         .filter(ColumnTrait::eq(&Outbox::EventType, event::EVENT_TYPE_SEND))
         .filter(Outbox::Status.is_in([OutboxStatus::Processed.as_str(), OutboxStatus::Failed.as_str()]))
         .filter(Expr::col(Outbox::UpdatedAt).lt(dialect.before(age)))

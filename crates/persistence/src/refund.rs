@@ -15,6 +15,7 @@ use crate::{
     },
     ledger,
     retry::StepError,
+    shape::padded,
 };
 
 /// What one failed recipient's customer gets back.
@@ -88,7 +89,7 @@ async fn already_refunded(
     let rows: Vec<(String, String)> = Entity::find()
         .select_only()
         .columns([Column::RefundOf, Column::Recipient])
-        .filter(Column::RefundOf.is_in(charges))
+        .filter(Column::RefundOf.is_in(padded(charges)))
         .filter(Column::Recipient.is_not_null())
         .into_tuple()
         .all(tx)

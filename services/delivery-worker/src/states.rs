@@ -13,10 +13,16 @@ use service_kit::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::deliver::CHUNK;
+
 /// Pauses while the database is away.
 const PAUSES: RetrySchedule = RetrySchedule::endless(Duration::from_millis(100), Duration::from_secs(2));
 /// Pauses while the database refuses.
 const REFUSED_PAUSES: RetrySchedule = RetrySchedule::endless(Duration::from_secs(1), Duration::from_mins(1));
+
+/// Recipients after which nothing more is added to a batch: with a last chunk it is one of 512, which SQLite's limit of
+/// 1,000 nested terms still allows.
+const BATCH_RECIPIENTS: usize = 512 - CHUNK;
 
 /// The worker stops before this could be written; the message goes back to the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +47,7 @@ pub(crate) struct States {
 
 impl States {
     pub(crate) fn start(database: &Database, lanes: usize, lease: Duration, scope: &Scope) -> Self {
-        let options = |name| LaneOptions { name, lanes, queue: 4_096, batch_jobs: 128, batch_weight: 512 };
+        let options = |name| LaneOptions { name, lanes, queue: 4_096, batch_jobs: 256, batch_weight: BATCH_RECIPIENTS };
         let begin = {
             let database = database.clone();
             let work = move |batch: Vec<BeginRequest>| begin(database.clone(), batch, lease);

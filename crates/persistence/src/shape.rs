@@ -1,0 +1,134 @@
+//! Few shapes of each statement: lists are padded, and rows inserted, in powers of two.
+//!
+//! A list of another length is another statement to prepare, and once a connection holds as many as it may it closes
+//! one for each. The server does not answer a close, and sqlx 0.9.0 leaves Nagle's algorithm on (sqlx issue 4335): what
+//! is sent next waits for a delayed acknowledgement, 40 ms for each statement of every batch.
+
+use crate::dialect::Dialect;
+
+/// The values, and the last one again up to the next power of two. For conditions that a repetition does not change.
+pub(crate) fn padded<T: Clone>(values: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut values: Vec<T> = values.into_iter().collect();
+    if let Some(last) = values.last().cloned() {
+        values.resize(values.len().next_power_of_two(), last);
+    }
+    values
+}
+
+/// How many of `rows` rows go into the next INSERT.
+pub(crate) fn insert_size(rows: usize) -> usize {
+    1 << rows.clamp(1, Dialect::INSERT_ROWS).ilog2()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use domain::{
+        CustomerId, MessageBody, MessageId, MessageText, MessageType, Money, OutboxPayload, Recipients, TopUpAmount,
+        TransactionId, Turn, message::Message,
+    };
+    use sea_orm::{ConnectionTrait as _, Statement};
+    use test_support::TestDatabase;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        AcceptOutcome, AcceptRequest, BeginRequest, ClaimToken, Database, DatabaseConfig, Lane, Outcome, Settlement,
+        TopUpRequest,
+    };
+
+    fn request(user: usize) -> AcceptRequest {
+        let transaction_id = TransactionId::from_uuid(Uuid::now_v7());
+        let message = Message {
+            customer: CustomerId::try_from(i64::try_from(user).expect("small")).expect("a valid id"),
+            text: MessageText::try_from("hello".to_owned()).expect("a valid text"),
+            recipients: Recipients::parse(vec!["+4912345".to_owned()]).expect("valid recipients"),
+            kind: MessageType::Normal,
+        };
+        let message = MessageBody::new(message, transaction_id.clone(), MessageId::from_uuid(Uuid::now_v7()));
+        let (exchange, routing_key) = ("exchange".to_owned(), "key".to_owned());
+        AcceptRequest {
+            payload: OutboxPayload { exchange, routing_key, message, transaction_id },
+            unit_price: Money::new(1).expect("positive"),
+            idempotency: None,
+            traceparent: None,
+            turn: Turn::from_stored(1),
+        }
+    }
+
+    /// Takes a batch through all its states.
+    async fn live(db: &Database, batch: &[AcceptRequest]) {
+        let outcomes = db.accept(batch).await.expect("the batch is stored");
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, AcceptOutcome::Accepted(_))), "{outcomes:?}");
+        let token = ClaimToken::unique();
+        let lease = Duration::from_secs(30);
+        let events = db.claim_events(Lane::Normal, 1_000, lease, &token).await.expect("events");
+        let ids: Vec<_> = events.iter().map(|event| event.id).collect();
+        assert_eq!(db.mark_processed(&ids, &token).await.expect("recorded"), batch.len() as u64);
+        let begin = |request: &AcceptRequest| {
+            let body = &request.payload.message;
+            BeginRequest {
+                message_id: body.message_identifier.clone(),
+                recipients: body.recipients.as_slice().to_vec(),
+            }
+        };
+        let begun = db.begin_sending(&batch.iter().map(begin).collect::<Vec<_>>(), lease).await.expect("taken");
+        let done = || Outcome::Done { provider: "operator".to_owned() };
+        let settled: Vec<_> =
+            begun.iter().flat_map(|begin| &begin.claimed).map(|taken| Settlement::new(taken, done())).collect();
+        assert_eq!(db.settle(&settled).await.expect("settled"), vec![true; batch.len()]);
+    }
+
+    #[tokio::test]
+    async fn batches_of_all_sizes_close_no_statement() {
+        let server = TestDatabase::create(&test_support::database_url()).await;
+        let mut config = DatabaseConfig::new(server.url().to_owned().into());
+        config.max_connections = 1;
+        config.operation_timeout = Duration::from_secs(30);
+        let db = Database::open(config).await.expect("the URL is accepted");
+        db.migrate().await.expect("migrates");
+        const SIZES: usize = 60;
+        for user in 1..=SIZES {
+            let request = TopUpRequest {
+                customer: CustomerId::try_from(i64::try_from(user).expect("small")).expect("a valid id"),
+                amount: TopUpAmount::parse(1_000).expect("a valid amount"),
+                description: None,
+                transaction_id: TransactionId::from_uuid(Uuid::now_v7()),
+                idempotency: None,
+            };
+            db.top_up(&request).await.expect("added");
+        }
+        for size in 1..=SIZES {
+            live(&db, &(1..=size).map(request).collect::<Vec<_>>()).await;
+        }
+        let pool = db.pool();
+        let closed = Statement::from_string(pool.get_database_backend(), "SHOW SESSION STATUS LIKE 'Com_stmt_close'");
+        let closed = pool.query_one_raw(closed).await.expect("answers").expect("one row");
+        let closed: String = closed.try_get_by_index(1).expect("a number");
+        assert_eq!(closed, "0");
+        db.close().await;
+        server.drop().await.expect("the database is dropped");
+    }
+
+    #[test]
+    fn a_list_is_padded_with_its_last_value() {
+        assert_eq!(padded([7, 8, 9]), [7, 8, 9, 9]);
+        assert_eq!(padded([1, 2, 3, 4]), [1, 2, 3, 4]);
+        assert_eq!(padded([5]), [5]);
+        assert_eq!(padded(Vec::<i64>::new()), Vec::<i64>::new());
+    }
+
+    #[test]
+    fn all_rows_are_inserted_in_powers_of_two() {
+        for rows in 1..3_000 {
+            let (mut left, mut sizes) = (rows, Vec::new());
+            while left > 0 {
+                sizes.push(insert_size(left));
+                left -= insert_size(left);
+            }
+            assert_eq!(sizes.iter().sum::<usize>(), rows);
+            assert!(sizes.iter().all(|size| size.is_power_of_two() && *size <= Dialect::INSERT_ROWS), "{sizes:?}");
+        }
+    }
+}
