@@ -12,6 +12,7 @@ use std::{
     env,
     fmt::{self, Display},
     net::{SocketAddr, ToSocketAddrs as _},
+    num::NonZeroUsize,
     ops::RangeInclusive,
     str::FromStr,
     time::Duration,
@@ -176,6 +177,11 @@ impl Source {
         listen_candidates(&value)
             .ok_or_else(|| SettingError::new(name, &value, ":port, address:port or host:port of this machine"))
     }
+}
+
+/// Processors this process may use: those of the machine, or of its quota in a container. At least 1.
+pub fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 fn listen_candidates(value: &str) -> Option<Vec<SocketAddr>> {

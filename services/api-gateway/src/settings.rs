@@ -3,7 +3,9 @@
 use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use domain::{PriceList, pricing::MAX_PRICE};
-use service_kit::settings::{BrokerSettings, CommonSettings, DatabaseSettings, ListenAddr, SettingError, Source};
+use service_kit::settings::{
+    BrokerSettings, CommonSettings, DatabaseSettings, ListenAddr, SettingError, Source, processors,
+};
 
 use crate::{Thresholds, limits::Rate};
 
@@ -25,7 +27,7 @@ pub struct Settings {
     pub prices: PriceList,
     /// `READYZ_REQUIRES_BROKER` (false): be not ready while RabbitMQ is away, as the reference.
     pub readyz_requires_broker: bool,
-    /// `ACCEPT_LANES` (4): transactions that accept messages at the same time.
+    /// `ACCEPT_LANES` (as many as processors, 2 to 8): transactions that accept messages at the same time.
     pub accept_lanes: usize,
     /// `GLOBAL_RATE_LIMIT_RPS`, `GLOBAL_RATE_LIMIT_BURST` (1000, 1000): all requests of this process.
     pub global_rate: Rate,
@@ -52,7 +54,7 @@ impl Settings {
             broker: BrokerSettings::load(source)?,
             prices: PriceList::new(normal, express).expect("both are in range"),
             readyz_requires_broker: source.boolean("READYZ_REQUIRES_BROKER", false)?,
-            accept_lanes: source.integer("ACCEPT_LANES", 4, 1..=64)?,
+            accept_lanes: source.integer("ACCEPT_LANES", processors().clamp(2, 8), 1..=64)?,
             global_rate: rate(source, ("GLOBAL_RATE_LIMIT_RPS", "GLOBAL_RATE_LIMIT_BURST"), 1_000)?,
             customer_rate: rate(source, ("USER_RATE_LIMIT_RPS", "USER_RATE_LIMIT_BURST"), 20)?,
             backpressure: thresholds(source)?,

@@ -26,13 +26,13 @@ use crate::{deliver::Deliver, states::States};
 /// Starts the consumers on `scope`. When the scope stops they take no more and finish what they have.
 pub fn start(config: &WorkerConfig, database: &Database, broker: &Broker, operators: &Operators, scope: &Scope) {
     metrics::start(broker.topology());
-    let states = States::start(database, config.state_lanes, Deliver::lease(operators), scope);
     let topology = broker.topology();
     let queues =
         [(topology.express_queue(), config.express_prefetch), (topology.normal_queue(), config.normal_prefetch)];
     for (queue, prefetch) in queues {
-        // Calls are counted per queue: normal messages at a slow operator never hold up express ones.
-        let deliver = Deliver::new(operators.clone(), states.clone(), config.max_calls, scope.stop.clone());
+        // Lanes and calls are per queue: normal messages, many or at a slow operator, never hold up express ones.
+        let states = States::start(database, config.state_lanes, Deliver::lease(operators), scope);
+        let deliver = Deliver::new(operators.clone(), states, config.max_calls, scope.stop.clone());
         let consumer = broker.consumer(queue, prefetch);
         scope.spawn("consumer", consume::run(consumer, queue.to_owned(), prefetch, deliver, scope.clone()));
     }

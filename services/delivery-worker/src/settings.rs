@@ -3,7 +3,9 @@
 use std::{net::SocketAddr, time::Duration};
 
 use operators::{BreakerConfig, OperatorsConfig, parse_operators};
-use service_kit::settings::{BrokerSettings, CommonSettings, DatabaseSettings, ListenAddr, SettingError, Source};
+use service_kit::settings::{
+    BrokerSettings, CommonSettings, DatabaseSettings, ListenAddr, SettingError, Source, processors,
+};
 
 /// Where health and metrics are served.
 pub const ADMIN_ADDR: ListenAddr = ListenAddr { variable: "ADMIN_ADDR", default: ":8082" };
@@ -36,7 +38,8 @@ pub struct WorkerConfig {
     pub normal_prefetch: u16,
     /// `WORKER_MAX_CALLS` (512): operator calls at the same time.
     pub max_calls: usize,
-    /// `WORKER_STATE_LANES` (2): transactions that write states at the same time, for each kind of write.
+    /// `WORKER_STATE_LANES` (half as many as processors, 1 to 4): transactions that write states at the same time, for each
+    /// queue and kind of write.
     pub state_lanes: usize,
 }
 
@@ -68,7 +71,7 @@ impl WorkerConfig {
             express_prefetch: source.integer("WORKER_EXPRESS_PREFETCH", 200, 1..=2_000)?,
             normal_prefetch: source.integer("WORKER_NORMAL_PREFETCH", 200, 1..=2_000)?,
             max_calls: source.integer("WORKER_MAX_CALLS", 512, crate::deliver::CHUNK..=10_000)?,
-            state_lanes: source.integer("WORKER_STATE_LANES", 2, 1..=16)?,
+            state_lanes: source.integer("WORKER_STATE_LANES", (processors() / 2).clamp(1, 4), 1..=16)?,
         })
     }
 }
