@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use domain::OutboxPayload;
 use serde::{Deserialize, Serialize};
 use sqlx::{Connection as _, MySqlConnection, QueryBuilder};
 use tokio::task::JoinSet;
@@ -27,6 +28,18 @@ pub struct Floor {
     pub connections: usize,
     /// Batches rolled back by a deadlock and done again.
     pub deadlocks: u64,
+}
+
+/// Does a transaction again until no deadlock ends it. A macro: closures that borrow give no `Send` futures.
+macro_rules! retried {
+    ($done:expr, $transaction:expr) => {
+        loop {
+            match $transaction.await.map_err(anyhow::Error::from) {
+                Err(error) if is_deadlock(&error) => $done.deadlocks += 1,
+                result => break result,
+            }
+        }
+    };
 }
 
 #[derive(Default)]
@@ -65,9 +78,7 @@ pub async fn measure_floor(
                 let first = (round * lanes + lane) * batch;
                 let payloads =
                     (first..first + batch).map(|index| message(&traffic, index)).collect::<anyhow::Result<Vec<_>>>()?;
-                let mut tx = connection.begin().await?;
-                accept(&mut tx, &payloads).await?;
-                tx.commit().await?;
+                retried!(done, accept_one(&mut connection, &payloads))?;
                 finish_some(&mut connection, batch, &mut done).await?;
             }
             anyhow::Ok(done)
@@ -87,26 +98,21 @@ pub async fn measure_floor(
 /// Claims a batch of waiting events and takes its messages to the end.
 async fn finish_some(connection: &mut MySqlConnection, batch: u64, done: &mut Done) -> anyhow::Result<()> {
     let token = Uuid::now_v7().to_string();
-    let events = loop {
-        match claim(connection, batch, &token).await {
-            Err(error) if is_deadlock(&error) => done.deadlocks += 1,
-            claimed => break claimed?,
-        }
-    };
+    let events = retried!(done, claim(connection, batch, &token))?;
     if events.is_empty() {
         return Ok(());
     }
-    let ids: Vec<i64> = events.iter().map(|(id, _)| *id).collect();
-    let mut processed = QueryBuilder::new(
-        "UPDATE outbox_events SET claimed_by = NULL, claimed_until = NULL, updated_at = UTC_TIMESTAMP(6), status = 'processed' WHERE id IN ",
-    );
-    push_list(&mut processed, &ids);
-    processed.push(" AND status = 'processing' AND claimed_by = ").push_bind(token.clone());
-    processed.build().execute(&mut *connection).await?;
-    let rows = take(connection, &events, &token).await?;
-    settle(connection, &rows).await?;
+    retried!(done, record(connection, &events, &token))?;
+    let rows = retried!(done, take(connection, &events, &token))?;
+    retried!(done, settle(connection, &rows))?;
     done.recipients += rows.len() as u64;
     Ok(())
+}
+
+async fn accept_one(connection: &mut MySqlConnection, payloads: &[OutboxPayload]) -> anyhow::Result<()> {
+    let mut tx = connection.begin().await?;
+    accept(&mut tx, payloads).await?;
+    Ok(tx.commit().await?)
 }
 
 async fn claim(connection: &mut MySqlConnection, batch: u64, token: &str) -> sqlx::Result<Vec<(i64, String)>> {
@@ -125,6 +131,16 @@ async fn claim(connection: &mut MySqlConnection, batch: u64, token: &str) -> sql
     update.build().execute(&mut *tx).await?;
     tx.commit().await?;
     Ok(events.into_iter().map(|(id, message, _)| (id, message)).collect())
+}
+
+async fn record(connection: &mut MySqlConnection, events: &[(i64, String)], token: &str) -> sqlx::Result<()> {
+    let mut processed = QueryBuilder::new(
+        "UPDATE outbox_events SET claimed_by = NULL, claimed_until = NULL, updated_at = UTC_TIMESTAMP(6), status = 'processed' WHERE id IN ",
+    );
+    push_list(&mut processed, events.iter().map(|(id, _)| id));
+    processed.push(" AND status = 'processing' AND claimed_by = ").push_bind(token.to_owned());
+    processed.build().execute(connection).await?;
+    Ok(())
 }
 
 async fn take(connection: &mut MySqlConnection, events: &[(i64, String)], token: &str) -> sqlx::Result<Vec<i64>> {
@@ -154,8 +170,8 @@ async fn settle(connection: &mut MySqlConnection, rows: &[i64]) -> sqlx::Result<
     tx.commit().await
 }
 
-fn is_deadlock(error: &sqlx::Error) -> bool {
-    let of_mysql =
-        error.as_database_error().and_then(|error| error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>());
+fn is_deadlock(error: &anyhow::Error) -> bool {
+    let of_database = error.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
+    let of_mysql = of_database.and_then(|error| error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>());
     of_mysql.is_some_and(|error| error.number() == DEADLOCK)
 }

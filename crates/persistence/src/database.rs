@@ -142,7 +142,14 @@ impl Database {
             return Err(Error::Unavailable { doing, source: None });
         }
         let started = Instant::now();
-        let in_time = tokio::time::timeout(self.shared.config.operation_timeout, work).await;
+        let watched = async {
+            let mut work = std::pin::pin!(work);
+            let in_progress = self.shared.pool.begin();
+            let result = work.as_mut().await;
+            in_progress.ended();
+            result
+        };
+        let in_time = tokio::time::timeout(self.shared.config.operation_timeout, watched).await;
         self.shared.pool.note(in_time.is_ok(), &self.shared.config).await;
         let result = match in_time {
             Ok(result) => result.map_err(|error| to_error(doing, error)),

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::{Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::{DatabaseConfig, Error};
 
-/// How long a connection may take to show that it still works when it comes back to the pool.
+/// How long a connection may take to show that it still works when it comes back to the pool after an operation was cut off.
 const RETURN_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the server keeps a connection, with its locks, that says nothing: a client that vanished in the middle of
 /// a transaction holds up others no longer than this.
@@ -25,6 +25,8 @@ const SERVER_WAIT_SECONDS: u64 = 60;
 const PREPARED_STATEMENTS: usize = 256;
 /// Operations in a row that must run out of time before the connections are given up.
 const SILENT_OPERATIONS: u32 = 16;
+/// How long after a cut-off operation every connection that comes back is looked at: much longer than its own takes.
+const SUSPECT_FOR: Duration = Duration::from_secs(10);
 /// The least time between two such decisions.
 const RENEW_EVERY: Duration = Duration::from_secs(10);
 
@@ -32,6 +34,43 @@ const RENEW_EVERY: Duration = Duration::from_secs(10);
 pub(crate) struct Pool {
     current: RwLock<DatabaseConnection>,
     silence: Mutex<Silence>,
+    cut_off: CutOff,
+}
+
+/// When an operation was last dropped before its end, which leaves its connection in the middle of an answer.
+#[derive(Debug, Clone, Default)]
+struct CutOff {
+    last: Arc<Mutex<Option<Instant>>>,
+}
+
+impl CutOff {
+    fn note(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn is_recent(&self) -> bool {
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|last| last.elapsed() < SUSPECT_FOR)
+    }
+}
+
+/// An operation that has begun. Dropped before [`InProgress::ended`], it was cut off.
+pub(crate) struct InProgress<'a> {
+    cut_off: Option<&'a CutOff>,
+}
+
+impl InProgress<'_> {
+    pub(crate) fn ended(mut self) {
+        self.cut_off = None;
+    }
+}
+
+impl Drop for InProgress<'_> {
+    fn drop(&mut self) {
+        if let Some(cut_off) = self.cut_off {
+            cut_off.note();
+        }
+    }
 }
 
 /// What is known of a database that does not answer.
@@ -43,7 +82,14 @@ struct Silence {
 impl Pool {
     pub(crate) async fn open(config: &DatabaseConfig) -> Result<Self, Error> {
         let silence = Silence { operations: 0, renewed: Instant::now() };
-        Ok(Self { current: RwLock::new(connect(config).await?), silence: Mutex::new(silence) })
+        let cut_off = CutOff::default();
+        let current = RwLock::new(connect(config, &cut_off).await?);
+        Ok(Self { current, silence: Mutex::new(silence), cut_off })
+    }
+
+    /// To be dropped before the operation is, should that be cut off: its connection comes back right after.
+    pub(crate) fn begin(&self) -> InProgress<'_> {
+        InProgress { cut_off: Some(&self.cut_off) }
     }
 
     pub(crate) fn current(&self) -> DatabaseConnection {
@@ -59,7 +105,7 @@ impl Pool {
         if !self.is_silent(ended) || is_sqlite(config) {
             return;
         }
-        if let Ok(renewed) = connect(config).await {
+        if let Ok(renewed) = connect(config, &self.cut_off).await {
             tracing::warn!("the database did not answer for a while; its connections are given up");
             *self.current.write().unwrap_or_else(PoisonError::into_inner) = renewed;
         }
@@ -81,8 +127,8 @@ impl Pool {
 }
 
 /// Prepares connections without making one.
-async fn connect(config: &DatabaseConfig) -> Result<DatabaseConnection, Error> {
-    let options = connect_options(config)?;
+async fn connect(config: &DatabaseConfig, cut_off: &CutOff) -> Result<DatabaseConnection, Error> {
+    let options = connect_options(config, cut_off)?;
     sea_orm::Database::connect(options).await.map_err(|_| Error::Url { expected: ACCEPTED_URLS })
 }
 
@@ -92,7 +138,7 @@ fn is_sqlite(config: &DatabaseConfig) -> bool {
 
 const ACCEPTED_URLS: &str = "use mysql://user:password@host:port/name or sqlite://path";
 
-fn connect_options(config: &DatabaseConfig) -> Result<ConnectOptions, Error> {
+fn connect_options(config: &DatabaseConfig, cut_off: &CutOff) -> Result<ConnectOptions, Error> {
     let url = config.url.expose_secret();
     if !["mysql://", "sqlite:"].iter().any(|scheme| url.starts_with(scheme)) {
         return Err(Error::Url { expected: ACCEPTED_URLS });
@@ -117,20 +163,21 @@ fn connect_options(config: &DatabaseConfig) -> Result<ConnectOptions, Error> {
                 .busy_timeout(Duration::from_secs(5))
         });
     } else {
-        configure_mysql(&mut options, config);
+        configure_mysql(&mut options, config, cut_off);
     }
     Ok(options)
 }
 
-fn configure_mysql(options: &mut ConnectOptions, config: &DatabaseConfig) {
+fn configure_mysql(options: &mut ConnectOptions, config: &DatabaseConfig, cut_off: &CutOff) {
     options.max_connections(config.max_connections).idle_timeout(Duration::from_secs(SERVER_WAIT_SECONDS / 2));
     options.map_sqlx_mysql_opts(|mysql| mysql.statement_cache_capacity(PREPARED_STATEMENTS));
     // READ COMMITTED: claims and batches lock the rows they name, never the gaps between them. A statement of ours
     // that we no longer wait for stops waiting for its lock as well.
     let lock_wait = config.operation_timeout.as_secs().max(1);
     let limits = format!("SET SESSION wait_timeout = {SERVER_WAIT_SECONDS}, innodb_lock_wait_timeout = {lock_wait}");
+    let cut_off = cut_off.clone();
     options.map_sqlx_mysql_pool_opts(move |pool| {
-        let limits = limits.clone();
+        let (limits, cut_off) = (limits.clone(), cut_off.clone());
         pool.after_connect(move |connection, _| {
             let limits = limits.clone();
             Box::pin(async move {
@@ -138,10 +185,15 @@ fn configure_mysql(options: &mut ConnectOptions, config: &DatabaseConfig) {
                 connection.execute(AssertSqlSafe(limits)).await.map(|_| ())
             })
         })
-        // An operation that was cut off leaves its connection waiting for an answer, perhaps for ever. One that does not
-        // come to itself soon is thrown away; otherwise it would keep its place in the pool.
-        .after_release(|connection, _| {
+        // An operation that was cut off leaves its connection in the middle of an answer, perhaps for ever. One that does
+        // not come to itself soon is thrown away; otherwise it would keep its place in the pool. The ping that sqlx
+        // sends by itself has no time limit, and would take what is left of the answer for its own.
+        .after_release(move |connection, _| {
+            let is_suspect = cut_off.is_recent();
             Box::pin(async move {
+                if !is_suspect {
+                    return Ok(true);
+                }
                 let answer = tokio::time::timeout(RETURN_TIMEOUT, connection.ping()).await;
                 answer.map_err(|_| SqlxError::Io(io::ErrorKind::TimedOut.into()))?.map(|()| true)
             })
