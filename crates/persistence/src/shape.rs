@@ -41,6 +41,9 @@ mod tests {
         TopUpRequest,
     };
 
+    /// The largest batch of the test; every smaller one comes too.
+    const SIZES: usize = 60;
+
     fn request(user: usize) -> AcceptRequest {
         let transaction_id = TransactionId::from_uuid(Uuid::now_v7());
         let message = Message {
@@ -91,7 +94,6 @@ mod tests {
         config.operation_timeout = Duration::from_secs(30);
         let db = Database::open(config).await.expect("the URL is accepted");
         db.migrate().await.expect("migrates");
-        const SIZES: usize = 60;
         for user in 1..=SIZES {
             let request = TopUpRequest {
                 customer: CustomerId::try_from(i64::try_from(user).expect("small")).expect("a valid id"),

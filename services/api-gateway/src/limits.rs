@@ -26,10 +26,10 @@ const FORGET_EVERY: Duration = Duration::from_secs(1);
 const MAX_CUSTOMERS: usize = 500_000;
 
 /// A rate and the burst it allows; no limit where it was made with 0 a second.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate(Option<Allowed>);
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Allowed {
     per_second: NonZeroU32,
     burst: NonZeroU32,

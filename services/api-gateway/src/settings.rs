@@ -65,7 +65,9 @@ impl Settings {
 
 fn rate(source: &Source, names: (&str, &str), default: u32) -> Result<Rate, SettingError> {
     let per_second = source.integer(names.0, default, 0..=1_000_000)?;
-    let burst = source.integer(names.1, default, 0..=1_000_000)?;
+    // Without a limit nobody looks at its burst.
+    let least = u32::from(per_second > 0);
+    let burst = source.integer(names.1, default, least..=1_000_000)?;
     Ok(Rate::new(per_second, NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN)))
 }
 
@@ -95,14 +97,22 @@ mod tests {
         let settings = Settings::load(&Source::from_pairs::<&str, &str>([])).expect("accepted");
         assert_eq!(settings.listen[0].port(), 8080);
         assert_eq!(settings.prices, PriceList::default());
+        let per_second = |rps, burst| Rate::new(rps, NonZeroU32::new(burst).expect("positive"));
+        assert_eq!(settings.global_rate, per_second(1_000, 1_000));
+        assert_eq!(settings.customer_rate, per_second(20, 20));
+        assert_eq!(settings.backpressure.pending, Some(10_000));
         assert!(!settings.readyz_requires_broker);
     }
 
     #[test]
     fn a_wrong_value_names_its_variable() {
-        for (name, value) in
-            [("PRICE_NORMAL", "0"), ("PRICE_EXPRESS", "x"), ("LISTEN_ADDR", "nowhere"), ("ACCEPT_LANES", "")]
-        {
+        for (name, value) in [
+            ("PRICE_NORMAL", "0"),
+            ("PRICE_EXPRESS", "x"),
+            ("LISTEN_ADDR", "nowhere"),
+            ("ACCEPT_LANES", ""),
+            ("USER_RATE_LIMIT_BURST", "0"),
+        ] {
             let loaded = Settings::load(&Source::from_pairs([(name, value)]));
             match loaded {
                 Ok(_) => assert_eq!(value, "", "{name}={value} was taken"),

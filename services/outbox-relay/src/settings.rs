@@ -98,3 +98,15 @@ impl RelayConfig {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_claimers_are_for_express_and_two_for_normal_events() {
+        let config = RelayConfig::load(&Source::from_pairs::<&str, &str>([])).expect("accepted");
+        assert_eq!((config.claimers(Lane::Express), config.claimers(Lane::Normal)), (4, 2));
+        assert_eq!(config.batch, 200);
+    }
+}

@@ -28,6 +28,10 @@ impl Tables {
         Self { url: url.to_owned() }
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Accounts and messages of everybody.
     pub(crate) async fn snapshot(&self) -> Snapshot {
         let mut accounts = BTreeMap::new();

@@ -23,6 +23,17 @@ fn grafana_finds_the_data_source_that_dashboards_choose_by_default() {
 }
 
 #[test]
+fn grafana_finds_the_traces_where_compose_collects_them() {
+    let source = &yaml("observability/grafana/provisioning/datasources/jaeger.yml")["datasources"][0];
+    assert_eq!((&source["type"], &source["uid"]), (&"jaeger".into(), &"jaeger".into()));
+    let (host, port) =
+        source["url"].as_str().expect("a URL").trim_start_matches("http://").split_once(':').expect("a port");
+    let compose = yaml("docker-compose.yml");
+    let ports = compose["services"][host]["ports"].as_array().expect("a service that listens");
+    assert!(ports.iter().any(|listed| listed.as_str().is_some_and(|listed| listed.ends_with(port))), "{ports:?}");
+}
+
+#[test]
 fn grafana_finds_the_dashboards() {
     let provider = &yaml("observability/grafana/provisioning/dashboards/messaging-platform.yml")["providers"][0];
     assert_eq!(provider["folder"], "Distributed Messaging Platform");

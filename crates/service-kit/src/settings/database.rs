@@ -80,6 +80,7 @@ mod tests {
             "mysql://message_user:p%40ss%2Fw%3Ard%23%3F@db:3306/messaging_platform"
         );
         assert_eq!((settings.max_open_connections, settings.max_idle_connections), (50, 25));
+        assert_eq!(settings.max_lifetime, Duration::from_mins(5));
     }
 
     #[test]

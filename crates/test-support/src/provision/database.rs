@@ -78,7 +78,7 @@ fn recipe(host_port: u16, password: &str) -> Recipe {
     Recipe {
         image: DATABASE_IMAGE,
         environment: vec![("MYSQL_ROOT_PASSWORD", password.to_owned()), ("MYSQL_INITDB_SKIP_TZINFO", "1".to_owned())],
-        arguments: &["--max-connections=500", "--character-set-server=utf8mb4", "--innodb-buffer-pool-size=256M"],
+        arguments: &["--max-connections=500", "--character-set-server=utf8mb4", "--innodb-buffer-pool-size=1G"],
         ports: vec![(3306, host_port)],
     }
 }

@@ -39,7 +39,7 @@ pub(super) async fn start(port: u16, password: &str) -> anyhow::Result<LocalServ
             .arg(format!("--port={port}"))
             // The socket's path is relative to the data folder: absolute paths to it may be too long for the kernel.
             .args(["--bind-address=127.0.0.1", "--socket=mysql.sock", "--pid-file=mysql.pid", "--skip-name-resolve"])
-            .args(["--skip-log-bin", "--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=256M"])
+            .args(["--skip-log-bin", "--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=1G"])
             .args(["--character-set-server=utf8mb4", "--max-connections=500", "--performance-schema=OFF"]);
         if !is_mariadb {
             command.arg("--mysqlx=OFF");

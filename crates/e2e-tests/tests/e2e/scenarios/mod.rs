@@ -10,6 +10,7 @@ mod poison;
 mod redelivery;
 mod relay_crashes;
 mod replicas;
+mod seeding;
 mod shutdown;
 mod traces;
 mod unknown;
