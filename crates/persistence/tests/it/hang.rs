@@ -91,3 +91,30 @@ async fn forgotten_connections_do_not_use_up_the_pool() {
     assert!(router.accepted.load(Ordering::SeqCst) >= 2, "the answer came over a new connection");
     f.remove().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operation_cut_off_anywhere_leaves_no_answer_to_the_next() {
+    let f = Fixture::server().await;
+    f.fund(1, 5).await;
+    f.fund(2, 7).await;
+    let mut config = DatabaseConfig::new(f.url.clone().into());
+    config.max_connections = 2;
+    let db = Database::open(config).await.expect("opens");
+    db.assume_migrated();
+    for rounds in 0..400 {
+        // At first while it connects and prepares, later while it executes; a bit further in each time.
+        let mut cut_off = Box::pin(db.account(customer(1), None, 1));
+        for _ in 0..rounds {
+            tokio::select! {
+                biased;
+                _ = &mut cut_off => break,
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        drop(cut_off);
+        let (balance, page) = db.account(customer(2), None, 1).await.expect("answers");
+        assert_eq!((balance.get(), page.entries.len()), (7, 1), "after {rounds} rounds");
+    }
+    db.close().await;
+    f.remove().await;
+}
