@@ -186,8 +186,8 @@ fn configure_mysql(options: &mut ConnectOptions, config: &DatabaseConfig, cut_of
             })
         })
         // An operation that was cut off leaves its connection in the middle of an answer, perhaps for ever. One that does
-        // not come to itself soon is thrown away; otherwise it would keep its place in the pool. The ping that sqlx
-        // sends by itself has no time limit, and would take what is left of the answer for its own.
+        // not come to itself soon is thrown away; otherwise it would keep its place in the pool, for the ping that sqlx
+        // sends by itself has no time limit.
         .after_release(move |connection, _| {
             let is_suspect = cut_off.is_recent();
             Box::pin(async move {
