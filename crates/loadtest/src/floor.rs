@@ -78,7 +78,7 @@ pub async fn measure_floor(
                 let first = (round * lanes + lane) * batch;
                 let payloads =
                     (first..first + batch).map(|index| message(&traffic, index)).collect::<anyhow::Result<Vec<_>>>()?;
-                retried!(done, accept_one(&mut connection, &payloads))?;
+                retried!(done, accept_batch(&mut connection, &payloads))?;
                 finish_some(&mut connection, batch, &mut done).await?;
             }
             anyhow::Ok(done)
@@ -109,7 +109,7 @@ async fn finish_some(connection: &mut MySqlConnection, batch: u64, done: &mut Do
     Ok(())
 }
 
-async fn accept_one(connection: &mut MySqlConnection, payloads: &[OutboxPayload]) -> anyhow::Result<()> {
+async fn accept_batch(connection: &mut MySqlConnection, payloads: &[OutboxPayload]) -> anyhow::Result<()> {
     let mut tx = connection.begin().await?;
     accept(&mut tx, payloads).await?;
     Ok(tx.commit().await?)
