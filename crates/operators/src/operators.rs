@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    BuildError, Endpoint, History, OperatorSpec, OperatorsConfig, Submission, Verdict,
+    BuildError, Endpoint, History, OperatorName, OperatorSpec, OperatorsConfig, Submission, Verdict,
     http::HttpOperator,
     outcome::{Answer, Failure, Outcome},
     retry::MAX_DELAY,
@@ -42,11 +42,12 @@ impl Operators {
         let round = Round::new(submission.clone());
         for stack in self.stacks.iter() {
             let outcome = stack.ask(&round).await;
-            if !asks_on(history, &outcome, round.has_unknown()) {
+            if !asks_on(history, &outcome, &round, stack.name()) {
                 break;
             }
         }
-        let verdict = verdict::decide(history, &round.take_attempts());
+        let configured = self.stacks.iter().map(Stack::name);
+        let verdict = verdict::decide(history, configured, &round.take_attempts());
         if let Verdict::Failed { reason } | Verdict::Unknown { reason } | Verdict::Rejected { reason, .. } = &verdict {
             tracing::debug!(message_identifier = %submission.message_id, reason, "no operator accepted the message");
         }
@@ -65,13 +66,13 @@ impl Operators {
 /// One that may have the message is asked again first, under the same key: going on at once could deliver twice. Only
 /// when that has led nowhere for long is the next one tried. A rejection ends a first round; a later one goes on,
 /// because another operator may have accepted before the crash, and then a refund would be wrong.
-fn asks_on(history: History, outcome: &Outcome, has_unknown: bool) -> bool {
-    match (history, outcome) {
+fn asks_on(history: History, last: &Outcome, round: &Round, operator: &OperatorName) -> bool {
+    match (history, last) {
         (_, Ok(Answer::Accepted { .. })) | (History::First, Ok(Answer::Rejected { .. })) => false,
         (History::Overdue, _) => true,
-        (History::First, Err(_)) => !has_unknown,
-        // An open breaker says nothing about what its operator took before.
-        (History::Resumed, outcome) => !has_unknown && !matches!(outcome, Err(Failure::BreakerOpen)),
+        // An open breaker says nothing about what its operator took before, but an answer from before it opened does.
+        (History::Resumed, Err(Failure::BreakerOpen)) => !round.has_unknown() && round.has_answer_of(operator),
+        (History::First | History::Resumed, _) => !round.has_unknown(),
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 use crate::{
     OperatorName, Submission,
     outcome::{Failure, Outcome},
+    verdict::answered,
 };
 
 /// What one attempt at one operator came to.
@@ -32,6 +33,11 @@ impl Round {
 
     pub(crate) fn record(&self, operator: OperatorName, outcome: Outcome) {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner).push(Attempt { operator, outcome });
+    }
+
+    /// Whether this operator gave an answer so far.
+    pub(crate) fn has_answer_of(&self, operator: &OperatorName) -> bool {
+        answered(operator, &self.attempts.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether an attempt so far ended without a known outcome.

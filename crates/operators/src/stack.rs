@@ -22,6 +22,7 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// One operator with retries, breaker and timeout; clones share the breaker.
 #[derive(Debug, Clone)]
 pub(crate) struct Stack {
+    name: OperatorName,
     service: BoxCloneSyncService<Arc<Round>, Answer, Failure>,
 }
 
@@ -40,7 +41,11 @@ impl Stack {
             .map_err(from_timeout)
             .layer(TimeoutLayer::new(config.timeout))
             .service(operator);
-        Self { service: BoxCloneSyncService::new(service) }
+        Self { name: name.clone(), service: BoxCloneSyncService::new(service) }
+    }
+
+    pub(crate) fn name(&self) -> &OperatorName {
+        &self.name
     }
 
     /// Asks the operator, with its retries; the last attempt's outcome. All of them are in the round's record.

@@ -37,15 +37,20 @@ pub enum Verdict {
     },
 }
 
-/// Decides a round. The first rule that fits counts:
+/// Decides a round of the operators in `configured`. The first rule that fits counts:
 ///
 /// 1. an operator accepted: accepted;
 /// 2. an attempt's outcome is unknown: unknown, even if another operator rejected, for a rejection by one says
 ///    nothing about what another took. A later round without an unknown attempt settles it;
-/// 3. an earlier round may have left it with an operator that was tried in this one and gave no answer: unknown;
-/// 4. an operator rejected: rejected (in a later round the others were asked too, and none has it);
+/// 3. an earlier round may have left it with any of the configured operators, and not every one of them answered in this
+///    round: unknown, whether the silent one was asked in vain, skipped or never reached in the order;
+/// 4. an operator rejected: rejected (in a later round all the others answered too, and none has it);
 /// 5. failed. After an earlier unknown round this means that every operator answered for the same key.
-pub(crate) fn decide(history: History, attempts: &[Attempt]) -> Verdict {
+pub(crate) fn decide<'a>(
+    history: History,
+    configured: impl IntoIterator<Item = &'a OperatorName>,
+    attempts: &[Attempt],
+) -> Verdict {
     let mut rejected = None;
     let mut has_unknown = false;
     for Attempt { operator, outcome } in attempts {
@@ -59,7 +64,8 @@ pub(crate) fn decide(history: History, attempts: &[Attempt]) -> Verdict {
             Err(Failure::Temporary { .. } | Failure::NotSent { .. } | Failure::BreakerOpen) => {}
         }
     }
-    let may_be_taken = has_unknown || (history != History::First && !all_answered(attempts));
+    let all_answered = || configured.into_iter().all(|operator| answered(operator, attempts));
+    let may_be_taken = has_unknown || (history != History::First && !all_answered());
     match rejected {
         _ if may_be_taken => Verdict::Unknown { reason: describe(attempts) },
         Some((operator, reason)) => Verdict::Rejected { operator, reason },
@@ -67,14 +73,11 @@ pub(crate) fn decide(history: History, attempts: &[Attempt]) -> Verdict {
     }
 }
 
-/// Whether each operator in `attempts` answered at least once.
-fn all_answered(attempts: &[Attempt]) -> bool {
-    let answered = |operator: &OperatorName| {
-        attempts
-            .iter()
-            .any(|other| other.operator == *operator && matches!(other.outcome, Ok(_) | Err(Failure::Temporary { .. })))
-    };
-    attempts.iter().all(|attempt| answered(&attempt.operator))
+/// Whether this operator gave an answer about the submission: a refusal for now is one, a breaker's is not.
+pub(crate) fn answered(operator: &OperatorName, attempts: &[Attempt]) -> bool {
+    attempts.iter().any(|attempt| {
+        attempt.operator == *operator && matches!(attempt.outcome, Ok(_) | Err(Failure::Temporary { .. }))
+    })
 }
 
 /// `operatorA answered 503; operatorB was skipped, its breaker is open`: the last outcome of each operator.
@@ -98,6 +101,8 @@ fn describe(attempts: &[Attempt]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::testing::name;
 
@@ -125,49 +130,95 @@ mod tests {
         }
     }
 
+    fn names(letters: &str) -> Vec<OperatorName> {
+        letters.chars().map(|letter| name(&letter.to_string())).collect()
+    }
+
     #[test]
     fn every_rule_in_a_table() {
-        // attempts, verdict of a first round, verdict of a resumed round
+        // configured operators, attempts, verdict of a first round, verdict of a later round
         let table = [
-            ("a-accept", "accepted", "accepted"),
-            ("a-503 a-accept", "accepted", "accepted"),
-            ("a-unknown a-accept", "accepted", "accepted"),
-            ("a-unknown b-accept", "accepted", "accepted"),
-            ("a-open b-accept", "accepted", "accepted"),
-            ("a-reject", "rejected", "rejected"),
-            ("a-503 a-reject", "rejected", "rejected"),
-            ("a-refuse b-reject", "rejected", "unknown"),
-            ("a-open b-reject", "rejected", "unknown"),
-            ("a-unknown a-reject", "unknown", "unknown"),
-            ("a-unknown b-reject", "unknown", "unknown"),
-            ("a-unknown", "unknown", "unknown"),
-            ("a-503 a-unknown b-503", "unknown", "unknown"),
-            ("a-unknown a-503 b-refuse", "unknown", "unknown"),
-            ("a-503 b-unknown", "unknown", "unknown"),
-            ("a-503 b-503", "failed", "failed"),
-            ("a-503 a-open b-503", "failed", "failed"),
-            ("a-refuse a-503 b-503", "failed", "failed"),
-            ("a-refuse b-503", "failed", "unknown"),
-            ("a-503 b-refuse b-refuse", "failed", "unknown"),
-            ("a-open b-503", "failed", "unknown"),
-            ("a-refuse a-open", "failed", "unknown"),
-            ("a-open b-open", "failed", "unknown"),
-            ("a-refuse b-refuse", "failed", "unknown"),
+            ("a", "a-accept", "accepted", "accepted"),
+            ("ab", "a-accept", "accepted", "accepted"),
+            ("a", "a-503 a-accept", "accepted", "accepted"),
+            ("a", "a-unknown a-accept", "accepted", "accepted"),
+            ("ab", "a-unknown b-accept", "accepted", "accepted"),
+            ("ab", "a-open b-accept", "accepted", "accepted"),
+            ("a", "a-reject", "rejected", "rejected"),
+            ("a", "a-503 a-reject", "rejected", "rejected"),
+            ("ab", "a-503 b-reject", "rejected", "rejected"),
+            ("ab", "a-503 a-open b-reject", "rejected", "rejected"),
+            ("ab", "a-reject b-reject", "rejected", "rejected"),
+            ("ab", "a-reject b-503", "rejected", "rejected"),
+            ("ab", "a-refuse b-reject", "rejected", "unknown"),
+            ("ab", "a-open b-reject", "rejected", "unknown"),
+            ("a", "a-unknown a-reject", "unknown", "unknown"),
+            ("ab", "a-unknown b-reject", "unknown", "unknown"),
+            ("a", "a-unknown", "unknown", "unknown"),
+            ("ab", "a-503 a-unknown b-503", "unknown", "unknown"),
+            ("ab", "a-unknown a-503 b-refuse", "unknown", "unknown"),
+            ("ab", "a-503 b-unknown", "unknown", "unknown"),
+            ("a", "a-503 a-open", "failed", "failed"),
+            ("ab", "a-503 b-503", "failed", "failed"),
+            ("ab", "a-503 a-open b-503", "failed", "failed"),
+            ("ab", "a-503 b-503 b-open", "failed", "failed"),
+            ("ab", "a-refuse a-503 b-503", "failed", "failed"),
+            ("ab", "a-refuse b-503", "failed", "unknown"),
+            ("ab", "a-503 b-refuse b-refuse", "failed", "unknown"),
+            ("ab", "a-open b-503", "failed", "unknown"),
+            ("ab", "a-503 b-open", "failed", "unknown"),
+            ("a", "a-refuse a-open", "failed", "unknown"),
+            ("ab", "a-open b-open", "failed", "unknown"),
+            ("ab", "a-refuse b-refuse", "failed", "unknown"),
+            // Who was not reached in the order gave no answer: b may have it from before.
+            ("ab", "a-503", "failed", "unknown"),
+            ("ab", "a-503 a-open", "failed", "unknown"),
+            ("ab", "a-503 a-503", "failed", "unknown"),
+            ("ab", "a-reject", "rejected", "unknown"),
+            ("ab", "a-open", "failed", "unknown"),
+            ("ab", "b-503", "failed", "unknown"),
+            ("ab", "b-reject", "rejected", "unknown"),
+            ("abc", "a-503 b-503 b-open", "failed", "unknown"),
+            ("abc", "a-503 b-reject", "rejected", "unknown"),
+            ("abc", "a-503 b-503 c-503", "failed", "failed"),
+            ("a", "", "failed", "unknown"),
         ];
-        for (words, first, resumed) in table {
-            let attempts: Vec<_> = words.split(' ').map(attempt).collect();
-            assert_eq!(class(&decide(History::First, &attempts)), first, "first round: {words}");
-            assert_eq!(class(&decide(History::Resumed, &attempts)), resumed, "resumed round: {words}");
+        for (configured, words, first, later) in table {
+            let configured = names(configured);
+            let attempts: Vec<_> = words.split_whitespace().map(attempt).collect();
+            let verdict_of = |history| class(&decide(history, &configured, &attempts));
+            assert_eq!(verdict_of(History::First), first, "first round of {configured:?}: {words}");
+            for history in [History::Resumed, History::Overdue] {
+                assert_eq!(verdict_of(history), later, "{history:?} round of {configured:?}: {words}");
+            }
+        }
+    }
+
+    proptest! {
+        /// Whatever was asked in whatever order: a later round gives back only what every operator answered for.
+        #[test]
+        fn a_later_round_refunds_only_after_an_answer_of_every_operator(
+            attempted in proptest::collection::vec(("[abc]", "reject|503|refuse|unknown|open"), 0..8)
+        ) {
+            let attempts: Vec<_> =
+                attempted.iter().map(|(operator, class)| attempt(&format!("{operator}-{class}"))).collect();
+            let verdict = decide(History::Resumed, &names("abc"), &attempts);
+            let refunds = matches!(verdict, Verdict::Failed { .. } | Verdict::Rejected { .. });
+            let answers = |operator: &str| {
+                attempted.iter().any(|(asked, class)| asked == operator && ["reject", "503"].contains(&class.as_str()))
+            };
+            let has_unknown = attempted.iter().any(|(_, class)| class == "unknown");
+            prop_assert_eq!(refunds, ["a", "b", "c"].into_iter().all(answers) && !has_unknown);
         }
     }
 
     #[test]
     fn verdicts_name_who_decided_and_why() {
-        let accepted = decide(History::First, &[attempt("a-503"), attempt("b-accept")]);
+        let accepted = decide(History::First, &names("ab"), &[attempt("a-503"), attempt("b-accept")]);
         assert_eq!(accepted, Verdict::Accepted { operator: name("b"), provider_message_id: Some("id".into()) });
-        let rejected = decide(History::First, &[attempt("a-open"), attempt("b-reject")]);
+        let rejected = decide(History::First, &names("ab"), &[attempt("a-open"), attempt("b-reject")]);
         assert_eq!(rejected, Verdict::Rejected { operator: name("b"), reason: "answered 422".into() });
-        let failed = decide(History::First, &[attempt("a-refuse"), attempt("a-503"), attempt("b-open")]);
+        let failed = decide(History::First, &names("ab"), &[attempt("a-refuse"), attempt("a-503"), attempt("b-open")]);
         assert_eq!(failed, Verdict::Failed { reason: "a answered 503; b was skipped, its breaker is open".into() });
     }
 }

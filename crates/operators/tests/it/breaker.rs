@@ -85,3 +85,35 @@ async fn probes_are_bounded_however_many_calls_come_at_once() {
     assert_eq!(send(&operators, "free".into()).await, "a");
     simulator.stop().await;
 }
+
+#[tokio::test]
+async fn a_breaker_that_opens_in_a_later_round_never_fails_what_the_next_operator_accepted_before() {
+    let simulator = simulator();
+    simulator.set_behaviour("a", Mode::Status { code: 503 }).expect("valid");
+    // A retry waits for a second or two, unless the breaker opens: it does with the second failure.
+    let breaker = BreakerConfig { failure_threshold: 2, success_threshold: 1, open_timeout: Duration::from_mins(5) };
+    let patient = OperatorsConfig { breaker, ..two_operators(&simulator) };
+    let patient = OperatorsConfig { max_retries: 1, retry_backoff: Duration::from_secs(2), ..patient };
+    // The worker is killed with this answer of b in its hand.
+    assert_eq!(send(&with_breaker(&simulator, 1), "m".to_owned()).await, "b");
+    simulator.clear_journal();
+
+    let operators = build(patient);
+    let mut later = JoinSet::new();
+    let resumed = operators.clone();
+    later.spawn(async move { resumed.send(&submission("m"), History::Resumed).await });
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while calls_of(&simulator, "a") == 0 {
+        assert!(Instant::now() < deadline, "the later round never asked a");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(send(&operators, "opens".to_owned()).await, "b");
+    match later.join_next().await.expect("a round").expect("no panic") {
+        Verdict::Accepted { operator, .. } => assert_eq!(operator.as_str(), "b"),
+        other => panic!("b has it and was not asked: {other:?}"),
+    }
+    // Where the breaker was open from the start, nobody knows what a took before: neither failed nor passed on.
+    let unknown = operators.send(&submission("m2"), History::Resumed).await;
+    assert!(matches!(unknown, Verdict::Unknown { .. }), "{unknown:?}");
+    simulator.stop().await;
+}

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod exported;
+mod failover_crashes;
 mod fairness;
 mod kills;
 mod logs;
