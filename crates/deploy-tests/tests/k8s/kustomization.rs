@@ -2,45 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use deploy_tests::{files_below, read, repository_root, yaml_documents};
-use serde::Deserialize;
+use deploy_tests::{files_below, read, repository_root};
 use serde_json::Value;
 
-use crate::platform::{Platform, SECRET_TEMPLATE};
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Kustomization {
-    api_version: String,
-    kind: String,
-    resources: Vec<String>,
-    #[serde(default)]
-    patches: Vec<Patch>,
-    #[serde(default)]
-    images: Vec<Image>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Patch {
-    patch: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Image {
-    name: String,
-    new_tag: String,
-}
+use crate::{
+    kustomize::Kustomization,
+    platform::{Document, Platform, SECRET_TEMPLATE},
+};
 
 const COMPONENTS: [&str; 2] = ["components/keda", "components/managed-servers"];
 
 /// The kustomization in a folder below `deploy/k8s`; an empty name is the base.
 fn load(folder: &str) -> Kustomization {
-    let path = repository_root().join("deploy/k8s").join(folder).join("kustomization.yaml");
-    let mut documents = yaml_documents(&read(&path).expect("it is there")).expect("it is YAML");
-    assert_eq!(documents.len(), 1, "{}", path.display());
-    serde_json::from_value(documents.remove(0)).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    Kustomization::of(&format!("deploy/k8s/{folder}"))
 }
 
 /// Images whose version the base chooses.
@@ -50,13 +24,8 @@ pub(crate) fn image_names() -> Vec<String> {
 
 /// Objects that a component takes away, as `Kind/name`.
 pub(crate) fn deleted_by(component: &str) -> Vec<String> {
-    let patches = patches(component).into_iter();
+    let patches = load(component).patches().into_iter();
     patches.filter(|patch| patch.get("$patch") == Some(&"delete".into())).map(|patch| id(&patch)).collect()
-}
-
-fn patches(component: &str) -> Vec<Value> {
-    let parse = |patch: Patch| yaml_documents(&patch.patch).expect("a patch is YAML");
-    load(component).patches.into_iter().flat_map(parse).collect()
 }
 
 fn id(patch: &Value) -> String {
@@ -104,7 +73,7 @@ fn components_are_named_in_the_base_and_change_what_it_has() {
             ("kustomize.config.k8s.io/v1alpha1", "Component"),
             "{component}"
         );
-        for patch in patches(component) {
+        for patch in loaded.patches() {
             let target = platform.documents.iter().find(|document| document.is_base() && document.id() == id(&patch));
             let target = target.unwrap_or_else(|| panic!("{component} changes {}, which is not there", id(&patch)));
             for pointer in ["/apiVersion", "/metadata/namespace"] {
@@ -120,7 +89,7 @@ fn managed_servers_leave_nothing_of_those_to_try() {
     let of_servers = |name: &str| ["mysql", "rabbitmq"].contains(&name);
     let documents = Platform::load().documents;
     let expected = documents.iter().filter(|document| document.is_base() && of_servers(document.name()));
-    assert_eq!(deleted, expected.map(crate::platform::Document::id).collect());
+    assert_eq!(deleted, expected.map(Document::id).collect());
 }
 
 /// The commands of the guide: each file they name is there, and applied one by one they apply the whole base.
