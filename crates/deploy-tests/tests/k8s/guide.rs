@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use deploy_tests::{files_below, read, repository_root};
-use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler};
+use k8s_openapi::api::apps::v1::Deployment;
 
 use crate::{
     kustomization,
@@ -146,6 +146,16 @@ fn autoscalers_go_before_keda_comes() {
 }
 
 #[test]
+fn servers_that_run_already_go_as_the_component_leaves_them_out() {
+    let deleting = "kubectl delete statefulset,service,networkpolicy mysql rabbitmq -n distributed-messaging-platform";
+    assert!(commands(section(&guide(), "For production")).iter().any(|command| command == deleting));
+    let kinds = ["StatefulSet", "Service", "NetworkPolicy"];
+    let named: BTreeSet<_> =
+        kinds.iter().flat_map(|kind| ["mysql", "rabbitmq"].map(|name| format!("{kind}/{name}"))).collect();
+    assert_eq!(named, kustomization::deleted_by("components/managed-servers").into_iter().collect());
+}
+
+#[test]
 fn the_example_of_lasting_bounds_changes_an_autoscaler() {
     let guide = guide();
     let patches = yaml(section(&guide, "Scale"), "patches:");
@@ -267,24 +277,6 @@ fn nothing_follows_a_command_that_does_not_end() {
         let last = block.lines().count() - 1;
         assert!(endless.is_none_or(|line| line == last), "{block}");
     }
-}
-
-#[test]
-fn the_small_overlay_is_the_base_with_one_pod_of_each_and_smaller_requests() {
-    let small = Kustomization::of("deploy/small").rendered("deploy/small");
-    assert_eq!(small.all::<HorizontalPodAutoscaler>().len(), 0);
-    let without_requests = |platform: Platform| {
-        let mut documents = platform.documents;
-        documents.retain(|document| document.kind() != "HorizontalPodAutoscaler");
-        for document in &mut documents {
-            let containers = document.value.pointer_mut("/spec/template/spec/containers");
-            for container in containers.and_then(|containers| containers.as_array_mut()).into_iter().flatten() {
-                container["resources"]["requests"] = "some".into();
-            }
-        }
-        documents.into_iter().map(|document| (document.id(), document.value)).collect::<BTreeMap<_, _>>()
-    };
-    assert_eq!(without_requests(small), without_requests(base()));
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! The kustomizations: what they list, take away and choose.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use deploy_tests::{files_below, read, repository_root};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use serde_json::Value;
 
 use crate::{
@@ -107,4 +108,22 @@ fn the_guide_applies_every_manifest() {
     for file in load("").resources {
         assert!(applied.contains(&file), "{file} is applied by no command of docs/kubernetes.md");
     }
+}
+
+#[test]
+fn the_small_overlay_is_the_base_with_one_pod_of_each_and_smaller_requests() {
+    let small = Kustomization::of("deploy/small").rendered("deploy/small");
+    assert_eq!(small.all::<HorizontalPodAutoscaler>().len(), 0);
+    let without_requests = |platform: Platform| {
+        let mut documents = platform.documents;
+        documents.retain(|document| document.kind() != "HorizontalPodAutoscaler");
+        for document in &mut documents {
+            let containers = document.value.pointer_mut("/spec/template/spec/containers");
+            for container in containers.and_then(|containers| containers.as_array_mut()).into_iter().flatten() {
+                container["resources"]["requests"] = "some".into();
+            }
+        }
+        documents.into_iter().map(|document| (document.id(), document.value)).collect::<BTreeMap<_, _>>()
+    };
+    assert_eq!(without_requests(small), without_requests(Kustomization::of("deploy/k8s").rendered("deploy/k8s")));
 }
