@@ -242,7 +242,7 @@ impl<'a> Session<'a> {
         match self.phase {
             Phase::Draining(why) if self.window.is_empty() && self.unsent.is_empty() => Some(match why {
                 Why::Stop => Ended::Stopped,
-                Why::QueueGone => Ended::Lost("a queue of the topology is gone".to_owned()),
+                Why::QueueGone => Ended::Lost("a queue takes no messages: it or its binding was deleted".to_owned()),
             }),
             _ => None,
         }

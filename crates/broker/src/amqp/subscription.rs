@@ -164,7 +164,10 @@ async fn pass(channel: &Channel, tag: u64, answer: Answer) {
 fn ending(event: Option<ChannelEvent>) -> String {
     match event {
         Some(ChannelEvent::Closed { code, text }) => format!("the broker closed a consuming channel: {code} {text}"),
-        Some(ChannelEvent::ConsumerCancelled) => "the broker cancelled a consumer: its queue is gone".to_owned(),
+        // The protocol's cancel has no room for a reason. Before 4.3 a timeout closes the channel instead, with a text.
+        Some(ChannelEvent::ConsumerCancelled) => "the broker cancelled a consumer and does not say why: its queue was \
+            deleted, or a message was unanswered for longer than the broker's consumer timeout"
+            .to_owned(),
         _ => "a consuming channel ended".to_owned(),
     }
 }
@@ -173,5 +176,26 @@ fn traceparent(properties: &BasicProperties) -> Option<String> {
     match properties.headers()?.get(&super::TRACEPARENT.try_into().expect("a short name"))? {
         FieldValue::S(value) => Some(value.as_ref().clone()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_consumer_that_was_cancelled_is_not_blamed_on_its_queue_alone() {
+        let reason = ending(Some(ChannelEvent::ConsumerCancelled));
+        assert!(reason.contains("queue was deleted") && reason.contains("consumer timeout"), "{reason}");
+    }
+
+    #[test]
+    fn what_the_broker_says_of_a_closed_channel_is_passed_on() {
+        let text = "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out".to_owned();
+        let reason = ending(Some(ChannelEvent::Closed { code: 406, text }));
+        assert!(
+            reason.ends_with("406 PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out"),
+            "{reason}"
+        );
     }
 }

@@ -3,6 +3,7 @@
 mod amqp;
 mod faults;
 mod proxy;
+mod rights;
 mod scenarios;
 mod support;
 

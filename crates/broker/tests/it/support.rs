@@ -46,11 +46,16 @@ impl Env {
 
     /// Connects to `uri`, which may lead through a proxy; does not wait.
     pub(crate) fn amqp_with(uri: &Url, topology: Topology, options: Options) -> Self {
+        Self::amqp_on(uri, server(), topology, options)
+    }
+
+    /// As [`Env::amqp_with`] on another server, of which `server` is an administrator's uri.
+    pub(crate) fn amqp_on(uri: &Url, server: Url, topology: Topology, options: Options) -> Self {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let uri = SecretString::from(uri.as_str());
-        let broker = Broker::amqp_with(uri, topology.clone(), options, &tasks, stop.clone())
-            .expect("TEST_RABBIT_URI to be a uri");
-        Self { broker, topology, tasks, stop, server: Some(server()) }
+        let broker =
+            Broker::amqp_with(uri, topology.clone(), options, &tasks, stop.clone()).expect("the uri to be accepted");
+        Self { broker, topology, tasks, stop, server: Some(server) }
     }
 
     pub(crate) fn express(&self) -> String {

@@ -1,46 +1,21 @@
 //! The kustomizations: what they list, take away and choose.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use deploy_tests::{files_below, read, repository_root, yaml_documents};
-use serde::Deserialize;
+use deploy_tests::{files_below, read, repository_root};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use serde_json::Value;
 
-use crate::platform::{Platform, SECRET_TEMPLATE};
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Kustomization {
-    api_version: String,
-    kind: String,
-    resources: Vec<String>,
-    #[serde(default)]
-    patches: Vec<Patch>,
-    #[serde(default)]
-    images: Vec<Image>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Patch {
-    patch: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Image {
-    name: String,
-    new_tag: String,
-}
+use crate::{
+    kustomize::Kustomization,
+    platform::{Document, Platform, SECRET_TEMPLATE},
+};
 
 const COMPONENTS: [&str; 2] = ["components/keda", "components/managed-servers"];
 
 /// The kustomization in a folder below `deploy/k8s`; an empty name is the base.
 fn load(folder: &str) -> Kustomization {
-    let path = repository_root().join("deploy/k8s").join(folder).join("kustomization.yaml");
-    let mut documents = yaml_documents(&read(&path).expect("it is there")).expect("it is YAML");
-    assert_eq!(documents.len(), 1, "{}", path.display());
-    serde_json::from_value(documents.remove(0)).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    Kustomization::of(&format!("deploy/k8s/{folder}"))
 }
 
 /// Images whose version the base chooses.
@@ -50,13 +25,8 @@ pub(crate) fn image_names() -> Vec<String> {
 
 /// Objects that a component takes away, as `Kind/name`.
 pub(crate) fn deleted_by(component: &str) -> Vec<String> {
-    let patches = patches(component).into_iter();
+    let patches = load(component).patches().into_iter();
     patches.filter(|patch| patch.get("$patch") == Some(&"delete".into())).map(|patch| id(&patch)).collect()
-}
-
-fn patches(component: &str) -> Vec<Value> {
-    let parse = |patch: Patch| yaml_documents(&patch.patch).expect("a patch is YAML");
-    load(component).patches.into_iter().flat_map(parse).collect()
 }
 
 fn id(patch: &Value) -> String {
@@ -104,7 +74,7 @@ fn components_are_named_in_the_base_and_change_what_it_has() {
             ("kustomize.config.k8s.io/v1alpha1", "Component"),
             "{component}"
         );
-        for patch in patches(component) {
+        for patch in loaded.patches() {
             let target = platform.documents.iter().find(|document| document.is_base() && document.id() == id(&patch));
             let target = target.unwrap_or_else(|| panic!("{component} changes {}, which is not there", id(&patch)));
             for pointer in ["/apiVersion", "/metadata/namespace"] {
@@ -120,7 +90,7 @@ fn managed_servers_leave_nothing_of_those_to_try() {
     let of_servers = |name: &str| ["mysql", "rabbitmq"].contains(&name);
     let documents = Platform::load().documents;
     let expected = documents.iter().filter(|document| document.is_base() && of_servers(document.name()));
-    assert_eq!(deleted, expected.map(crate::platform::Document::id).collect());
+    assert_eq!(deleted, expected.map(Document::id).collect());
 }
 
 /// The commands of the guide: each file they name is there, and applied one by one they apply the whole base.
@@ -138,4 +108,22 @@ fn the_guide_applies_every_manifest() {
     for file in load("").resources {
         assert!(applied.contains(&file), "{file} is applied by no command of docs/kubernetes.md");
     }
+}
+
+#[test]
+fn the_small_overlay_is_the_base_with_one_pod_of_each_and_smaller_requests() {
+    let small = Kustomization::of("deploy/small").rendered("deploy/small");
+    assert_eq!(small.all::<HorizontalPodAutoscaler>().len(), 0);
+    let without_requests = |platform: Platform| {
+        let mut documents = platform.documents;
+        documents.retain(|document| document.kind() != "HorizontalPodAutoscaler");
+        for document in &mut documents {
+            let containers = document.value.pointer_mut("/spec/template/spec/containers");
+            for container in containers.and_then(|containers| containers.as_array_mut()).into_iter().flatten() {
+                container["resources"]["requests"] = "some".into();
+            }
+        }
+        documents.into_iter().map(|document| (document.id(), document.value)).collect::<BTreeMap<_, _>>()
+    };
+    assert_eq!(without_requests(small), without_requests(Kustomization::of("deploy/k8s").rendered("deploy/k8s")));
 }

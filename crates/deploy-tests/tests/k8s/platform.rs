@@ -25,7 +25,7 @@ pub(crate) const SECRET_TEMPLATE: &str = "secret.template.yaml";
 /// One object of a manifest.
 #[derive(Debug, Clone)]
 pub(crate) struct Document {
-    /// Below `deploy/k8s`.
+    /// Below `deploy/k8s`, unless it was rendered.
     pub(crate) file: String,
     pub(crate) value: Value,
 }

@@ -11,6 +11,11 @@ mod scaling;
 mod security;
 mod settings;
 
+pub(crate) use pods::{CLOSING_SECONDS, sleep_before_stop};
+pub(crate) use references::scaled_objects;
+pub(crate) use scaling::{bounds, connections_needed};
+pub(crate) use settings::of as settings_of;
+
 struct Rule {
     name: &'static str,
     /// What breaks the rule; empty when nothing does.
@@ -99,6 +104,7 @@ const RULES: &[Rule] = &[
     ] },
     Rule { name: "updates take no pod away before another is ready", check: pods::rolling_update, broken_by: &[
         ("Deployment/api-gateway", "/spec/strategy/rollingUpdate/maxUnavailable", "1"),
+        ("Deployment/delivery-worker", "/spec/strategy/rollingUpdate/maxSurge", "2"),
         ("Deployment/outbox-relay", "/spec/strategy/type", r#""Recreate""#),
     ] },
     Rule { name: "pods are spread over zones and nodes", check: pods::spread, broken_by: &[
@@ -189,6 +195,8 @@ const RULES: &[Rule] = &[
         ("ConfigMap/messaging-platform-config", "/data/AUTO_MIGRATE", r#""true""#),
         ("Job/migrate", pod!("/containers/0/args"), r#"["down"]"#),
         ("Job/migrate", pod!("/containers/0/env/1/value"), r#""mysql://$(DB_USER)@$(DB_HOST)/a""#),
+        ("Job/migrate", pod!("/initContainers"), REMOVE),
+        ("Job/migrate", pod!("/initContainers/0/envFrom"), REMOVE),
     ] },
     Rule { name: "KEDA watches metrics and queues that exist", check: settings::keda_watches_what_there_is, broken_by: &[
         ("ScaledObject/outbox-relay", "/spec/triggers/0/metadata/query", r#""max(outbox_backlog)""#),
@@ -204,6 +212,7 @@ const RULES: &[Rule] = &[
         ("NetworkPolicy/outbox-relay", "/spec/ingress/0/ports/0/port", r#""http""#),
         ("NetworkPolicy/allow-dns", "/spec/egress/0/ports/0/protocol", r#""TCP""#),
         ("NetworkPolicy/rabbitmq-from-keda", "/spec/ingress", "[]"),
+        ("NetworkPolicy/rabbitmq-from-keda", "/spec/ingress/0/from/0/podSelector/matchLabels", r#"{"app.kubernetes.io/name": "keda-operator"}"#),
         ("NetworkPolicy/managed-mysql", "/spec/egress/0/to/0/ipBlock/cidr", r#""198.51.100.0/24""#),
     ] },
     Rule { name: "connections that are not needed are not allowed", check: flows::forbidden, broken_by: &[
@@ -211,6 +220,7 @@ const RULES: &[Rule] = &[
         ("NetworkPolicy/delivery-worker", "/spec/egress/2/ports", REMOVE),
         ("NetworkPolicy/api-gateway", "/spec/ingress/0/from", REMOVE),
         ("NetworkPolicy/mysql", "/spec/ingress/0/from/0", r#"{"namespaceSelector": {}}"#),
+        ("NetworkPolicy/rabbitmq-from-keda", "/spec/ingress/0/from/0/podSelector", REMOVE),
     ] },
 ];
 

@@ -8,6 +8,7 @@ mod history;
 mod ledger;
 mod outbox;
 mod recovery;
+mod rights;
 mod schema;
 mod support;
 

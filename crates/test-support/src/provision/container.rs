@@ -18,6 +18,7 @@ pub(super) const DATABASE_IMAGE: &str = "mysql:8.4";
 pub(super) const RABBIT_IMAGE: &str = "rabbitmq:4-management";
 
 const ANSWER: Duration = Duration::from_secs(20);
+const TOOL: Duration = Duration::from_mins(1);
 const PULL: Duration = Duration::from_mins(10);
 
 /// Whether an engine answers and has both images or can pull them.
@@ -94,6 +95,11 @@ impl Container {
 
     pub(super) async fn resume(&self) -> anyhow::Result<()> {
         self.handle.get().unpause().await.context("resuming the container")
+    }
+
+    pub(super) fn run_tool(&self, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
+        let all: Vec<&str> = ["exec", &self.name, program].into_iter().chain(arguments.iter().copied()).collect();
+        command::run("docker", &all, TOOL)
     }
 
     pub(super) async fn is_running(&self) -> bool {

@@ -1,5 +1,6 @@
 //! One running server, whatever it runs in.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -67,6 +68,16 @@ impl Instance {
         Ok(())
     }
 
+    /// Runs a program that comes with the server, beside it and with its settings: a path on this machine, a name in a
+    /// container.
+    pub(super) async fn run_tool(&self, local: &Path, in_container: &str, arguments: &[&str]) -> anyhow::Result<()> {
+        match self {
+            Self::Given => refuse(),
+            Self::Local(server) => server.run_tool(local, arguments).await,
+            Self::Container(container) => container.run_tool(in_container, arguments),
+        }
+    }
+
     /// A clean stop at the end of its life; a given server just stays.
     pub(super) async fn retire(&mut self) -> anyhow::Result<()> {
         match self {
@@ -113,6 +124,6 @@ impl Instance {
 
 fn refuse() -> anyhow::Result<()> {
     bail!(
-        "this server was given by the environment and is not ours to stop: start a private one (Backend::choose_private)"
+        "this server was given by the environment and is not ours to stop or change: start a private one (Backend::choose_private)"
     )
 }

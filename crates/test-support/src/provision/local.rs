@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -15,6 +15,7 @@ use crate::guarded::{self, Ending, Guarded};
 use crate::lifeline::Lifeline;
 
 const CHOWN: Duration = Duration::from_secs(20);
+const TOOL: Duration = Duration::from_mins(1);
 
 /// Whether the server binaries are on this machine.
 pub(super) fn binaries() -> anyhow::Result<()> {
@@ -143,6 +144,23 @@ impl LocalServer {
     pub(super) fn start_again(&mut self) -> anyhow::Result<()> {
         let mut command = (self.launch)(&self.scratch)?;
         self.server = Some(Guarded::spawn(&mut command, Ending::Kill)?);
+        Ok(())
+    }
+
+    /// Runs a program to its end, in the server's folder and with its environment.
+    pub(super) async fn run_tool(&self, program: &Path, arguments: &[&str]) -> anyhow::Result<()> {
+        let mut command = self.scratch.command(program)?;
+        let server = (self.launch)(&self.scratch)?;
+        let settings = server.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        command.envs(settings).args(arguments);
+        let status = Guarded::spawn(&mut command, Ending::Kill)?.wait(TOOL).await;
+        ensure!(
+            status.is_some_and(|status| status.success()),
+            "{} {} failed; it printed last:\n{}",
+            program.display(),
+            arguments.first().unwrap_or(&""),
+            self.log()
+        );
         Ok(())
     }
 

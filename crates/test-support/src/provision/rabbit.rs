@@ -1,5 +1,6 @@
 //! The message broker.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -60,6 +61,15 @@ impl RabbitServer {
     /// `127.0.0.1:port` of the Prometheus plugin, where the server was started with it. It answers a little after AMQP.
     pub fn metrics_address(&self) -> Option<String> {
         self.metrics_port.map(|port| format!("127.0.0.1:{port}"))
+    }
+
+    /// Runs `rabbitmqctl` with these arguments, which takes a second or two. A given server refuses.
+    pub async fn control(&self, arguments: &[&str]) -> anyhow::Result<()> {
+        let local = match &self.instance {
+            Instance::Local(_) => rabbitmq::control()?,
+            Instance::Given | Instance::Container(_) => PathBuf::new(),
+        };
+        self.instance.run_tool(&local, "rabbitmqctl", arguments).await
     }
 
     /// Kills the server (-9).

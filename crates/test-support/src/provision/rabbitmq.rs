@@ -17,6 +17,13 @@ pub(super) fn binary() -> Option<PathBuf> {
     if debian.is_file() { Some(debian) } else { find(&["rabbitmq-server"]) }
 }
 
+/// `rabbitmqctl` of the same installation: the one in Debian's PATH insists on changing the user as well.
+pub(super) fn control() -> anyhow::Result<PathBuf> {
+    let server = binary().context("rabbitmq-server is not on this machine")?;
+    let beside = server.with_file_name("rabbitmqctl");
+    if beside.is_file() { Ok(beside) } else { find(&["rabbitmqctl"]).context("rabbitmqctl is not on this machine") }
+}
+
 /// Starts a node with an administrator `test`, and with the Prometheus plugin where that has a port; it answers a little
 /// later.
 pub(super) fn start(port: u16, metrics_port: Option<u16>, password: &str) -> anyhow::Result<LocalServer> {

@@ -53,6 +53,7 @@ const FORBIDDEN: &[Flow] = &[
     ("prometheus", "mysql", "TCP", 3306),
     ("prometheus", "rabbitmq", "TCP", 5672),
     ("keda", "mysql", "TCP", 3306),
+    ("keda's metrics", "rabbitmq", "TCP", 5672),
     ("api-gateway", "outbox-relay", "TCP", 8081),
     ("api-gateway", "rabbitmq", "TCP", 15672),
     ("api-gateway", "internet", "TCP", 443),
@@ -81,7 +82,9 @@ fn end(platform: &Platform, name: &str) -> End {
         "ingress" => End::elsewhere(namespace("ingress", &[("messaging-platform/api-client", "true")]), &[]),
         "prometheus" => End::elsewhere(namespace("monitoring", &[]), &[("app.kubernetes.io/name", "prometheus")]),
         "collector" => End::elsewhere(namespace("monitoring", &[]), &[("app.kubernetes.io/name", "collector")]),
-        "keda" => End::elsewhere(namespace("keda", &[]), &[("app.kubernetes.io/name", "keda-operator")]),
+        // As its own manifests label the pods, which differ from each other and from version to version in the rest.
+        "keda" => End::elsewhere(namespace("keda", &[]), &[("app", "keda-operator")]),
+        "keda's metrics" => End::elsewhere(namespace("keda", &[]), &[("app", "keda-operator-metrics-apiserver")]),
         "dns" => End::elsewhere(namespace("kube-system", &[]), &[("k8s-app", "kube-dns")]),
         "stranger" => End::elsewhere(namespace("default", &[]), &[("app.kubernetes.io/name", "api-gateway")]),
         ours => {

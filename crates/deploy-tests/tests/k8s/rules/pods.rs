@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Seconds to close connections (7) and flush traces (5), once work in hand is finished or given up.
-const CLOSING_SECONDS: i64 = 12;
+pub(crate) const CLOSING_SECONDS: i64 = 12;
 
 pub(super) fn labels(platform: &Platform) -> Vec<String> {
     let mut problems = Vec::new();
@@ -96,7 +96,7 @@ pub(super) fn sleep_before_listener_closes(platform: &Platform) -> Vec<String> {
     gateway.filter(|pods| sleep_before_stop(pods) == 0).map(|pods| pods.id).collect()
 }
 
-fn sleep_before_stop(pods: &Pods) -> i64 {
+pub(crate) fn sleep_before_stop(pods: &Pods) -> i64 {
     let sleep = |container: Container| container.lifecycle?.pre_stop?.sleep.map(|sleep| sleep.seconds);
     pods.containers().into_iter().filter_map(sleep).max().unwrap_or(0)
 }
@@ -108,8 +108,9 @@ pub(super) fn rolling_update(platform: &Platform) -> Vec<String> {
         let strategy = spec.strategy.unwrap_or_default();
         let update = strategy.rolling_update.unwrap_or_default();
         let is_rolling = strategy.type_.as_deref() == Some("RollingUpdate");
-        let adds = matches!(update.max_surge, Some(IntOrString::Int(pods)) if pods >= 1);
-        !(is_rolling && update.max_unavailable == Some(IntOrString::Int(0)) && adds)
+        // More than one at a time would need more processors and connections than are counted for.
+        let adds_one = update.max_surge == Some(IntOrString::Int(1));
+        !(is_rolling && update.max_unavailable == Some(IntOrString::Int(0)) && adds_one)
     });
     wrong.map(|deployment| name_of(&deployment)).collect()
 }

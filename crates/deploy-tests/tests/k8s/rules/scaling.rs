@@ -17,7 +17,7 @@ use crate::{
 const OTHER_CONNECTIONS: i64 = 10;
 
 /// Smallest and largest number of pods of each deployment.
-fn bounds(platform: &Platform) -> BTreeMap<String, (i32, i32)> {
+pub(crate) fn bounds(platform: &Platform) -> BTreeMap<String, (i32, i32)> {
     let scalers = platform.all::<HorizontalPodAutoscaler>().into_iter();
     let specs = scalers.map(|scaler| scaler.spec.unwrap_or_default());
     specs.map(|spec| (spec.scale_target_ref.name, (spec.min_replicas.unwrap_or(1), spec.max_replicas))).collect()
@@ -79,8 +79,8 @@ pub(super) fn keda_replaces_autoscalers(platform: &Platform) -> Vec<String> {
     wrong.map(|object| object.metadata.name).collect()
 }
 
-/// All pools at their largest, with one pod more of each during an update, fit into the server's connections.
-pub(super) fn connections(platform: &Platform) -> Vec<String> {
+/// Connections of all pools at their largest, with one pod more of each during an update.
+pub(crate) fn connections_needed(platform: &Platform) -> i64 {
     let bounds = bounds(platform);
     let all = platform.pods();
     let services = all.iter().filter(|pods| pods.service_port().is_some());
@@ -89,7 +89,13 @@ pub(super) fn connections(platform: &Platform) -> Vec<String> {
         let most = bounds.get(&pods.name).map_or(0, |(_, most)| *most);
         i64::from(most + 1) * pool.unwrap_or(50_i64)
     });
-    let needed = pools.sum::<i64>() + OTHER_CONNECTIONS;
+    pools.sum()
+}
+
+/// All pools fit into the server's connections.
+pub(super) fn connections(platform: &Platform) -> Vec<String> {
+    let needed = connections_needed(platform) + OTHER_CONNECTIONS;
+    let all = platform.pods();
     let containers = all.iter().filter(|pods| pods.name == "mysql").flat_map(Pods::containers);
     let mut arguments = containers.flat_map(|container| container.args.unwrap_or_default());
     let given = arguments.find_map(|argument| argument.strip_prefix("--max-connections=")?.parse().ok());

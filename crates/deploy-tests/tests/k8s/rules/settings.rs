@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use deploy_tests::service_variables;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Container, Secret};
 use service_kit::settings::Source;
 
 use super::references::scaled_objects;
@@ -15,7 +15,7 @@ const PLACEHOLDER: &str = "CHANGE_ME";
 const NOT_DEPLOYED: [&str; 1] = ["DATABASE_URL"];
 
 /// The environment of a pod's container, as Kubernetes puts it together.
-pub(super) fn of(platform: &Platform, pods: &Pods) -> BTreeMap<String, String> {
+pub(crate) fn of(platform: &Platform, pods: &Pods) -> BTreeMap<String, String> {
     let secrets = platform.all::<Secret>();
     let secret = |name: &str, key: &str| {
         let found = secrets.iter().find(|secret| name_of(*secret) == name);
@@ -123,8 +123,12 @@ pub(super) fn the_job_migrates(platform: &Platform) -> Vec<String> {
                 set("DB_PORT"),
                 set("DB_NAME")
             );
-            let up = pods.containers().iter().all(|container| container.args.as_deref() == Some(&["up".to_owned()]));
-            up && set("DATABASE_URL") == url
+            let spec = pods.spec();
+            let up = spec.containers.iter().all(|container| container.args.as_deref() == Some(&["up".to_owned()]));
+            // Without the wait its first tries fail while a new database starts.
+            let first = spec.init_containers.unwrap_or_default();
+            let knows_where = |container: &Container| container.env_from == spec.containers[0].env_from;
+            up && set("DATABASE_URL") == url && first.len() == 1 && first.iter().all(knows_where)
         } else {
             set("AUTO_MIGRATE") == "false"
         };
