@@ -5,6 +5,7 @@ mod accept;
 mod application;
 mod backpressure;
 mod body;
+mod content;
 mod error;
 mod idempotency;
 mod limits;
@@ -15,6 +16,7 @@ mod query;
 mod routes;
 mod settings;
 mod turns;
+mod whole;
 
 pub use accept::OnAccepted;
 pub use application::{BindError, Parts, State, start};

@@ -99,7 +99,7 @@ fn parse(body: &JsonObject) -> Result<Message, ApiError> {
     let kind = body.optional_string("type")?;
     Ok(Message {
         customer: CustomerId::parse("customer_id", body.integer("customer_id")?)?,
-        text: MessageText::try_from(body.string("text")?)?,
+        text: MessageText::parse(body.string("text")?)?,
         recipients: Recipients::parse(body.strings("recipients")?)?,
         kind: kind.as_deref().map(MessageType::parse).transpose()?.unwrap_or_default(),
     })
