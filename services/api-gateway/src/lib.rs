@@ -14,6 +14,7 @@ mod observe;
 mod openapi;
 mod query;
 mod routes;
+mod schemas;
 mod settings;
 mod turns;
 mod whole;

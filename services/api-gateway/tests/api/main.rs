@@ -3,6 +3,7 @@
 
 mod balance;
 mod bodies;
+mod bounds;
 mod concurrency;
 mod documents;
 mod fuzz;
@@ -11,6 +12,7 @@ mod health;
 mod history;
 mod idempotency;
 mod limits;
+mod links;
 mod measured;
 mod outage;
 mod protocol;
@@ -124,6 +126,14 @@ mod cases {
         refused_requests_are_counted_too,
         clients_cannot_invent_labels,
         the_format_is_prometheus_text,
+    );
+    on_each_backend!(bounds:
+        fields_are_taken_as_the_document_says,
+        parameters_are_taken_as_the_document_says,
+    );
+    on_each_backend!(links:
+        every_link_leads_from_what_is_there_to_what_is_asked_for,
+        following_the_links_leads_from_a_top_up_to_the_history,
     );
     on_each_backend!(documents:
         the_document_describes_every_route,
