@@ -2,6 +2,9 @@
 
 use crate::Invalid;
 
+/// Longest key, in characters.
+pub const MAX_KEY_LENGTH: usize = 255;
+
 /// Value of the `Idempotency-Key` header: 1 to 255 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct IdempotencyKey(String);
@@ -9,11 +12,11 @@ pub struct IdempotencyKey(String);
 impl IdempotencyKey {
     /// Parses the header's bytes.
     pub fn parse(value: &[u8]) -> Result<Self, Invalid> {
-        let length_is_right = (1..=255).contains(&value.len());
+        let length_is_right = (1..=MAX_KEY_LENGTH).contains(&value.len());
         if length_is_right && value.iter().all(u8::is_ascii_graphic) {
             Ok(Self(value.iter().copied().map(char::from).collect()))
         } else {
-            Err(Invalid::new("Idempotency-Key", "must be 1 to 255 visible ASCII characters"))
+            Err(Invalid::new("Idempotency-Key", format!("must be 1 to {MAX_KEY_LENGTH} visible ASCII characters")))
         }
     }
 

@@ -6,6 +6,7 @@
 pub mod event;
 pub mod id;
 pub mod idempotency;
+pub mod invisible;
 pub mod message;
 pub mod money;
 pub mod pricing;

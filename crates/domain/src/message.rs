@@ -4,7 +4,7 @@ use std::{collections::HashSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CustomerId, Invalid};
+use crate::{CustomerId, Invalid, invisible::is_invisible};
 
 /// Most characters (Unicode scalar values) of one text.
 pub const MAX_TEXT_CHARACTERS: usize = 1600;
@@ -94,10 +94,16 @@ impl fmt::Display for Recipient {
 pub struct Recipients(Vec<Recipient>);
 
 impl Recipients {
-    /// Parses raw numbers; the limit counts what the client sent, repeated or not.
+    /// Parses raw numbers; the limit counts what the client sent, repeated or not. The error tells which one is wrong
+    /// by its place and never shows it.
     pub fn parse(values: Vec<String>) -> Result<Self, Invalid> {
         Self::check_count(values.len())?;
-        let parsed: Result<Vec<_>, _> = values.into_iter().map(Recipient::try_from).collect();
+        let parse = |(index, value)| {
+            Recipient::try_from(value).map_err(|Invalid { field, expected }| {
+                Invalid::new(field, format!("{expected}; the one at index {index}, counted from 0, is not"))
+            })
+        };
+        let parsed: Result<Vec<_>, _> = values.into_iter().enumerate().map(parse).collect();
         parsed.map(Self::without_repeats)
     }
 
@@ -115,7 +121,7 @@ impl Recipients {
         if (1..=MAX_RECIPIENTS).contains(&count) {
             Ok(())
         } else {
-            Err(Invalid::new("recipients", format!("must hold 1 to {MAX_RECIPIENTS} phone numbers")))
+            Err(Invalid::new("recipients", format!("must hold 1 to {MAX_RECIPIENTS} phone numbers, not {count}")))
         }
     }
 
@@ -141,15 +147,27 @@ impl From<Recipients> for Vec<Recipient> {
     }
 }
 
-/// What is sent: 1 to 1600 characters, not only white space.
+/// What is sent: 1 to 1600 characters, one of them visible.
+///
+/// Only what clients send must show something ([`parse`](Self::parse)). A stored text was accepted and charged, by an
+/// earlier release perhaps, which knew fewer blanks: it is read as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct MessageText(String);
 
 impl MessageText {
+    /// Parses the text of a request.
+    pub fn parse(value: String) -> Result<Self, Invalid> {
+        if value.chars().all(is_invisible) { Err(Self::wrong()) } else { Self::try_from(value) }
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    fn wrong() -> Invalid {
+        Invalid::new("text", format!("must have 1 to {MAX_TEXT_CHARACTERS} characters and not be blank"))
     }
 }
 
@@ -158,10 +176,7 @@ impl TryFrom<String> for MessageText {
 
     fn try_from(value: String) -> Result<Self, Invalid> {
         if value.trim().is_empty() || value.chars().count() > MAX_TEXT_CHARACTERS {
-            return Err(Invalid::new(
-                "text",
-                format!("must have 1 to {MAX_TEXT_CHARACTERS} characters and not be blank"),
-            ));
+            return Err(Self::wrong());
         }
         Ok(Self(value))
     }
@@ -221,10 +236,70 @@ mod tests {
     }
 
     #[test]
+    fn the_error_names_the_place_of_a_wrong_recipient_and_never_the_number() {
+        for (index, values) in [(0, ["12x", "123"]), (1, ["123", "9128582812345678"])] {
+            let error = Recipients::parse(numbers(&values)).expect_err("refused").to_string();
+            assert!(error.contains(&format!("the one at index {index}, counted from 0, is not")), "{error}");
+            assert!(!error.contains("12x") && !error.contains("9128582812345678"), "{error}");
+        }
+        let error = Recipients::parse(vec!["123".to_owned(); 1001]).expect_err("refused").to_string();
+        assert_eq!(error, "recipients must hold 1 to 1000 phone numbers, not 1001");
+    }
+
+    #[test]
     fn text_is_counted_in_characters() {
-        assert!(MessageText::try_from("é".repeat(1600)).is_ok());
-        assert!(MessageText::try_from("é".repeat(1601)).is_err());
-        assert!(MessageText::try_from(" \t\u{a0}\n".to_owned()).is_err());
+        assert!(MessageText::parse("é".repeat(1600)).is_ok());
+        assert!(MessageText::parse("é".repeat(1601)).is_err());
+        assert!(MessageText::parse(String::new()).is_err());
+    }
+
+    #[test]
+    fn a_text_of_invisible_characters_is_blank() {
+        let blanks = [
+            " ",
+            " \t\u{a0}\n",
+            "\0",
+            "\u{1}\u{7f}\u{85}",
+            "\u{200b}",
+            "\u{200c}\u{200d}",
+            "\u{200e}\u{200f}",
+            "\u{2060}\u{2061}\u{2062}\u{2063}\u{2064}",
+            "\u{feff}",
+            "\u{3164}",
+            "\u{115f}\u{1160}",
+            "\u{ffa0}",
+            "\u{2800}",
+            "\u{ad}",
+            "\u{34f}",
+            "\u{61c}",
+            "\u{180e}",
+            "\u{202a}\u{202c}",
+            "\u{2066}\u{2069}",
+            "\u{fe0f}",
+            "\u{e0100}",
+            "\u{e0041}\u{e007f}",
+            " \u{200b}\u{feff}\0\u{2800}\r\n",
+        ];
+        for blank in blanks {
+            for count in [1, 3, 100] {
+                let text = blank.repeat(count);
+                assert!(MessageText::parse(text.clone()).is_err(), "{text:?} was taken");
+                for visible in ["a", ".", "\u{301}", "😀"] {
+                    for text in
+                        [format!("{text}{visible}"), format!("{visible}{text}"), format!("{text}{visible}{text}")]
+                    {
+                        let taken = MessageText::parse(text.clone()).expect("one character is visible");
+                        assert_eq!(taken.as_str(), text, "it stays as it is");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_stored_text_is_read_though_it_shows_nothing() {
+        assert!(MessageText::try_from("\u{200b}".to_owned()).is_ok(), "it was charged under an older rule");
+        assert!(MessageText::try_from("  ".to_owned()).is_err());
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::{future::Future, io, net::SocketAddr};
 
 use actix_web::{
-    App, HttpResponse, HttpServer,
+    App, HttpResponse, HttpServer, Route,
     dev::Server,
+    guard,
     http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
     web::{self, ServiceConfig},
 };
@@ -20,6 +21,14 @@ const SHUTDOWN_SECONDS: u64 = 2;
 
 /// Probes and scrapes are few; more connections than this are not ours.
 const MAX_CONNECTIONS: usize = 256;
+
+/// What `Allow` says of a path that is read.
+pub const GET_AND_HEAD: &str = "GET, HEAD";
+
+/// A route for `GET`, and for `HEAD`, which gets the same answer: the server underneath leaves out its body.
+pub fn get_or_head() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
 
 /// Mounts `GET /healthz`, `/readyz` and `/metrics`; other methods on them get a JSON 405.
 pub fn routes(health: Health, metrics: MetricsHandle) -> impl FnOnce(&mut ServiceConfig) {
@@ -42,7 +51,7 @@ where
     F: Fn() -> Fut + Clone + 'static,
     Fut: Future<Output = HttpResponse> + 'static,
 {
-    web::resource(path).get(handler).default_service(web::to(method_not_allowed))
+    web::resource(path).route(get_or_head().to(handler)).default_service(web::to(method_not_allowed))
 }
 
 /// Member order as in the contract: the status first.
@@ -65,8 +74,8 @@ fn readiness(report: &HealthReport) -> HttpResponse {
 
 async fn method_not_allowed() -> HttpResponse {
     HttpResponse::MethodNotAllowed()
-        .insert_header((ALLOW, HeaderValue::from_static("GET")))
-        .json(json!({"error": "method_not_allowed", "message": "This path only answers GET."}))
+        .insert_header((ALLOW, HeaderValue::from_static(GET_AND_HEAD)))
+        .json(json!({"error": "method_not_allowed", "message": format!("This path only answers {GET_AND_HEAD}.")}))
 }
 
 async fn not_found() -> HttpResponse {

@@ -112,6 +112,23 @@ async fn readiness_names_what_is_unavailable() {
 }
 
 #[tokio::test]
+async fn head_is_get_without_a_body() {
+    let head_of = |answer: &Answer| {
+        let lines = answer.head.lines().filter(|line| !line.starts_with("date:"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    for health in [Health::new(), Health::new().check("mysql", Required, || ready(false))] {
+        let running = start(health);
+        for path in ["/healthz", "/readyz", "/metrics", "/nothing"] {
+            let whole = request(running.address, "GET", path).await;
+            let head = request(running.address, "HEAD", path).await;
+            assert_eq!((head_of(&head), head.body.as_str()), (head_of(&whole), ""), "{path}");
+            assert!(head.head.contains(&format!("content-length: {}", whole.body.len())), "{path}: {}", head.head);
+        }
+    }
+}
+
+#[tokio::test]
 async fn other_paths_and_methods_are_refused_in_json() {
     let running = start(Health::new());
     for path in ["/", "/nothing", "/healthz/", "/metrics/x", "/%00"] {
@@ -122,7 +139,7 @@ async fn other_paths_and_methods_are_refused_in_json() {
     for (method, path) in [("POST", "/healthz"), ("DELETE", "/readyz"), ("PUT", "/metrics"), ("BREW", "/metrics")] {
         let answer = request(running.address, method, path).await;
         assert_eq!((answer.status, &answer.json()["error"]), (405, &"method_not_allowed".into()), "{method} {path}");
-        assert!(answer.head.contains("allow: get"), "{}", answer.head);
+        assert!(answer.head.contains("allow: get, head\r\n"), "{}", answer.head);
     }
 }
 

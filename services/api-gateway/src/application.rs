@@ -13,7 +13,8 @@ use broker::{Broker, Topology};
 use domain::PriceList;
 use persistence::Database;
 use service_kit::{
-    Health, Scope, admin,
+    Health, Scope,
+    admin::{self, get_or_head},
     health::Requirement::{Reported, Required},
 };
 use telemetry::MetricsHandle;
@@ -148,15 +149,15 @@ async fn stop_with(scope: Scope, server: ServerHandle) {
 fn routes(config: &mut ServiceConfig) {
     config
         .service(post("/messages/send").post(send::handler))
-        .service(get("/messages/history").get(history::handler))
-        .service(get("/balance").get(balance::handler))
+        .service(get("/messages/history").route(get_or_head().to(history::handler)))
+        .service(get("/balance").route(get_or_head().to(balance::handler)))
         .service(post("/balance/add").post(top_up::handler))
-        .service(get(openapi::DOCUMENT_PATH).get(openapi::document))
-        .service(get(openapi::PAGE_PATH).get(openapi::page));
+        .service(get(openapi::DOCUMENT_PATH).route(get_or_head().to(openapi::document)))
+        .service(get(openapi::PAGE_PATH).route(get_or_head().to(openapi::page)));
 }
 
 fn get(path: &str) -> Resource {
-    only(path, "GET")
+    only(path, admin::GET_AND_HEAD)
 }
 
 fn post(path: &str) -> Resource {

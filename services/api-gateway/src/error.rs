@@ -42,8 +42,8 @@ pub(crate) enum ApiError {
     IdempotencyInProgress,
     /// 413: the body is too large.
     PayloadTooLarge,
-    /// 415: the body is not JSON.
-    UnsupportedMediaType,
+    /// 415: the body is said to be something else than plain JSON.
+    UnsupportedMediaType(Unsupported),
     /// 422: the key was used for another request.
     IdempotencyMismatch,
     /// 429: too many requests.
@@ -64,6 +64,17 @@ pub(crate) enum ApiError {
     Internal,
 }
 
+/// What a body is said to be and is not taken as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unsupported {
+    /// No JSON.
+    Type,
+    /// JSON in other characters than UTF-8.
+    Charset,
+    /// Compressed, or encoded otherwise.
+    Encoding,
+}
+
 /// The header that names what a refusal for overload rests on. The body's text is fixed by the contract.
 const BACKPRESSURE_SIGNAL: &str = "Backpressure-Signal";
 
@@ -80,8 +91,8 @@ impl ApiError {
             Self::NotFound => Some(Self::MethodNotAllowed { allowed: "POST" }),
             Self::MethodNotAllowed { .. } => Some(Self::IdempotencyInProgress),
             Self::IdempotencyInProgress => Some(Self::PayloadTooLarge),
-            Self::PayloadTooLarge => Some(Self::UnsupportedMediaType),
-            Self::UnsupportedMediaType => Some(Self::IdempotencyMismatch),
+            Self::PayloadTooLarge => Some(Self::UnsupportedMediaType(Unsupported::Type)),
+            Self::UnsupportedMediaType(_) => Some(Self::IdempotencyMismatch),
             Self::IdempotencyMismatch => Some(Self::RateLimited { retry_after: 1, standing: Standing::used_up() }),
             Self::RateLimited { .. } => Some(Self::Overloaded { signal: Some(Signal::OutboxPending) }),
             Self::Overloaded { .. } => Some(Self::Unavailable),
@@ -99,7 +110,7 @@ impl ApiError {
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::IdempotencyInProgress => "idempotency_in_progress",
             Self::PayloadTooLarge => "payload_too_large",
-            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::UnsupportedMediaType(_) => "unsupported_media_type",
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::RateLimited { .. } => "rate_limit_exceeded",
             Self::Overloaded { .. } => "system_overloaded",
@@ -128,7 +139,15 @@ impl fmt::Display for ApiError {
                 "A request with this Idempotency-Key is still being worked on. Ask again for its answer."
             }
             Self::PayloadTooLarge => "The body is larger than 256 KiB.",
-            Self::UnsupportedMediaType => "The body must be JSON: send Content-Type: application/json.",
+            Self::UnsupportedMediaType(Unsupported::Type) => {
+                "The body must be JSON: send Content-Type: application/json."
+            }
+            Self::UnsupportedMediaType(Unsupported::Charset) => {
+                "The body must be JSON in UTF-8: send Content-Type: application/json without another charset."
+            }
+            Self::UnsupportedMediaType(Unsupported::Encoding) => {
+                "The body must be plain JSON: send it without Content-Encoding."
+            }
             Self::IdempotencyMismatch => "This Idempotency-Key was used for another request. Use a new key.",
             Self::RateLimited { .. } => "Too many requests. Please retry later.",
             Self::Overloaded { .. } => "The system is temporarily overloaded. Please retry later.",
@@ -151,7 +170,7 @@ impl ResponseError for ApiError {
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::IdempotencyInProgress => StatusCode::CONFLICT,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Overloaded { .. } | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,

@@ -5,6 +5,7 @@ mod accept;
 mod application;
 mod backpressure;
 mod body;
+mod content;
 mod error;
 mod idempotency;
 mod limits;
@@ -13,8 +14,10 @@ mod observe;
 mod openapi;
 mod query;
 mod routes;
+mod schemas;
 mod settings;
 mod turns;
+mod whole;
 
 pub use accept::OnAccepted;
 pub use application::{BindError, Parts, State, start};

@@ -17,6 +17,7 @@ use utoipa_swagger_ui::Config;
 use crate::{
     error::ApiError,
     routes::{balance, history, send, top_up},
+    schemas,
 };
 
 /// Where the document is served.
@@ -28,11 +29,13 @@ pub(crate) const PAGE_PATH: &str = "/swagger/{file:.*}";
 #[openapi(
     info(
         title = "Distributed messaging platform",
-        description = "Send text messages to phones from a prepaid balance.",
+        description = "Send text messages to phones from a prepaid balance. Whole numbers may be written as 1, 1.0 or \
+            1e0. A query parameter may be given once; an empty one counts as left out. Every path that answers GET \
+            answers HEAD too, without the body.",
         license(name = "MIT OR Apache-2.0")
     ),
     paths(send::handler, history::handler, balance::handler, top_up::handler, healthz, readyz, metrics),
-    modifiers(&Errors),
+    modifiers(&Parameters, &Errors),
     tags(
         (name = "messages", description = "Send, and see what became of it"),
         (name = "balance", description = "Prepaid credits"),
@@ -70,6 +73,20 @@ fn readyz() {}
 )]
 #[expect(dead_code, reason = "it only describes the route, which all services share")]
 fn metrics() {}
+
+/// Gives the handlers' parameters their bounds.
+struct Parameters;
+
+impl Modify for Parameters {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let operations = document.paths.paths.values_mut().flat_map(|item| [&mut item.get, &mut item.post]).flatten();
+        for parameter in operations.filter_map(|operation| operation.parameters.as_mut()).flatten() {
+            if let RefOr::T(parameter) = parameter {
+                parameter.schema = schemas::parameter(&parameter.name).or_else(|| parameter.schema.take());
+            }
+        }
+    }
+}
 
 /// Completes what the handlers say of their errors: those that every route of the API gives, and an example with its
 /// headers for each code that a response names.

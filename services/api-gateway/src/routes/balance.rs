@@ -44,19 +44,22 @@ pub(crate) struct Transaction {
 
 /// The balance with its transactions, newest first. A customer never seen has 0 and none.
 #[utoipa::path(
-    get, path = "/balance", tag = "balance",
+    get, path = "/balance", tag = "balance", operation_id = "getBalance",
     params(
         ("user_id" = i64, Query, description = "Whose balance"),
-        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 500 (100)"),
+        ("limit" = Option<u64>, Query, description = "Most entries of a page"),
         ("cursor" = Option<String>, Query, description = "next_cursor of the page before"),
     ),
     responses(
-        (status = 200, body = BalanceResponse, description = "As of one moment.", example = json!({
-            "balance": 98,
-            "transactions": [{"transaction_id": "0199f2b4-5d0e-7cc0-8f6e-2f1b0c9a7d13", "amount": -2,
-                "transaction_type": "withdrawal", "description": "message 0199f2b4-5d0e-7cc0-8f6e-2f1b0c9a7d11",
-                "created_at": "2026-11-22T19:43:36.128Z"}],
-            "next_cursor": null})),
+        (status = 200, body = BalanceResponse, description = "As of one moment.",
+            links(("history" = (operation_id = "listMessages", description = "What was sent",
+                parameters(("user_id" = "$request.query.user_id"))))),
+            example = json!({
+                "balance": 98,
+                "transactions": [{"transaction_id": "0199f2b4-5d0e-7cc0-8f6e-2f1b0c9a7d13", "amount": -2,
+                    "transaction_type": "withdrawal", "description": "message 0199f2b4-5d0e-7cc0-8f6e-2f1b0c9a7d11",
+                    "created_at": "2026-11-22T19:43:36.128Z"}],
+                "next_cursor": null})),
         (status = 400, body = ErrorBody, description = "invalid_input"),
         (status = 503, body = ErrorBody, description = "unavailable"),
     )

@@ -48,12 +48,12 @@ pub(crate) struct HistoryItem {
 
 /// Lists what was sent, one entry for each recipient. Every filter is optional.
 #[utoipa::path(
-    get, path = "/messages/history", tag = "messages",
+    get, path = "/messages/history", tag = "messages", operation_id = "listMessages",
     params(
         ("user_id" = Option<i64>, Query, description = "Only of this customer"),
         ("status" = Option<String>, Query, description = "pending, sending, done or failed"),
         ("message_identifier" = Option<String>, Query, description = "Only of this request"),
-        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 500 (100)"),
+        ("limit" = Option<u64>, Query, description = "Most entries of a page"),
         ("cursor" = Option<String>, Query, description = "next_cursor of the page before"),
     ),
     responses(

@@ -16,23 +16,20 @@ use crate::{
     error::{ApiError, ErrorBody},
     idempotency::request_key,
     observe::{about_message, about_user},
+    schemas,
 };
 
 /// A request to send one text to some recipients.
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "it only describes the body in the OpenAPI document")]
 pub(crate) struct SendRequest {
-    /// Who pays.
-    #[schema(minimum = 1, example = 1)]
+    #[schema(schema_with = schemas::customer_id)]
     customer_id: i64,
-    /// What is sent, 1 to 1600 characters, not blank.
-    #[schema(max_length = 1600, example = "hi")]
+    #[schema(schema_with = schemas::text)]
     text: String,
-    /// To whom: 1 to 1000 phone numbers. Repeated ones are sent and charged once.
-    #[schema(min_items = 1, max_items = 1000, example = json!(["09128582812", "091285284834"]))]
+    #[schema(schema_with = schemas::recipients)]
     recipients: Vec<String>,
-    /// `normal` (default) or `express`.
-    #[schema(default = "normal", example = "normal")]
+    #[schema(schema_with = schemas::message_type)]
     r#type: Option<String>,
 }
 
@@ -49,13 +46,21 @@ pub(crate) struct SendResponse {
 
 /// Charges the customer and stores the message; it is delivered in the background.
 #[utoipa::path(
-    post, path = "/messages/send", tag = "messages",
+    post, path = "/messages/send", tag = "messages", operation_id = "sendMessage",
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters. A retry with \
         the same key and request gets the first answer and is not charged again, for 24 hours.")),
-    request_body = SendRequest,
+    request_body(content = SendRequest, description = "JSON in UTF-8, at most 262144 bytes (256 KiB), not compressed. \
+        Each field once; other fields are ignored."),
     responses(
         (status = 200, body = SendResponse, description = "Charged and stored. `Idempotency-Replay: true` marks the \
             answer to a retry. `RateLimit-*` headers say where the customer stands with its limit.",
+            links(
+                ("history" = (operation_id = "listMessages", description = "What became of it, for each recipient",
+                    parameters(("user_id" = "$request.body#/customer_id"),
+                        ("message_identifier" = "$response.body#/message_identifier")))),
+                ("balance" = (operation_id = "getBalance", description = "What it cost",
+                    parameters(("user_id" = "$request.body#/customer_id")))),
+            ),
             example = json!({"status": "processing", "message_identifier": "0199f2b4-5d0e-7cc0-8f6e-2f1b0c9a7d11"})),
         (status = 400, body = ErrorBody, description = "invalid_input"),
         (status = 402, body = ErrorBody, description = "insufficient_balance"),
@@ -99,7 +104,7 @@ fn parse(body: &JsonObject) -> Result<Message, ApiError> {
     let kind = body.optional_string("type")?;
     Ok(Message {
         customer: CustomerId::parse("customer_id", body.integer("customer_id")?)?,
-        text: MessageText::try_from(body.string("text")?)?,
+        text: MessageText::parse(body.string("text")?)?,
         recipients: Recipients::parse(body.strings("recipients")?)?,
         kind: kind.as_deref().map(MessageType::parse).transpose()?.unwrap_or_default(),
     })

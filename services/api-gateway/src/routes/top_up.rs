@@ -13,22 +13,21 @@ use crate::{
     error::{ApiError, ErrorBody},
     idempotency::request_key,
     observe::about_user,
+    schemas,
 };
 
 /// Most characters of a description.
-const MAX_DESCRIPTION: usize = 1_000;
+pub(crate) const MAX_DESCRIPTION: usize = 1_000;
 
 /// Credits to add.
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "it only describes the body in the OpenAPI document")]
 pub(crate) struct AddBalanceRequest {
-    #[schema(minimum = 1, example = 1)]
+    #[schema(schema_with = schemas::user_id)]
     user_id: i64,
-    /// How much to add.
-    #[schema(minimum = 1, maximum = 1_000_000_000_000_i64, example = 100)]
+    #[schema(schema_with = schemas::top_up_amount)]
     balance: i64,
-    /// What it is for, at most 1000 characters.
-    #[schema(max_length = 1000, example = "top-up")]
+    #[schema(schema_with = schemas::description)]
     description: Option<String>,
 }
 
@@ -49,13 +48,21 @@ pub(crate) struct AddBalanceResponse {
 
 /// Adds to a balance; the first top-up creates it.
 #[utoipa::path(
-    post, path = "/balance/add", tag = "balance",
+    post, path = "/balance/add", tag = "balance", operation_id = "addBalance",
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters. A retry with \
         the same key and request gets the first answer and adds nothing, for 24 hours.")),
-    request_body = AddBalanceRequest,
+    request_body(content = AddBalanceRequest, description = "JSON in UTF-8, at most 262144 bytes (256 KiB), not \
+        compressed. Each field once; other fields are ignored."),
     responses(
         (status = 200, body = AddBalanceResponse, description = "Added. `Idempotency-Replay: true` marks the answer \
             to a retry.",
+            links(
+                ("balance" = (operation_id = "getBalance", description = "The balance and how it came to be",
+                    parameters(("user_id" = "$response.body#/user_id")))),
+                ("send" = (operation_id = "sendMessage", description = "Spend some of it",
+                    request_body = json!({"customer_id": "$response.body#/user_id", "text": "hi",
+                        "recipients": ["09128582812"]}))),
+            ),
             example = json!({"status": "done", "user_id": 1, "balance": 100,
                 "transaction_id": "0199f2b4-5d0e-7cc0-8f6e-2f1b0c9a7d12"})),
         (status = 400, body = ErrorBody, description = "invalid_input; also when the balance would pass 10^15"),

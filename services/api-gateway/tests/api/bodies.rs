@@ -86,15 +86,29 @@ pub(crate) async fn deep_nesting_is_refused_not_followed(f: &Fixture) {
     assert_eq!(api.balance(1).await, 100);
 }
 
-pub(crate) async fn the_last_of_repeated_members_counts(f: &Fixture) {
+pub(crate) async fn a_repeated_field_is_refused(f: &Fixture) {
     let api = funded(f).await;
-    let body = r#"{"customer_id":2,"text":"","recipients":[],"customer_id":1,"text":"hi","recipients":["111","222"]}"#;
-    api.call(Request::post_bytes("/messages/send", body)).await.accepted();
-    assert_eq!(api.balance(1).await, 98);
-    let body = r#"{"user_id":2,"balance":50,"user_id":1,"balance":2}"#;
-    let answer = api.call(Request::post_bytes("/balance/add", body)).await.ok();
-    assert_eq!((&answer["user_id"], &answer["balance"]), (&json!(1), &json!(100)));
-    assert_eq!(api.balance(2).await, 0);
+    for route in ROUTES {
+        for again in [
+            r#""customer_id":1,"user_id":1"#,
+            r#""customer_id":2,"user_id":2"#,
+            r#""text":"hi","balance":1"#,
+            r#""te\u0078t":"other","balanc\u0065":1"#,
+            r#""recipients":["222"],"\u0075ser_id":null"#,
+            r#""x":1,"x":1"#,
+            r#""":1,"":2"#,
+        ] {
+            for body in [format!("{{{again},{}", &good()[1..]), format!("{},{again}}}", good().trim_end_matches('}'))] {
+                api.call(Request::post_bytes(route, body)).await.invalid("more than once");
+            }
+        }
+        // Only the request's own fields are looked at, and case makes another field.
+        let nested = format!(r#"{{"x":{{"a":1,"a":2}},"Text":"","TEXT":"",{}"#, &good()[1..]);
+        api.call(Request::post_bytes(route, nested)).await.ok();
+    }
+    let answer = api.account(2).await;
+    assert_eq!(answer, json!({"balance": 0, "transactions": [], "next_cursor": null}));
+    assert_eq!(api.balance(1).await, 100, "one was sent, one added");
 }
 
 pub(crate) async fn bodies_must_say_that_they_are_json(f: &Fixture) {
@@ -105,6 +119,10 @@ pub(crate) async fn bodies_must_say_that_they_are_json(f: &Fixture) {
             "application/json",
             "application/json; charset=utf-8",
             "application/json;charset=UTF-8",
+            "application/json; charset=\"UTF-8\"; x=y",
+            "application/json ; Charset = utf8",
+            "application/json;charset=us-ascii",
+            "application/json; x=latin1;",
             "APPLICATION/JSON",
             "application/vnd.api+json",
         ] {
@@ -122,10 +140,54 @@ pub(crate) async fn bodies_must_say_that_they_are_json(f: &Fixture) {
             b"text/plain; application/json",
             b"application/octet-stream",
             b"\xff\xfe",
+            b"application/json; charset=utf-16",
+            b"application/json;charset=iso-8859-1",
+            b"application/json; charset=\"Latin1\"",
+            b"application/json; CHARSET=utf-16le; charset=utf-8",
+            b"application/json; charset=",
         ] {
             api.call(post(route).header("Content-Type", wrong)).await.error(415, "unsupported_media_type");
         }
+        let twice = post(route).header("Content-Type", "application/json").header("Content-Type", "text/plain");
+        api.call(twice).await.error(415, "unsupported_media_type");
     }
+}
+
+pub(crate) async fn encoded_bodies_are_refused(f: &Fixture) {
+    let api = funded(f).await;
+    for route in ROUTES {
+        let post = || Request::post_bytes(route, good());
+        for right in ["identity", "Identity", ""] {
+            api.call(post().header("Content-Encoding", right)).await.ok();
+        }
+        for wrong in
+            [&b"gzip"[..], b"br", b"deflate", b"zstd", b"aes128gcm", b"identity, gzip", b"gzip, identity", b"\xff"]
+        {
+            let message = api.call(post().header("Content-Encoding", wrong)).await.error(415, "unsupported_media_type");
+            assert!(message.contains("Content-Encoding"), "{message}");
+        }
+        let twice = post().header("Content-Encoding", "identity").header("Content-Encoding", "gzip");
+        api.call(twice).await.error(415, "unsupported_media_type");
+    }
+    // Who asks for nothing but an answer sends no body to decode.
+    api.call(Request::get("/balance?user_id=1").header("Content-Encoding", "gzip")).await.ok();
+}
+
+pub(crate) async fn a_declared_length_over_the_limit_is_refused_at_once(f: &Fixture) {
+    let api = funded(f).await;
+    for route in ROUTES {
+        for length in ["262145", "100000000", "9223372036854775807", "18446744073709551615"] {
+            let request = Request::post_bytes(route, "").header("Content-Length", length);
+            // Not a byte of the body follows.
+            let mut connection = Connection::open(api.address).await;
+            let answer = connection.exchange(&request).await;
+            answer.error(413, "payload_too_large");
+            assert_eq!(answer.header("Connection"), Some("close"), "what follows cannot be told from the body");
+            assert!(connection.is_closed().await);
+        }
+    }
+    let counted = [("path", "/messages/send"), ("method", "POST"), ("status", "413")];
+    assert!(api.metrics().await.sum("http_requests_total", &counted) >= 4.0);
 }
 
 pub(crate) async fn bodies_are_bounded(f: &Fixture) {

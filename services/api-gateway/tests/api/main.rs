@@ -3,13 +3,16 @@
 
 mod balance;
 mod bodies;
+mod bounds;
 mod concurrency;
 mod documents;
 mod fuzz;
+mod head;
 mod health;
 mod history;
 mod idempotency;
 mod limits;
+mod links;
 mod measured;
 mod outage;
 mod protocol;
@@ -48,6 +51,7 @@ mod cases {
         each_type_has_its_price,
         repeated_recipients_are_sent_and_charged_once,
         recipients_are_bounded,
+        the_wrong_recipient_is_named_by_its_place,
         texts_are_counted_in_characters,
         texts_arrive_unchanged,
         customers_are_positive_64_bit_numbers,
@@ -59,8 +63,10 @@ mod cases {
         what_is_not_json_is_refused,
         what_is_not_an_object_is_refused,
         deep_nesting_is_refused_not_followed,
-        the_last_of_repeated_members_counts,
+        a_repeated_field_is_refused,
         bodies_must_say_that_they_are_json,
+        encoded_bodies_are_refused,
+        a_declared_length_over_the_limit_is_refused_at_once,
         bodies_are_bounded,
         a_body_in_chunks_is_put_together,
         half_a_body_is_no_body,
@@ -85,6 +91,7 @@ mod cases {
         pages_are_as_long_as_asked,
         pages_follow_each_other_newest_first,
         what_comes_meanwhile_does_not_shift_the_pages,
+        a_repeated_parameter_is_refused,
         odd_queries_are_answered,
     );
     on_each_backend!(balance:
@@ -112,12 +119,21 @@ mod cases {
         checks_come_in_the_contracts_order,
         replicas_count_for_themselves,
     );
+    on_each_backend!(head: head_is_get_without_a_body, head_is_measured_and_limited_as_itself);
     on_each_backend!(health: all_is_well, the_program_checks_itself, the_broker_may_be_away);
     on_each_backend!(measured:
         requests_are_counted_by_route,
         refused_requests_are_counted_too,
         clients_cannot_invent_labels,
         the_format_is_prometheus_text,
+    );
+    on_each_backend!(bounds:
+        fields_are_taken_as_the_document_says,
+        parameters_are_taken_as_the_document_says,
+    );
+    on_each_backend!(links:
+        every_link_leads_from_what_is_there_to_what_is_asked_for,
+        following_the_links_leads_from_a_top_up_to_the_history,
     );
     on_each_backend!(documents:
         the_document_describes_every_route,

@@ -106,17 +106,39 @@ pub(crate) async fn recipients_are_bounded(f: &Fixture) {
     }
 }
 
+pub(crate) async fn the_wrong_recipient_is_named_by_its_place(f: &Fixture) {
+    let api = f.gateway(&[]).await;
+    for (index, recipients) in [
+        (0, json!(["0912858281234567", "111"])),
+        (2, json!(["111", "222", "091285 82812", "333"])),
+        (1, json!(["111", 9_128_582_812_i64, "222"])),
+        (3, json!(["111", "222", "333", {"09128582812": 1}])),
+    ] {
+        let answer = api.send(&with(&message(1, &[]), "recipients", recipients)).await;
+        answer.invalid("recipients must");
+        answer.invalid(&format!("the one at index {index}, counted from 0, is not"));
+        assert!(!answer.text().contains("9128"), "{}", answer.text());
+    }
+    let last = [numbers(999), vec!["12".to_owned()]].concat();
+    api.send(&with(&message(1, &[]), "recipients", json!(last))).await.invalid("index 999");
+    api.send(&with(&message(1, &[]), "recipients", json!(numbers(1001)))).await.invalid("not 1001");
+    api.send(&message(1, &[])).await.invalid("not 0");
+}
+
 pub(crate) async fn texts_are_counted_in_characters(f: &Fixture) {
     let api = f.gateway(&[]).await;
     api.fund(1, 100).await;
-    for character in ["a", "é", "字", "😀", "\u{0}", "\u{202e}", "\""] {
+    for character in ["a", "é", "字", "😀", "\u{301}", "\u{2801}", "\""] {
         let text = |count: usize| with(&message(1, &["111"]), "text", json!(character.repeat(count)));
         api.send(&text(1)).await.accepted();
         api.send(&text(1600)).await.accepted();
         api.send(&text(1601)).await.invalid("text");
     }
-    for blank in ["", " ", "\t\r\n", "\u{a0}\u{2003}\u{3000}"] {
+    let blanks =
+        ["", " ", "\t\r\n", "\u{a0}\u{2003}\u{3000}", "\0", "\u{200b}", "\u{feff}\u{2060}", "\u{3164}\u{2800}"];
+    for blank in blanks {
         api.send(&with(&message(1, &["111"]), "text", json!(blank))).await.invalid("text");
+        api.send(&with(&message(1, &["111"]), "text", json!(format!("{blank}.")))).await.accepted();
     }
     let padded = with(&message(1, &["111"]), "text", json!("  ' OR 1=1; -- \u{7f}\r\n\\ %s {}  "));
     api.send(&padded).await.accepted();
@@ -139,14 +161,42 @@ pub(crate) async fn customers_are_positive_64_bit_numbers(f: &Fixture) {
     for right in [1, i64::MAX] {
         assert_eq!(cost(&api, &message(right, &["111"])).await, 1);
     }
-    for wrong in
-        ["0", "-1", "9223372036854775808", "-9223372036854775809", "1.0", "1e3", "1E400", "123456789012345678901"]
-    {
+    for wrong in [
+        "0",
+        "-0.0",
+        "-1.0",
+        "1.5",
+        "1e-1",
+        "1.00000000000000000001",
+        "9223372036854775807.5",
+        "9223372036854775808.0",
+        "1e19",
+        "-1",
+        "9223372036854775808",
+        "-9223372036854775809",
+        "1E400",
+        "123456789012345678901",
+    ] {
         let body = format!(r#"{{"customer_id":{wrong},"text":"hi","recipients":["111"]}}"#);
         let request = Request::post_bytes("/messages/send", body);
         // A number too large for any type is no longer JSON to the parser.
         let about = if wrong == "1E400" { "number" } else { "customer_id" };
         api.call(request).await.invalid(about);
+    }
+    // The same numbers, written otherwise; none is rounded.
+    for (written, customer) in [
+        ("1.0", 1),
+        ("1e3", 1_000),
+        ("12.5E1", 125),
+        ("1000e-3", 1),
+        ("9007199254740993.0", 9_007_199_254_740_993),
+        ("9.223372036854775807e18", i64::MAX),
+    ] {
+        api.fund(customer, 10).await;
+        let before = api.balance(customer).await;
+        let body = format!(r#"{{"customer_id":{written},"text":"hi","recipients":["111"]}}"#);
+        api.call(Request::post_bytes("/messages/send", body)).await.accepted();
+        assert_eq!(api.balance(customer).await, before - 1, "{written}");
     }
 }
 
