@@ -7,7 +7,7 @@ use std::{io, net::SocketAddr, time::Duration};
 use service_kit::{Health, admin::AdminServer};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     task::JoinSet,
     time::timeout,
 };
@@ -39,6 +39,13 @@ async fn healthy(stream: &mut TcpStream) {
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with(r#"{"status":"ok"}"#), "{answer}");
 }
 
+/// As [`connect`], with little room for answers on this side.
+async fn connect_narrow(address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(2048).unwrap();
+    timeout(DEADLINE, socket.connect(address)).await.expect("in time").unwrap()
+}
+
 /// Sends requests and reads no answer, until the server ends the connection.
 async fn send_without_end(mut stream: TcpStream) -> io::Error {
     let requests = HEALTHZ.repeat(100);
@@ -58,7 +65,7 @@ async fn is_closed(stream: &mut TcpStream) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_does_not_read_is_cut_off() {
-    let stream = connect(start()).await;
+    let stream = connect_narrow(start()).await;
     timeout(DEADLINE, send_without_end(stream)).await.expect("the server ends the connection");
 }
 
@@ -67,7 +74,7 @@ async fn others_are_served_beside_many_that_do_not_read() {
     let address = start();
     let mut attackers = JoinSet::new();
     for _ in 0..MANY {
-        attackers.spawn(send_without_end(connect(address).await));
+        attackers.spawn(send_without_end(connect_narrow(address).await));
     }
     let mut served = 0;
     // As long as it takes until the last is cut off, somebody else asks.

@@ -117,7 +117,7 @@ pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketA
 /// Both together take no longer than the drain.
 fn ending(drain: Duration) -> Ending {
     let farewell = FAREWELL.min(drain / 2);
-    Ending { farewell, drain: drain - farewell }
+    Ending { farewell, drain: drain.saturating_sub(farewell) }
 }
 
 /// Middleware: the global rate limit. What watches the process is never limited. Whatever the answer, it says where

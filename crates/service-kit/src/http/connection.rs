@@ -110,6 +110,8 @@ impl AsyncRead for Connection {
         if this.answered != this.gate.answered() {
             this.answered = this.gate.answered();
             this.reading.clear();
+            // The last request may still stand in line for a place.
+            this.large = PollSemaphore::new(this.large.clone_inner());
         }
         let most = match this.gate.phase() {
             Phase::Head if !this.blocked => HEAD_PIECE,

@@ -7,7 +7,7 @@ mod process;
 use process::{Gateway, exchange, request};
 
 /// The memory that a debug build may need beside a thousand such clients; the manifests give it 256 MiB.
-const MEMORY: u64 = 160;
+const MEMORY: u64 = 192;
 
 const BUNDLE: &str = "GET /swagger/swagger-ui-bundle.js HTTP/1.1";
 
