@@ -22,7 +22,7 @@ use super::gate::Turn;
 const PIECE: usize = 8 * 1024;
 /// Answers up to this size are not counted: a connection may hold one.
 const SMALL_ANSWER: usize = 32 * 1024;
-/// Most that all larger answers hold together until they are taken. The longest page of history has about 5 MiB.
+/// Most that all larger answers hold together until they are taken. The longest page has some hundred KiB.
 const LARGE_ANSWERS: usize = 32 * 1024 * 1024;
 const KIB: usize = 1024;
 
