@@ -1,26 +1,36 @@
 //! `/healthz`, `/readyz` and `/metrics`: as routes for a service's own server, or as a small server of their own.
 
-use std::{future::Future, io, net::SocketAddr};
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    num::NonZeroUsize,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_web::{
-    App, HttpResponse, HttpServer, Route,
-    dev::Server,
-    guard,
+    App, HttpResponse, Route, guard,
     http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
     web::{self, ServiceConfig},
 };
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::json;
 use telemetry::{METRICS_CONTENT_TYPE, MetricsHandle};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::health::{Health, HealthReport};
+use crate::{
+    health::{Health, HealthReport},
+    http::{Ending, HttpServer, listen},
+};
 
-/// How long open connections may finish when the server stops, in seconds.
-const SHUTDOWN_SECONDS: u64 = 2;
+/// Requests in progress may finish; whoever watches the process notices its end anyway.
+const ENDING: Ending = Ending { farewell: Duration::ZERO, drain: Duration::from_secs(2) };
 
-/// Probes and scrapes are few; more connections than this are not ours.
-const MAX_CONNECTIONS: usize = 256;
+/// How old a text of metrics may be that others are still being sent.
+const SAME_METRICS: Duration = Duration::from_secs(1);
 
 /// What `Allow` says of a path that is read.
 pub const GET_AND_HEAD: &str = "GET, HEAD";
@@ -32,6 +42,7 @@ pub fn get_or_head() -> Route {
 
 /// Mounts `GET /healthz`, `/readyz` and `/metrics`; other methods on them get a JSON 405.
 pub fn routes(health: Health, metrics: MetricsHandle) -> impl FnOnce(&mut ServiceConfig) {
+    let metrics = Rendered::new(metrics);
     move |config| {
         config
             .service(get("/healthz", || async { HttpResponse::Ok().json(json!({"status": "ok"})) }))
@@ -41,8 +52,40 @@ pub fn routes(health: Health, metrics: MetricsHandle) -> impl FnOnce(&mut Servic
             }))
             .service(get("/metrics", move || {
                 let metrics = metrics.clone();
-                async move { HttpResponse::Ok().insert_header((CONTENT_TYPE, METRICS_CONTENT_TYPE)).body(metrics.render()) }
+                async move {
+                    HttpResponse::Ok().insert_header((CONTENT_TYPE, METRICS_CONTENT_TYPE)).body(metrics.text().await)
+                }
             }));
+    }
+}
+
+/// The text of `/metrics`: never older than the question, unless earlier clients are slow to take theirs.
+#[derive(Clone)]
+struct Rendered {
+    metrics: MetricsHandle,
+    last: Arc<Mutex<Option<(Instant, Bytes)>>>,
+}
+
+impl Rendered {
+    fn new(metrics: MetricsHandle) -> Self {
+        Self { metrics, last: Arc::default() }
+    }
+
+    async fn text(&self) -> Bytes {
+        let asked = Instant::now();
+        let mut last = self.last.lock().await;
+        match &*last {
+            Some((begun, text)) if *begun >= asked => text.clone(),
+            Some((begun, text)) if !text.is_unique() && begun.elapsed() < SAME_METRICS => text.clone(),
+            _ => {
+                // It takes a while: other requests of this thread go between.
+                tokio::task::yield_now().await;
+                let begun = Instant::now();
+                let text = Bytes::from(self.metrics.render());
+                *last = Some((begun, text.clone()));
+                text
+            }
+        }
     }
 }
 
@@ -94,7 +137,7 @@ pub struct BindError {
 #[must_use = "the server answers only while its run future is polled"]
 pub struct AdminServer {
     local_addr: SocketAddr,
-    server: Server,
+    server: HttpServer,
 }
 
 impl std::fmt::Debug for AdminServer {
@@ -119,14 +162,7 @@ impl AdminServer {
         let local_addr = listener.local_addr().map_err(failed)?;
         let app =
             move || App::new().configure(routes(health.clone(), metrics.clone())).default_service(web::to(not_found));
-        let server = HttpServer::new(app)
-            .workers(1)
-            .max_connections(MAX_CONNECTIONS)
-            .disable_signals()
-            .shutdown_timeout(SHUTDOWN_SECONDS)
-            .listen(listener)
-            .map_err(failed)?
-            .run();
+        let server = HttpServer::new(vec![listener], NonZeroUsize::MIN, ENDING, app).map_err(failed)?;
         Ok(Self { local_addr, server })
     }
 
@@ -140,26 +176,6 @@ impl AdminServer {
     /// # Errors
     /// The server ended by itself.
     pub async fn run(self, stop: CancellationToken) -> io::Result<()> {
-        let mut server = self.server;
-        let handle = server.handle();
-        tokio::select! {
-            ended = &mut server => ended,
-            () = stop.cancelled() => tokio::join!(handle.stop(true), server).1,
-        }
+        self.server.run(stop).await
     }
-}
-
-/// Only an address that the machine does not have leads to the next: one that is taken must be seen as an error.
-fn listen(candidates: &[SocketAddr]) -> io::Result<std::net::TcpListener> {
-    let mut last = io::Error::new(io::ErrorKind::InvalidInput, "no address was given");
-    for candidate in candidates {
-        match std::net::TcpListener::bind(candidate) {
-            Ok(listener) => return Ok(listener),
-            Err(error) if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) => {
-                return Err(error);
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }

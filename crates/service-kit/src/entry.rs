@@ -4,6 +4,7 @@ use std::{env, fmt::Display, process::ExitCode};
 
 use crate::{
     healthcheck::readiness,
+    http,
     settings::{ListenAddr, Source},
 };
 
@@ -24,6 +25,7 @@ pub fn run<E: Display>(name: &str, listen: ListenAddr, process: impl Future<Outp
 }
 
 fn serve<E: Display>(name: &str, process: impl Future<Output = Result<ExitCode, E>>) -> ExitCode {
+    http::descriptors::raise();
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(process).unwrap_or_else(|error| fail(name, error)),
         Err(error) => fail(name, format_args!("cannot start the runtime: {error}")),

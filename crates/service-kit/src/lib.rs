@@ -8,6 +8,7 @@ pub mod batch;
 mod entry;
 pub mod health;
 pub mod healthcheck;
+pub mod http;
 mod lifecycle;
 pub mod settings;
 

@@ -1,11 +1,11 @@
 //! The HTTP server: routes, middleware, and how it starts and stops.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, num::NonZeroUsize, time::Duration};
 
 use actix_web::{
-    App, Error, HttpMessage as _, HttpServer, Resource,
+    App, Error, HttpMessage as _, Resource,
     body::MessageBody,
-    dev::{ServerHandle, ServiceRequest, ServiceResponse},
+    dev::{ServiceRequest, ServiceResponse},
     middleware::{Next, from_fn},
     web::{self, Data, ServiceConfig},
 };
@@ -16,6 +16,8 @@ use service_kit::{
     Health, Scope,
     admin::{self, get_or_head},
     health::Requirement::{Reported, Required},
+    http::{Ending, HttpServer, listen_on_all},
+    settings::processors,
 };
 use telemetry::MetricsHandle;
 
@@ -32,12 +34,8 @@ use crate::{
     turns::Turns,
 };
 
-/// Connections that one worker thread holds at most.
-const MAX_CONNECTIONS: usize = 10_000;
-/// How long a client may take to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an idle connection is kept.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// For how long clients that keep connections open are told to close them before it is done for them.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What the gateway is connected to.
 pub struct Parts {
@@ -83,6 +81,7 @@ impl BindError {
 /// # Errors
 /// [`BindError`] when none of the addresses can be listened on.
 pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketAddr, BindError> {
+    let failed = |source| BindError::new(&settings.listen, source);
     crate::metrics::start();
     let health = health(settings, &parts);
     let turns = Turns::new();
@@ -108,18 +107,18 @@ pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketA
             .configure(routes)
             .default_service(web::to(|| async { Err::<&str, _>(ApiError::NotFound) }))
     };
-    let server = HttpServer::new(app)
-        .max_connections(MAX_CONNECTIONS)
-        .client_request_timeout(HEAD_TIMEOUT)
-        .keep_alive(KEEP_ALIVE)
-        .disable_signals()
-        .shutdown_timeout(settings.drain.as_secs());
-    let server = server.bind(&*settings.listen).map_err(|source| BindError::new(&settings.listen, source))?;
-    let address = server.addrs().first().copied().expect("a bound server has an address");
-    let server = server.run();
-    scope.spawn("http server stop", stop_with(scope.clone(), server.handle()));
-    scope.spawn("http server", server);
+    let listeners = listen_on_all(&settings.listen).map_err(failed)?;
+    let address = listeners[0].local_addr().map_err(failed)?;
+    let threads = NonZeroUsize::new(processors()).unwrap_or(NonZeroUsize::MIN);
+    let server = HttpServer::new(listeners, threads, ending(settings.drain), app).map_err(failed)?;
+    scope.spawn("http server", server.run(scope.stop.clone()));
     Ok(address)
+}
+
+/// Both together take no longer than the drain.
+fn ending(drain: Duration) -> Ending {
+    let farewell = FAREWELL.min(drain / 2);
+    Ending { farewell, drain: drain.saturating_sub(farewell) }
 }
 
 /// Middleware: the global rate limit. What watches the process is never limited. Whatever the answer, it says where
@@ -139,11 +138,6 @@ async fn limit(
         standing.write_to(response.headers_mut());
     }
     Ok(response)
-}
-
-async fn stop_with(scope: Scope, server: ServerHandle) {
-    scope.stop.cancelled().await;
-    server.stop(true).await;
 }
 
 fn routes(config: &mut ServiceConfig) {

@@ -1,8 +1,15 @@
 //! The OpenAPI document, made from the handlers, and the Swagger UI that shows it.
 
-use std::sync::Arc;
+use std::{
+    borrow::Cow,
+    sync::{Arc, LazyLock},
+};
 
-use actix_web::{HttpRequest, HttpResponse, ResponseError as _, http::header::CONTENT_TYPE};
+use actix_web::{
+    HttpRequest, HttpResponse, ResponseError as _,
+    http::header::{CONTENT_TYPE, ContentType},
+    web::Bytes,
+};
 use serde_json::json;
 use utoipa::{
     Modify, OpenApi,
@@ -136,9 +143,11 @@ fn example(error: &ApiError) -> Example {
     ExampleBuilder::new().value(Some(json!({ "error": error.code(), "message": error.to_string() }))).build()
 }
 
-/// `GET /openapi.json`
+/// `GET /openapi.json`; made once, for every answer is the same.
 pub(crate) async fn document() -> HttpResponse {
-    HttpResponse::Ok().json(Document::openapi())
+    static DOCUMENT: LazyLock<Bytes> =
+        LazyLock::new(|| serde_json::to_vec(&Document::openapi()).expect("the document is plain data").into());
+    HttpResponse::Ok().content_type(ContentType::json()).body(DOCUMENT.clone())
 }
 
 /// `GET /swagger/index.html` and the files beside it, which are compiled in. The crate's own service would answer
@@ -146,7 +155,14 @@ pub(crate) async fn document() -> HttpResponse {
 pub(crate) async fn page(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let file = request.match_info().get("file").unwrap_or_default();
     match utoipa_swagger_ui::serve(file, Arc::new(Config::new([DOCUMENT_PATH]))) {
-        Ok(Some(file)) => Ok(HttpResponse::Ok().content_type(file.content_type).body(file.bytes.into_owned())),
+        Ok(Some(file)) => {
+            let bytes = match file.bytes {
+                // A megabyte and a half that no client needs a copy of.
+                Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+                Cow::Owned(bytes) => bytes.into(),
+            };
+            Ok(HttpResponse::Ok().content_type(file.content_type).body(bytes))
+        }
         Ok(None) => Err(ApiError::NotFound),
         Err(error) => {
             tracing::error!(%error, "a file of the Swagger UI cannot be made");

@@ -208,7 +208,7 @@ fn the_times_of_an_update_are_those_of_the_manifests() {
     assert_eq!(deployment, r#"{"maxSurge":1,"maxUnavailable":0}"#, "the guide says one more, and none less");
     for told in [
         "one pod more (`maxSurge: 1`), and none less (`maxUnavailable: 0`)".to_owned(),
-        format!("waits {} s before it closes its listener", sleep_before_stop(&gateway)),
+        format!("The gateway waits {} s, until no proxy opens connections", sleep_before_stop(&gateway)),
         format!("`SHUTDOWN_TIMEOUT_SECS` ({})", settings_of(&platform, &gateway)["SHUTDOWN_TIMEOUT_SECS"]),
         format!("at most {CLOSING_SECONDS} s to close"),
         format!("waits {} s for all of it", gateway.spec().termination_grace_period_seconds.unwrap_or(30)),

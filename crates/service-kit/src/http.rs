@@ -1,0 +1,193 @@
+//! The HTTP server of a process: bounded in connections, in what each may hold, and in how long a client may take.
+//!
+//! It is actix-web's, on connections of our own: that one reads and parses whatever a client sends ahead, copies whole
+//! answers into the connection's buffer, and waits without end for a client that does not read.
+
+mod answer;
+mod connection;
+pub(crate) mod descriptors;
+mod gate;
+mod listener;
+
+use std::{fmt, io, net::TcpListener, num::NonZeroUsize, sync::Arc, time::Duration};
+
+use actix_http::{HttpService, Request, Response, h1::H1Service};
+use actix_server::{GracefulShutdownSignal, Server};
+use actix_service::{
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt as _, apply_fn_factory, fn_service, map_config,
+};
+use actix_web::{
+    body::{BoxBody, MessageBody},
+    dev::{AppConfig, ServiceResponse},
+};
+use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::{answer::Room, connection::Connection, gate::Turn};
+
+pub use self::listener::{listen, listen_on_all};
+
+/// Connections a server holds at once; more wait to be accepted. Each costs 60 KiB and as much in the kernel at worst,
+/// which together is less than the 256 MiB that the manifests give a process.
+const MAX_CONNECTIONS: usize = 1_536;
+/// Requests over 20 KiB that are read at the same time.
+const LARGE_REQUESTS: usize = 64;
+/// How long a client may take to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// After this a client that takes nothing of its answers is cut off.
+const STALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client that was answered early may still send the rest of its request.
+const LINGER: Duration = Duration::from_secs(1);
+/// Collected of answers before they are handed to the kernel.
+const WRITE_BUFFER: usize = 8 * 1024;
+
+/// How a server ends.
+#[derive(Debug, Clone, Copy)]
+pub struct Ending {
+    /// For how long clients are told `Connection: close` and still served, where connections are open.
+    pub farewell: Duration,
+    /// How long requests in progress may take after that.
+    pub drain: Duration,
+}
+
+/// A server that listens; it answers while its [`run`](Self::run) is polled.
+#[must_use = "the server answers only while its run future is polled"]
+pub struct HttpServer {
+    server: Server,
+    ending: Ending,
+    closing: CancellationToken,
+    connections: TaskTracker,
+}
+
+impl fmt::Debug for HttpServer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("HttpServer").field("ending", &self.ending).finish_non_exhaustive()
+    }
+}
+
+impl HttpServer {
+    /// Serves `app` on `listeners` with so many threads. Connections queue from here on.
+    ///
+    /// # Errors
+    /// A listener is not usable.
+    pub fn new<F, I, S, B>(
+        listeners: Vec<TcpListener>,
+        threads: NonZeroUsize,
+        ending: Ending,
+        app: F,
+    ) -> io::Result<Self>
+    where
+        F: Fn() -> I + Send + Clone + 'static,
+        I: IntoServiceFactory<S, Request>,
+        S: ServiceFactory<Request, Config = AppConfig, Response = ServiceResponse<B>, Error = actix_web::Error>
+            + 'static,
+        S::InitError: fmt::Debug,
+        S::Service: 'static,
+        S::Future: 'static,
+        <S::Service as Service<Request>>::Future: 'static,
+        B: MessageBody + 'static,
+    {
+        let (closing, connections) = (CancellationToken::new(), TaskTracker::new());
+        let shared = Shared {
+            closing: closing.clone(),
+            connections: connections.clone(),
+            large: Arc::new(Semaphore::new(LARGE_REQUESTS)),
+            room: Room::new(),
+        };
+        let each = descriptors::connections(MAX_CONNECTIONS).div_ceil(threads.get());
+        let mut server = Server::build()
+            .workers(threads.get())
+            .max_concurrent_connections(each)
+            .disable_signals()
+            .shutdown_timeout(ending.drain.as_secs().max(1));
+        let draining = server.graceful_shutdown_signal();
+        for listener in listeners {
+            let (shared, draining, app) = (shared.clone(), draining.clone(), app.clone());
+            server = server.listen("http", listener, move || service(app(), shared.clone(), draining.clone()))?;
+        }
+        Ok(Self { server: server.run(), ending, closing, connections })
+    }
+
+    /// Answers until `stop` is cancelled, then ends as its [`Ending`] says.
+    ///
+    /// # Errors
+    /// The server ended by itself.
+    pub async fn run(self, stop: CancellationToken) -> io::Result<()> {
+        let Self { mut server, ending, closing, connections } = self;
+        let handle = server.handle();
+        let stopped = async {
+            stop.cancelled().await;
+            closing.cancel();
+            // A client that is told so leaves with its answer; one that we left might be about to ask.
+            connections.close();
+            drop(timeout(ending.farewell, connections.wait()).await);
+        };
+        tokio::select! {
+            ended = &mut server => ended,
+            () = stopped => tokio::join!(handle.stop(true), server).1,
+        }
+    }
+}
+
+/// What all threads of a server have in common.
+#[derive(Clone)]
+struct Shared {
+    closing: CancellationToken,
+    /// The open ones.
+    connections: TaskTracker,
+    large: Arc<Semaphore>,
+    room: Room,
+}
+
+/// One thread's service: from an accepted socket to the application and back.
+fn service<I, S, B>(
+    app: I,
+    shared: Shared,
+    draining: GracefulShutdownSignal,
+) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = actix_http::error::DispatchError, InitError = ()>
+where
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig, Response = ServiceResponse<B>, Error = actix_web::Error> + 'static,
+    S::InitError: fmt::Debug,
+    S::Service: 'static,
+    S::Future: 'static,
+    <S::Service as Service<Request>>::Future: 'static,
+    B: MessageBody + 'static,
+{
+    let app = map_config(app.into_factory(), |()| AppConfig::default());
+    let Shared { closing, connections, large, room } = shared;
+    let app = apply_fn_factory(app, move |mut request: Request, app: &S::Service| {
+        let turn = Turn::begin(&mut request);
+        let answering = app.call(request);
+        let (closing, room) = (closing.clone(), room.clone());
+        async move {
+            turn.begun().await;
+            let response: Response<BoxBody> = match answering.await {
+                Ok(response) => Response::from(response).map_into_boxed_body(),
+                Err(error) => error.into(),
+            };
+            Ok(room.answer(response, turn, closing.is_cancelled()))
+        }
+    });
+    let http: H1Service<Connection, _, _> = HttpService::build()
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .client_disconnect_timeout(LINGER)
+        .h1_write_buffer_size(WRITE_BUFFER)
+        .graceful_shutdown_signal(move || {
+            let draining = draining.clone();
+            async move { draining.notified().await }
+        })
+        .on_connect_ext(|connection: &Connection, data| {
+            data.insert(connection.gate());
+        })
+        .h1(app);
+    let accept = fn_service(move |io: TcpStream| {
+        let peer = io.peer_addr().ok();
+        let connection = Connection::new(io, Arc::clone(&large), connections.token());
+        std::future::ready(Ok::<_, actix_http::error::DispatchError>((connection, peer)))
+    });
+    accept.and_then(http)
+}

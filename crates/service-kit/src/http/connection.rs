@@ -1,0 +1,211 @@
+//! The server's side of one connection: it reads what is due and no more, and ends with a client that does not read,
+//! or does not come to the end of its request.
+
+use std::{
+    io,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    sync::Semaphore,
+    time::{Instant, Sleep, sleep},
+};
+use tokio_util::{sync::PollSemaphore, task::task_tracker::TaskTrackerToken};
+
+use super::{
+    HEAD_TIMEOUT, KEEP_ALIVE, STALL_TIMEOUT,
+    gate::{Gate, Phase},
+};
+
+/// Read at once where a head is expected: what is sent ahead is parsed in one go, and costs a kilobyte a request.
+const HEAD_PIECE: usize = 1024;
+/// Read at once of a body.
+const BODY_PIECE: usize = 8 * 1024;
+/// A request that is larger needs a place among the large ones.
+const SMALL_REQUEST: usize = 20 * 1024;
+/// Least that a client takes of an answer in [`STALL_TIMEOUT`], once it keeps us waiting.
+const LEAST_TAKEN: usize = 32 * 1024;
+/// What the server underneath ends by itself is left to it.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// An accepted connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    io: TcpStream,
+    gate: Rc<Gate>,
+    /// Places for large requests.
+    large: PollSemaphore,
+    /// Requests answered when `reading` began.
+    answered: u64,
+    /// For how long the request, or its next byte, has been waited for.
+    reading: Deadline,
+    /// The last piece filled its buffer: what was read is to be looked at before more is.
+    filled: bool,
+    /// Since when the client has kept us waiting.
+    writing: Deadline,
+    /// What it has taken since.
+    taken: usize,
+    /// It takes nothing more at this moment.
+    blocked: bool,
+    _open: TaskTrackerToken,
+}
+
+impl Connection {
+    pub(super) fn new(io: TcpStream, large: Arc<Semaphore>, open: TaskTrackerToken) -> Self {
+        Self {
+            io,
+            gate: Rc::default(),
+            large: PollSemaphore::new(large),
+            answered: 0,
+            reading: Deadline::default(),
+            filled: false,
+            writing: Deadline::default(),
+            taken: 0,
+            blocked: false,
+            _open: open,
+        }
+    }
+
+    pub(super) fn gate(&self) -> Rc<Gate> {
+        Rc::clone(&self.gate)
+    }
+
+    /// Nothing came. A client that takes too long is treated as one that left.
+    fn nothing_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let within = match (self.gate.phase(), self.gate.read()) {
+            (Phase::Head, 0) => KEEP_ALIVE,
+            (Phase::Head, _) => HEAD_TIMEOUT,
+            // Whoever reads the body looks at the time.
+            _ => return Poll::Pending,
+        };
+        if self.reading.is_over(within + MARGIN, context) { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    /// Whether the request may go on; a large one may have to wait until others end.
+    fn has_room(&mut self, context: &mut Context<'_>) -> bool {
+        if self.gate.read() < SMALL_REQUEST || self.gate.is_large() {
+            return true;
+        }
+        match self.large.poll_acquire(context) {
+            Poll::Ready(Some(place)) => {
+                self.gate.allow_large(place);
+                true
+            }
+            // Nobody closes it; without a place there is no room.
+            Poll::Ready(None) | Poll::Pending => false,
+        }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.gate.rest();
+        if this.answered != this.gate.answered() {
+            this.answered = this.gate.answered();
+            this.reading.clear();
+            // The last request may still stand in line for a place.
+            this.large = PollSemaphore::new(this.large.clone_inner());
+        }
+        let most = match this.gate.phase() {
+            Phase::Head if !this.blocked => HEAD_PIECE,
+            Phase::Body { wanted: true } => BODY_PIECE,
+            _ => {
+                this.gate.refuse(context);
+                return Poll::Pending;
+            }
+        };
+        if std::mem::take(&mut this.filled) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if !this.has_room(context) {
+            return this.nothing_read(context);
+        }
+        let most = most.min(buffer.remaining());
+        let mut piece = ReadBuf::new(buffer.initialize_unfilled_to(most));
+        if Pin::new(&mut this.io).poll_read(context, &mut piece)?.is_pending() {
+            return this.nothing_read(context);
+        }
+        let read = piece.filled().len();
+        buffer.advance(read);
+        if this.gate.read() == 0 {
+            this.reading.clear();
+        }
+        this.gate.add_read(read);
+        this.filled = read == most;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.io).poll_write(context, buffer);
+        if let Poll::Ready(Ok(taken)) = &written {
+            this.taken = this.taken.saturating_add(*taken);
+            return written;
+        }
+        if written.is_ready() {
+            return written;
+        }
+        this.blocked = true;
+        while this.writing.is_over(STALL_TIMEOUT, context) {
+            if this.taken < LEAST_TAKEN {
+                // Closing alone would leave the kernel with what was not taken.
+                this.io.set_zero_linger()?;
+                let error = io::Error::new(io::ErrorKind::TimedOut, "the client does not read its answers");
+                return Poll::Ready(Err(error));
+            }
+            this.taken = 0;
+            this.writing.clear();
+        }
+        Poll::Pending
+    }
+
+    /// Called when everything has been written.
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if std::mem::take(&mut this.blocked) {
+            this.gate.wake();
+        }
+        // Within an answer the time goes on: each of its pieces is written for itself.
+        if this.gate.phase() == Phase::Head {
+            this.writing.clear();
+            this.taken = 0;
+        }
+        Pin::new(&mut this.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(context)
+    }
+}
+
+/// A time limit that begins when it is first asked about.
+#[derive(Debug, Default)]
+struct Deadline {
+    sleep: Option<Pin<Box<Sleep>>>,
+    is_set: bool,
+}
+
+impl Deadline {
+    /// Whether `limit` has passed since the first question; otherwise the task is woken when it has.
+    fn is_over(&mut self, limit: Duration, context: &mut Context<'_>) -> bool {
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep(limit)));
+        if !std::mem::replace(&mut self.is_set, true) {
+            sleep.as_mut().reset(Instant::now() + limit);
+        }
+        sleep.as_mut().poll(context).is_ready()
+    }
+
+    fn clear(&mut self) {
+        self.is_set = false;
+    }
+}
