@@ -44,7 +44,7 @@ impl Database {
     /// operations fail, not the process.
     ///
     /// # Errors
-    /// [`Error::Url`] when the URL is neither `mysql://` nor `sqlite://`, or cannot be parsed.
+    /// [`Error::Url`] when the URL is not one of those in [`crate::Address`]; a file that cannot be opened.
     pub async fn open(config: DatabaseConfig) -> Result<Self, Error> {
         let pool = Pool::open(&config).await?;
         let dialect = Dialect::of(pool.current().get_database_backend());

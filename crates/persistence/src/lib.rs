@@ -39,4 +39,5 @@ pub use error::Error;
 pub use history::{Cursor, HistoryEntry, HistoryFilter, Page};
 pub use idempotency::{IdempotentRequest, Route};
 pub use ledger::{LedgerEntry, TopUpOutcome, TopUpRequest};
+pub use migrations::{ACCEPTED_URLS, Address, AddressError};
 pub use outbox::{ClaimToken, ClaimedEvent, Lane};

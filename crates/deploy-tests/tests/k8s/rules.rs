@@ -188,7 +188,7 @@ const RULES: &[Rule] = &[
     Rule { name: "the Job migrates, the services do not", check: settings::the_job_migrates, broken_by: &[
         ("ConfigMap/messaging-platform-config", "/data/AUTO_MIGRATE", r#""true""#),
         ("Job/migrate", pod!("/containers/0/args"), r#"["down"]"#),
-        ("Job/migrate", pod!("/containers/0/env/1/value"), r#""mysql://$(DB_USER)@$(DB_HOST)/a""#),
+        ("Job/migrate", pod!("/containers/0/env/0"), r#"{"name": "DATABASE_URL", "value": "mysql://$(DB_USER)@$(DB_HOST)/a"}"#),
     ] },
     Rule { name: "KEDA watches metrics and queues that exist", check: settings::keda_watches_what_there_is, broken_by: &[
         ("ScaledObject/outbox-relay", "/spec/triggers/0/metadata/query", r#""max(outbox_backlog)""#),

@@ -116,15 +116,11 @@ pub(super) fn the_job_migrates(platform: &Platform) -> Vec<String> {
         let environment = of(platform, pods);
         let set = |name: &str| environment.get(name).cloned().unwrap_or_default();
         let is_right = if pods.name == "migrate" {
-            let url = format!(
-                "mysql://{}:{PLACEHOLDER}@{}:{}/{}",
-                set("DB_USER_NAME"),
-                set("DB_HOST"),
-                set("DB_PORT"),
-                set("DB_NAME")
-            );
+            // As for the services, in parts: a URL made here would have their reserved characters unencoded.
+            let parts = ["DB_HOST", "DB_PORT", "DB_NAME", "DB_USER_NAME", "DB_PASSWORD"];
+            let same = !environment.contains_key("DATABASE_URL") && parts.iter().all(|name| !set(name).is_empty());
             let up = pods.containers().iter().all(|container| container.args.as_deref() == Some(&["up".to_owned()]));
-            up && set("DATABASE_URL") == url
+            up && same
         } else {
             set("AUTO_MIGRATE") == "false"
         };
