@@ -12,6 +12,7 @@ mod relay_crashes;
 mod replicas;
 mod seeding;
 mod shutdown;
+mod starts;
 mod traces;
 mod unknown;
 mod worker_crashes;
