@@ -25,6 +25,7 @@ mod ledger;
 mod outbox;
 mod outbox_failure;
 mod pool;
+mod reach;
 mod recovery;
 mod refund;
 mod retry;

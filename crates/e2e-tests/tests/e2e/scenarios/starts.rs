@@ -172,7 +172,7 @@ async fn trouble_outside_is_waited_for_and_named_with_its_address() {
     let database = TestDatabase::create(&database_url()).await;
     let (mysql, rabbit) = (Url::parse(database.url()).expect("a url"), Url::parse(&rabbit_uri()).expect("a uri"));
     let at = |url: &Url| format!("{}:{}", url.host_str().expect("a host"), url.port().expect("a port"));
-    let closed = format!("127.0.0.1:{}", free_port());
+    let [closed, closed_too] = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
     // A server that speaks HTTP, to whoever speaks first, as those do.
     let http = operator_simulator::Simulator::start("127.0.0.1:0".parse().expect("an address")).expect("starts");
     let http_at = http.base_url().trim_start_matches("http://").to_owned();
@@ -188,37 +188,38 @@ async fn trouble_outside_is_waited_for_and_named_with_its_address() {
     let cases: [(String, &[&str], String, &[&str]); 5] = [
         (
             closed_mysql.clone(),
-            &["the database is not ready", &closed, "refused"],
-            format!("amqp://u:hunter2@{closed}"),
-            &["cannot connect to the broker", &closed, "refused"],
+            &[&closed, "refused"],
+            format!("amqp://u:hunter2@{closed_too}"),
+            &["cannot connect to the broker", &closed_too, "refused"],
         ),
         (
             with(&mysql, "hunter2", mysql.path()),
-            &["the database is not ready", &mysql_at, "Access denied for user"],
+            &[&mysql_at, "Access denied for user"],
             with(&rabbit, "hunter2", ""),
             &["cannot connect to the broker", &rabbit_at, "refuses the user or the password", "403 ACCESS_REFUSED"],
         ),
         (
             with(&mysql, mysql_password, "nowhere"),
-            &["the database is not ready", &mysql_at, "Unknown database 'nowhere'"],
+            &[&mysql_at, "Unknown database 'nowhere'"],
             with(&rabbit, rabbit_password, "nowhere"),
             &["cannot connect to the broker", &rabbit_at, "refuses the virtual host", "nowhere"],
         ),
         (
             closed_mysql.clone(),
-            &["refused"],
+            &[&closed, "refused"],
             format!("amqps://u:hunter2@{rabbit_at}"),
             &["cannot connect to the broker", &rabbit_at, "TLS could not be set up", "is it the port for amqps?"],
         ),
         (
             closed_mysql,
-            &["refused"],
+            &[&closed, "refused"],
             format!("amqp://u:hunter2@{mysql_at}"),
             &["cannot connect to the broker", &mysql_at, "it does not speak AMQP"],
         ),
     ];
-    for (url, of_database, uri, of_broker) in cases {
-        let mut relay = start("outbox-relay", &[("DATABASE_URL", &url), ("RABBIT_URI", &uri)]);
+    for ((url, of_database, uri, of_broker), migrate) in cases.into_iter().zip(["true", "false"].into_iter().cycle()) {
+        let settings = [("DATABASE_URL", &*url), ("RABBIT_URI", &uri), ("AUTO_MIGRATE", migrate)];
+        let mut relay = start("outbox-relay", &settings);
         until_said(&mut relay, of_database).await;
         until_said(&mut relay, of_broker).await;
         assert!(!relay.output().contains("hunter2"), "{}", relay.output());
