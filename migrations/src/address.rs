@@ -5,6 +5,7 @@ mod server;
 
 use std::{
     fmt::{self, Write as _},
+    net::Ipv6Addr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -81,7 +82,10 @@ impl Address {
         name: &str,
         (user, password): (&str, &str),
     ) -> Result<Self, AddressError> {
-        let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() };
+        // Looked at before it is put into a URL, where it might become another part.
+        let is_bare = host.parse::<Ipv6Addr>().is_ok();
+        let host = server::host(&if is_bare { format!("[{host}]") } else { host.to_owned() })?;
+        let host = if host.contains(':') { format!("[{host}]") } else { host };
         let [user, password, name] = [user, password, name].map(|part| encoded(part, b"._-"));
         Self::parse(&format!("mysql://{user}:{password}@{host}:{port}/{name}"))
     }

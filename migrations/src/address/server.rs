@@ -43,7 +43,7 @@ pub(super) fn parse(url: &str) -> Result<Place, AddressError> {
 }
 
 /// Without the brackets of an IPv6 address.
-fn host(host: &str) -> Result<String, AddressError> {
+pub(super) fn host(host: &str) -> Result<String, AddressError> {
     if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         let address: Ipv6Addr = address.parse().map_err(|_| AddressError::new("the host is no IPv6 address"))?;
         return Ok(address.to_string());
