@@ -4,6 +4,7 @@
 //! MySQL cannot roll back DDL, so every step first asks whether it was already taken; a migration that was
 //! cut off half-way is finished by the next start.
 
+mod address;
 mod change;
 mod m0001_reference_tables;
 mod m0002_leases_and_refunds;
@@ -17,6 +18,11 @@ use sea_orm_migration::{
     prelude::*,
     sea_orm::{ConnectOptions, Database, DatabaseConnection, DbBackend, Statement},
 };
+
+pub use address::{ACCEPTED_URLS, Address, AddressError};
+
+/// How long a process waits for a server to answer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a process waits for another one that is migrating, in seconds.
 const LOCK_WAIT_SECONDS: u32 = 120;
@@ -63,11 +69,14 @@ pub async fn status(url: &str) -> Result<Vec<(String, bool)>, DbErr> {
 
 /// One connection only: MySQL's named lock belongs to the connection that took it.
 async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
-    let mut options = ConnectOptions::new(url);
-    options.max_connections(1).sqlx_logging(false).acquire_timeout(Duration::from_secs(10));
+    let address = Address::parse(url).map_err(|error| DbErr::Custom(error.to_string()))?;
+    address.reach(CONNECT_TIMEOUT).await?;
+    let mut options = ConnectOptions::new(address.url());
+    options.max_connections(1).sqlx_logging(false).acquire_timeout(CONNECT_TIMEOUT);
     // The lock must outlive the longest ALTER, and its connection with it.
     options.max_lifetime(None).idle_timeout(None);
     options.map_sqlx_sqlite_opts(|sqlite| sqlite.create_if_missing(true).busy_timeout(Duration::from_secs(30)));
+    options.map_sqlx_mysql_opts(move |mysql| address.adjust(mysql));
     Database::connect(options).await
 }
 

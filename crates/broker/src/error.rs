@@ -1,7 +1,7 @@
 //! What can be wrong with the settings of a broker. Everything later (a lost connection, a refused publish) is an
 //! outcome, not an error: the broker repairs itself.
 
-use std::{io, path::PathBuf};
+use std::path::PathBuf;
 
 /// Why a broker could not be set up. No text here ever holds the URI or the password.
 #[derive(Debug, thiserror::Error)]
@@ -30,9 +30,6 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
-    /// TLS could not be set up.
-    #[error("cannot set up TLS for the broker connection")]
-    Tls(#[source] io::Error),
 }
 
 impl Error {

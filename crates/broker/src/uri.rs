@@ -2,14 +2,18 @@
 //!
 //! Parsed here and not by amqprs, which keeps percent-encoding (`%2f`) as it is and panics on an odd query.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use amqprs::{connection::OpenConnectionArguments, security::SecurityCredentials, tls::TlsAdaptor};
 use rustls::{
-    RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject},
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 use secrecy::{ExposeSecret, SecretString};
+use tokio_rustls::TlsConnector;
 use url::Url;
 
 use crate::Error;
@@ -17,7 +21,58 @@ use crate::Error;
 /// Virtual hosts travel as AMQP short strings.
 const LONGEST_VHOST: usize = 255;
 
-/// Everything the URI says; credentials stay secret until the connection arguments are made.
+/// Where the broker is and how to log in there; the password stays secret until a connection is made.
+pub(crate) struct Server {
+    /// An IPv6 address has its brackets.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) vhost: String,
+    pub(crate) user: String,
+    pub(crate) password: SecretString,
+    pub(crate) tls: Option<Tls>,
+}
+
+/// How to check who answers.
+pub(crate) struct Tls {
+    pub(crate) connector: TlsConnector,
+    /// What the certificate must be for.
+    pub(crate) name: ServerName<'static>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("address", &self.address()).field("vhost", &self.vhost).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Reads the URI, and the certificates that it names.
+    pub(crate) fn parse(uri: &SecretString) -> Result<Self, Error> {
+        let Parts { host, port, vhost, user, password, authorities } = parse(uri)?;
+        let tls = authorities.map(|authorities| tls(&authorities, &host)).transpose()?;
+        Ok(Self { host, port, vhost, user, password, tls })
+    }
+
+    /// `host:port`.
+    pub(crate) fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// The arguments for opening a connection.
+    pub(crate) fn arguments(&self) -> OpenConnectionArguments {
+        let password = self.password.expose_secret();
+        let mut arguments = OpenConnectionArguments::new(&self.host, self.port, &self.user, password);
+        arguments.virtual_host(&self.vhost);
+        arguments.credentials(SecurityCredentials::new_plain(&self.user, password));
+        if let Some(tls) = &self.tls {
+            let name = tls.name.to_str().into_owned();
+            arguments.scheme("amqps").tls_adaptor(TlsAdaptor::new(tls.connector.clone(), name));
+        }
+        arguments
+    }
+}
+
+/// Everything the URI says.
 #[derive(Debug)]
 struct Parts {
     host: String,
@@ -25,26 +80,16 @@ struct Parts {
     vhost: String,
     user: String,
     password: SecretString,
-    tls: Option<Tls>,
+    /// Set for TLS.
+    authorities: Option<Authorities>,
 }
 
+/// Who may have signed the broker's certificate.
 #[derive(Debug, PartialEq, Eq)]
-struct Tls {
-    /// PEM file of a private CA; `None` trusts the public ones.
-    ca_file: Option<PathBuf>,
-}
-
-/// Parses `uri` into the arguments for opening connections.
-pub(crate) fn connection_arguments(uri: &SecretString) -> Result<OpenConnectionArguments, Error> {
-    let parts = parse(uri)?;
-    let mut arguments =
-        OpenConnectionArguments::new(&parts.host, parts.port, &parts.user, parts.password.expose_secret());
-    arguments.virtual_host(&parts.vhost);
-    arguments.credentials(SecurityCredentials::new_plain(&parts.user, parts.password.expose_secret()));
-    if let Some(tls) = &parts.tls {
-        arguments.scheme("amqps").tls_adaptor(tls_adaptor(tls, &parts.host)?);
-    }
-    Ok(arguments)
+enum Authorities {
+    Public,
+    /// Those in this PEM file.
+    Own(PathBuf),
 }
 
 fn parse(uri: &SecretString) -> Result<Parts, Error> {
@@ -54,19 +99,20 @@ fn parse(uri: &SecretString) -> Result<Parts, Error> {
         "amqps" => (true, 5671),
         _ => return Err(Error::uri("the scheme is neither amqp nor amqps")),
     };
+    if url.fragment().is_some() {
+        return Err(Error::uri("it has a #, which is written %23"));
+    }
     let host = match url.host_str() {
         Some(host) if !host.is_empty() => decoded("host", host)?,
         _ => return Err(Error::uri("there is no host")),
     };
+    let port = url.port().unwrap_or(default_port);
+    if port == 0 {
+        return Err(Error::uri("the port is 0"));
+    }
     let (user, password) = credentials(&url)?;
-    Ok(Parts {
-        host,
-        port: url.port().unwrap_or(default_port),
-        vhost: vhost(url.path())?,
-        user,
-        password,
-        tls: secure.then(|| Tls { ca_file: ca_file(&url) }),
-    })
+    let authorities = secure.then(|| ca_file(&url).map_or(Authorities::Public, Authorities::Own));
+    Ok(Parts { host, port, vhost: vhost(url.path())?, user, password, authorities })
 }
 
 /// A URI without any credentials means the broker's default user, as in every other client.
@@ -109,30 +155,36 @@ fn decoded(part: &'static str, text: &str) -> Result<String, Error> {
         };
         bytes.push(u8::try_from(high * 16 + low).expect("two hexadecimal digits fit a byte"));
     }
+    // A login has NUL between its parts.
+    if bytes.contains(&0) {
+        return Err(Error::uri(format!("the {part} has a %00")));
+    }
     String::from_utf8(bytes).map_err(|_| Error::uri(format!("the {part} is not UTF-8")))
 }
 
-fn tls_adaptor(tls: &Tls, host: &str) -> Result<TlsAdaptor, Error> {
-    if let Some(file) = &tls.ca_file {
-        check_certificates(file)?;
-    }
+fn tls(authorities: &Authorities, host: &str) -> Result<Tls, Error> {
     // rustls wants one provider chosen per process; if the binary has chosen already, that choice stays.
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         let _lost_a_race_to_the_same_choice = rustls::crypto::ring::default_provider().install_default();
     }
-    let name_in_certificate = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    TlsAdaptor::without_client_auth(tls.ca_file.as_deref(), name_in_certificate).map_err(Error::Tls)
+    let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let name = ServerName::try_from(name).map_err(|_| Error::uri("the host cannot be the name in a certificate"))?;
+    let roots = match authorities {
+        Authorities::Public => RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
+        Authorities::Own(file) => certificates(file)?,
+    };
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    Ok(Tls { connector: TlsConnector::from(Arc::new(config)), name })
 }
 
-/// amqprs panics on a certificate it cannot use, and trusts nobody when the file is empty: look first.
-fn check_certificates(file: &Path) -> Result<(), Error> {
+fn certificates(file: &Path) -> Result<RootCertStore, Error> {
     let unusable = |problem: String| Error::CaCertificate { path: file.to_owned(), problem };
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unusable(error.to_string()))? {
         let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
         roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
     }
-    if roots.is_empty() { Err(unusable("there are none".to_owned())) } else { Ok(()) }
+    if roots.is_empty() { Err(unusable("there are none".to_owned())) } else { Ok(roots) }
 }
 
 #[cfg(test)]
@@ -148,7 +200,7 @@ mod tests {
     }
 
     fn problem(uri: &str) -> String {
-        connection_arguments(&SecretString::from(uri)).err().expect("a uri to be refused").to_string()
+        Server::parse(&SecretString::from(uri)).expect_err("a uri to be refused").to_string()
     }
 
     #[test]
@@ -156,9 +208,9 @@ mod tests {
         let short = parts("amqp://rabbit");
         assert_eq!((short.host.as_str(), short.port, short.vhost.as_str()), ("rabbit", 5672, "/"));
         assert_eq!((short.user.as_str(), short.password.expose_secret()), ("guest", "guest"));
-        assert_eq!(short.tls, None);
+        assert_eq!(short.authorities, None);
         assert_eq!(parts("amqps://rabbit").port, 5671);
-        assert_eq!(parts("amqps://rabbit").tls, Some(Tls { ca_file: None }));
+        assert_eq!(parts("amqps://rabbit").authorities, Some(Authorities::Public));
     }
 
     #[test]
@@ -171,7 +223,7 @@ mod tests {
         assert_eq!(parts("amqp://h/app").vhost, "app");
         assert_eq!(parts("amqp://[::1]:5672").host, "[::1]");
         let own_ca = parts("amqps://h/?verify=verify_peer&cacertfile=/etc/ca.pem");
-        assert_eq!(own_ca.tls, Some(Tls { ca_file: Some("/etc/ca.pem".into()) }));
+        assert_eq!(own_ca.authorities, Some(Authorities::Own("/etc/ca.pem".into())));
     }
 
     #[test]
@@ -191,6 +243,19 @@ mod tests {
             "amqp://u:hunter2%zz@h",
             "amqp://u:hunter2%ff@h",
             "amqp://u:hunter2@h/%",
+            "amqp://u:hunter2@h:0",
+            "amqp://u:hunter2@h:65536",
+            "amqp://u:hunter2@h/v#x",
+            "amqp://u:hunter2#@h/v",
+            "amqp://u:hunter2%00@h/v",
+            "amqp://u%00:hunter2@h/v",
+            "amqp://u:hunter2@h/%00",
+            "amqp://u:hunter2@[::1",
+            "amqp://u:hunter2@[h]/",
+            "amqp://u:hunter2@h h/",
+            "amqp:///v",
+            "amqp://:5672",
+            "amqps://u:hunter2@h%20h/",
             &format!("amqp://u:hunter2@h/{}", "v".repeat(256)),
         ] {
             let problem = problem(uri);
@@ -210,7 +275,9 @@ mod tests {
 
     #[test]
     fn tls_is_set_up_with_the_public_authorities() {
-        let arguments = connection_arguments(&SecretString::from("amqps://broker.example")).expect("a valid uri");
+        let server = Server::parse(&SecretString::from("amqps://u:hunter2@broker.example")).expect("a valid uri");
+        assert!(!format!("{server:?}").contains("hunter2"));
+        let arguments = server.arguments();
         assert!(arguments.get_tls_adaptor().is_some());
         assert_eq!(arguments.get_port(), 5671);
     }

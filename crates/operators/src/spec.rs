@@ -118,9 +118,15 @@ fn parse_endpoint(url: &str) -> Option<Endpoint> {
     if url == SIMULATED {
         return Some(Endpoint::Simulated);
     }
+    // The parser would skip what is too much (white space, a third slash) and take what comes next for the host.
+    let authority = url.split_once("://")?.1.split(['/', '?', '#', '\\']).next()?;
+    if authority.is_empty() || url.chars().any(|character| character.is_whitespace() || character.is_control()) {
+        return None;
+    }
     let url = Url::parse(url).ok()?;
-    // An http URL cannot be parsed without a host.
-    matches!(url.scheme(), "http" | "https").then_some(Endpoint::Http(url))
+    // A fragment is never sent; whoever wrote one meant something else.
+    let is_right = matches!(url.scheme(), "http" | "https") && url.port() != Some(0) && url.fragment().is_none();
+    is_right.then_some(Endpoint::Http(url))
 }
 
 #[cfg(test)]
@@ -135,6 +141,14 @@ mod tests {
         assert_eq!(names, ["operatorB", "op.A-1_x", "C"]);
         assert_eq!(specs[0].endpoint, Endpoint::Simulated);
         assert_eq!(specs[1].endpoint, Endpoint::Http("http://host:1/path".parse().expect("a url")));
+    }
+
+    #[test]
+    fn hosts_are_names_and_addresses_of_every_kind() {
+        for url in ["http://[::1]:8080/send", "HTTPS://10.0.0.7", "http://b\u{fc}cher.example/", "http://me:pw@h/?a=b"]
+        {
+            parse_operators(&format!("a={url}")).expect(url);
+        }
     }
 
     #[test]
@@ -154,6 +168,26 @@ mod tests {
             ("a=simulated:x", "the url of operator a"),
             ("a=smpp://host", "must be simulated: or http://"),
             ("a=http://", "the url of operator a"),
+            ("a=http:///path", "the url of operator a"),
+            ("a=http:////path", "the url of operator a"),
+            ("a=http:\\\\host/path", "the url of operator a"),
+            ("a=http://\\host/path", "the url of operator a"),
+            ("a=http:host/path", "the url of operator a"),
+            ("a=http:/host/path", "the url of operator a"),
+            ("a=http://:80", "the url of operator a"),
+            ("a=http://user:hunter2@/path", "the url of operator a"),
+            ("a=http://?x", "the url of operator a"),
+            ("a=http://host:0/path", "the url of operator a"),
+            ("a=http://host:65536/path", "the url of operator a"),
+            ("a=http://host:x/path", "the url of operator a"),
+            ("a=http://host/pa#th", "the url of operator a"),
+            ("a=http://ho st/", "the url of operator a"),
+            ("a=http://ho\tst/", "the url of operator a"),
+            ("a=http://host/a b", "the url of operator a"),
+            ("a=http://host/\nb", "the url of operator a"),
+            ("a=http:// /path", "the url of operator a"),
+            ("a=http://[::1/", "the url of operator a"),
+            ("a=simulated://", "the url of operator a"),
             ("a=simulated:,a=http://h/", "operator a is listed twice"),
         ] {
             let error = parse_operators(wrong).expect_err(wrong).to_string();

@@ -44,7 +44,7 @@ impl Database {
     /// operations fail, not the process.
     ///
     /// # Errors
-    /// [`Error::Url`] when the URL is neither `mysql://` nor `sqlite://`, or cannot be parsed.
+    /// [`Error::Url`] when the URL is not one of those in [`crate::Address`]; a file that cannot be opened.
     pub async fn open(config: DatabaseConfig) -> Result<Self, Error> {
         let pool = Pool::open(&config).await?;
         let dialect = Dialect::of(pool.current().get_database_backend());
@@ -60,15 +60,16 @@ impl Database {
     }
 
     /// Brings the schema up to date, however long it takes: tries again with growing pauses until it works.
-    /// With `migrate` false somebody else keeps the schema, and operations may begin at once.
+    /// With `migrate` false somebody else keeps the schema, and operations may begin at once; what keeps a server from
+    /// being used is logged all the same.
     pub async fn prepare(self, migrate: bool) {
         const PAUSES: RetrySchedule = RetrySchedule::endless(Duration::from_millis(200), Duration::from_secs(5));
         if !migrate {
             self.assume_migrated();
-            return;
         }
         for retry in 0.. {
-            let Err(error) = self.migrate().await else { break };
+            let prepared = if migrate { self.migrate().await } else { self.reach().await };
+            let Err(error) = prepared else { break };
             tracing::warn!(error = error.with_cause(), "the database is not ready, trying again");
             let pause = PAUSES.delay(retry, &mut rand::rng()).unwrap_or(Duration::from_secs(5));
             tokio::time::sleep(pause).await;
@@ -123,7 +124,7 @@ impl Database {
         self.shared.dialect
     }
 
-    fn url(&self) -> &SecretString {
+    pub(crate) fn url(&self) -> &SecretString {
         &self.shared.config.url
     }
 

@@ -33,11 +33,8 @@ pub enum Error {
         what: String,
     },
     /// The address of the database is unusable.
-    #[error("the database URL is not accepted: {expected}")]
-    Url {
-        /// What is accepted.
-        expected: &'static str,
-    },
+    #[error(transparent)]
+    Url(#[from] migrations::AddressError),
 }
 
 impl Error {

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use migrations::Address;
 use sea_orm::{
     ConnectOptions, DatabaseConnection, SqlxError,
     sqlx::{AssertSqlSafe, Connection as _, Executor as _},
@@ -13,7 +14,7 @@ use sea_orm::{
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
-use crate::{DatabaseConfig, Error};
+use crate::{DatabaseConfig, Error, retry::to_error};
 
 /// How long a connection may take to show that it still works when it comes back to the pool after an operation was cut off.
 const RETURN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -129,21 +130,16 @@ impl Pool {
 /// Prepares connections without making one.
 async fn connect(config: &DatabaseConfig, cut_off: &CutOff) -> Result<DatabaseConnection, Error> {
     let options = connect_options(config, cut_off)?;
-    sea_orm::Database::connect(options).await.map_err(|_| Error::Url { expected: ACCEPTED_URLS })
+    sea_orm::Database::connect(options).await.map_err(|error| to_error("opening the database", error.into()))
 }
 
 fn is_sqlite(config: &DatabaseConfig) -> bool {
     config.url.expose_secret().starts_with("sqlite:")
 }
 
-const ACCEPTED_URLS: &str = "use mysql://user:password@host:port/name or sqlite://path";
-
 fn connect_options(config: &DatabaseConfig, cut_off: &CutOff) -> Result<ConnectOptions, Error> {
-    let url = config.url.expose_secret();
-    if !["mysql://", "sqlite:"].iter().any(|scheme| url.starts_with(scheme)) {
-        return Err(Error::Url { expected: ACCEPTED_URLS });
-    }
-    let mut options = ConnectOptions::new(url);
+    let address = Address::parse(config.url.expose_secret())?;
+    let mut options = ConnectOptions::new(address.url());
     options
         .connect_lazy(true)
         .sqlx_logging(false)
@@ -151,7 +147,7 @@ fn connect_options(config: &DatabaseConfig, cut_off: &CutOff) -> Result<ConnectO
         .max_lifetime(config.max_lifetime)
         // No round trip before each operation: a dead connection fails while the transaction begins, which is retried.
         .test_before_acquire(false);
-    if url.starts_with("sqlite:") {
+    if address.file().is_some() {
         use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
         // One connection: SQLite has one writer, and so nobody ever waits for a lock.
         options.max_connections(1).min_connections(1).idle_timeout(None).max_lifetime(None);
@@ -163,14 +159,14 @@ fn connect_options(config: &DatabaseConfig, cut_off: &CutOff) -> Result<ConnectO
                 .busy_timeout(Duration::from_secs(5))
         });
     } else {
-        configure_mysql(&mut options, config, cut_off);
+        configure_mysql(&mut options, address, config, cut_off);
     }
     Ok(options)
 }
 
-fn configure_mysql(options: &mut ConnectOptions, config: &DatabaseConfig, cut_off: &CutOff) {
+fn configure_mysql(options: &mut ConnectOptions, address: Address, config: &DatabaseConfig, cut_off: &CutOff) {
     options.max_connections(config.max_connections).idle_timeout(Duration::from_secs(SERVER_WAIT_SECONDS / 2));
-    options.map_sqlx_mysql_opts(|mysql| mysql.statement_cache_capacity(PREPARED_STATEMENTS));
+    options.map_sqlx_mysql_opts(move |mysql| address.adjust(mysql).statement_cache_capacity(PREPARED_STATEMENTS));
     // READ COMMITTED: claims and batches lock the rows they name, never the gaps between them. A statement of ours
     // that we no longer wait for stops waiting for its lock as well.
     let lock_wait = config.operation_timeout.as_secs().max(1);

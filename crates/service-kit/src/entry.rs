@@ -1,6 +1,12 @@
 //! The frame of every `main`: the command line, a runtime, and one line on stderr when the process cannot start.
 
-use std::{env, fmt::Display, process::ExitCode};
+use std::{
+    env,
+    error::Error,
+    fmt::Display,
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use crate::{
     healthcheck::readiness,
@@ -8,11 +14,14 @@ use crate::{
     settings::{ListenAddr, Source},
 };
 
-/// Runs a process to its exit code. An error is printed in one line, with its causes (`{:#}`), and gives exit code 1.
+/// Runs a process to its exit code. An error is printed in one line, with its causes, and gives exit code 1.
 ///
 /// With `--healthcheck` it runs nothing: it asks the process that serves on `listen` whether it is ready, prints its
 /// report in one line, and gives exit code 0 (ready) or 1. There are no other arguments.
-pub fn run<E: Display>(name: &str, listen: ListenAddr, process: impl Future<Output = Result<ExitCode, E>>) -> ExitCode {
+pub fn run<E>(name: &str, listen: ListenAddr, process: impl Future<Output = Result<ExitCode, E>>) -> ExitCode
+where
+    E: AsRef<dyn Error + Send + Sync>,
+{
     match env::args_os().nth(1) {
         None => serve(name, process),
         Some(argument) if argument == "--healthcheck" => healthcheck(name, listen),
@@ -24,31 +33,68 @@ pub fn run<E: Display>(name: &str, listen: ListenAddr, process: impl Future<Outp
     }
 }
 
-fn serve<E: Display>(name: &str, process: impl Future<Output = Result<ExitCode, E>>) -> ExitCode {
+fn serve<E>(name: &str, process: impl Future<Output = Result<ExitCode, E>>) -> ExitCode
+where
+    E: AsRef<dyn Error + Send + Sync>,
+{
     http::descriptors::raise();
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(process).unwrap_or_else(|error| fail(name, error)),
+        Ok(runtime) => runtime.block_on(process).unwrap_or_else(|error| fail(name, with_causes(error.as_ref()))),
         Err(error) => fail(name, format_args!("cannot start the runtime: {error}")),
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the report is what was asked for")]
 fn healthcheck(name: &str, listen: ListenAddr) -> ExitCode {
     match readiness(&Source::process(), listen) {
         Ok(report) => {
-            println!("{name}: {report}");
+            // The exit code is the answer, even where nobody reads the report.
+            let _unread = writeln!(io::stdout(), "{name}: {report}");
             ExitCode::SUCCESS
         }
-        Err(error) => fail(name, with_cause(&error)),
+        Err(error) => fail(name, with_causes(&error)),
     }
 }
 
-fn with_cause(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
+/// In one line. What a cause says that the error before it has said already is left out.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let said = cause.to_string();
+        if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
+        }
+        next = cause.source();
+    }
+    text.split(['\r', '\n']).map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-#[expect(clippy::print_stderr, reason = "logging may not be set up when a setting is wrong")]
+/// Logging may not be set up when a setting is wrong, so the line goes to stderr; where that is gone too, the exit code
+/// is left.
 fn fail(name: &str, error: impl Display) -> ExitCode {
-    eprintln!("{name}: {error:#}");
+    let _unread = writeln!(io::stderr(), "{name}: {error}");
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{said}")]
+    struct Saying {
+        said: &'static str,
+        source: Option<Box<Saying>>,
+    }
+
+    fn saying(said: &'static str, source: Option<Saying>) -> Saying {
+        Saying { said, source: source.map(Box::new) }
+    }
+
+    #[test]
+    fn causes_are_told_once_and_in_one_line() {
+        let error = saying("opening the file failed: it is full", Some(saying("it is full", None)));
+        assert_eq!(with_causes(&saying("no start", Some(error))), "no start: opening the file failed: it is full");
+        assert_eq!(with_causes(&saying("no start", Some(saying("one\n  two\r\n", None)))), "no start: one two");
+    }
 }

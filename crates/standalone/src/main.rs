@@ -4,7 +4,7 @@ mod greeting;
 mod lock;
 mod settings;
 
-use std::{process::ExitCode, sync::Arc};
+use std::{path::Path, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use broker::{Broker, Topology};
@@ -12,6 +12,7 @@ use operators::Operators;
 use outbox_relay::Wake;
 use persistence::Database;
 use service_kit::{Lifecycle, settings::Source};
+use telemetry::MetricsHandle;
 
 use crate::settings::Settings;
 
@@ -22,45 +23,51 @@ fn main() -> ExitCode {
 async fn run() -> anyhow::Result<ExitCode> {
     let settings = Settings::load(Source::process())?;
     let telemetry = telemetry::init(settings.gateway.common.telemetry())?;
+    let outcome = serve(&settings, telemetry.metrics()).await;
+    telemetry.shutdown().await;
+    outcome
+}
+
+async fn serve(settings: &Settings, metrics: MetricsHandle) -> anyhow::Result<ExitCode> {
+    // What may refuse to start comes first: nothing is created for a start that is refused.
+    let names = &settings.gateway.broker;
+    let topology = Topology::new(&names.exchange, &names.express_queue, &names.normal_queue)
+        .context("RABBIT_MESSAGE_EXCHANGE, EXPRESS_QUEUE or NORMAL_QUEUE is not accepted")?;
+    let operators = Operators::build(settings.operators.clone()).context("OPERATORS=[hidden] is not accepted")?;
     let lifecycle = Lifecycle::new()?;
     let scope = lifecycle.scope();
     scope.measure_process();
 
-    let _lock = lock::take(&settings.file)?;
-    let restarted = recover(&settings).await?;
-    let database = Database::open(settings.database_config()).await?;
+    let file = lock::take(&settings.file)?;
+    let restarted = recover(&file).await.with_context(|| format!("preparing the database file {}", file.display()))?;
+    let database = Database::open(Settings::database_config(&file)?).await?;
     database.assume_migrated();
-    let names = &settings.gateway.broker;
-    let topology = Topology::new(&names.exchange, &names.express_queue, &names.normal_queue)
-        .context("RABBIT_MESSAGE_EXCHANGE, EXPRESS_QUEUE or NORMAL_QUEUE is not accepted")?;
     let broker = Broker::in_process(topology);
-    let operators = Operators::build(settings.operators.clone())?;
 
     let wake = Wake::default();
     let signal = wake.clone();
     let parts = api_gateway::Parts {
         database: database.clone(),
         broker: broker.clone(),
-        metrics: telemetry.metrics(),
+        metrics,
         on_accepted: Some(Arc::new(move |kind| signal.signal(kind))),
     };
     // The gateway first: where its address is taken, nothing has been claimed yet.
     let address = api_gateway::start(&settings.gateway, parts, &scope)?;
     delivery_worker::start(&settings.worker, &database, &broker, &operators, &scope);
     outbox_relay::start(&settings.relay, &database, &broker, &wake, &scope);
-    tracing::info!(%address, restarted, file = settings.file, "the platform is up");
-    greeting::print(address, &settings, restarted);
+    tracing::info!(%address, restarted, file = %settings.file.display(), "the platform is up");
+    greeting::print(address, settings, restarted);
 
     let code = lifecycle.run(settings.gateway.drain).await;
     database.close().await;
-    telemetry.shutdown().await;
     Ok(code)
 }
 
 /// Brings the file up to date and restarts what the last run left unfinished, however long that takes.
-async fn recover(settings: &Settings) -> anyhow::Result<u64> {
-    let database = Database::open(settings.recovery_config()).await?;
-    database.migrate().await.with_context(|| format!("preparing the database file {}", settings.file))?;
+async fn recover(file: &Path) -> anyhow::Result<u64> {
+    let database = Database::open(Settings::recovery_config(file)?).await?;
+    database.migrate().await?;
     let restarted = database.recover_embedded().await.context("looking for what the last run left unfinished")?;
     database.close().await;
     Ok(restarted)

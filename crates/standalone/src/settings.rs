@@ -1,12 +1,15 @@
 //! The settings of all three services, with embedded parts where they would name servers.
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use delivery_worker::{WorkerConfig, load_operators};
 use operators::OperatorsConfig;
 use outbox_relay::RelayConfig;
-use persistence::DatabaseConfig;
-use secrecy::ExposeSecret as _;
+use persistence::{Address, AddressError, DatabaseConfig};
+use secrecy::{ExposeSecret as _, SecretString};
 use service_kit::settings::{SettingError, Source};
 
 /// Where the data is kept when `DATABASE_URL` does not say.
@@ -23,8 +26,8 @@ pub(crate) struct Settings {
     pub(crate) relay: RelayConfig,
     pub(crate) worker: WorkerConfig,
     pub(crate) operators: OperatorsConfig,
-    /// The database file, for people to read.
-    pub(crate) file: String,
+    /// The database file as it was named.
+    pub(crate) file: PathBuf,
 }
 
 impl Settings {
@@ -37,12 +40,7 @@ impl Settings {
             ("RUST_LOG", "warn,standalone=info"),
         ]);
         let gateway = api_gateway::Settings::load(&source)?;
-        let url = gateway.database.url.expose_secret();
-        let Some(path) = url.strip_prefix("sqlite:") else {
-            let accepted = "sqlite://path: standalone is the embedded platform; run the three services on a server";
-            return Err(SettingError::hidden("DATABASE_URL", accepted));
-        };
-        let file = path.trim_start_matches("//").split('?').next().unwrap_or_default().to_owned();
+        let file = file(gateway.database.url.expose_secret())?;
         Ok(Self {
             relay: RelayConfig::load(&source)?,
             worker: WorkerConfig::load(&source)?,
@@ -52,12 +50,69 @@ impl Settings {
         })
     }
 
-    /// Recovery is done before anybody waits for an answer.
-    pub(crate) fn recovery_config(&self) -> DatabaseConfig {
-        DatabaseConfig { operation_timeout: RECOVERY_TIMEOUT, ..self.database_config() }
+    /// How the database at `file` is used; recovery is done before anybody waits for an answer.
+    pub(crate) fn recovery_config(file: &Path) -> Result<DatabaseConfig, AddressError> {
+        Ok(DatabaseConfig { operation_timeout: RECOVERY_TIMEOUT, ..Self::database_config(file)? })
     }
 
-    pub(crate) fn database_config(&self) -> DatabaseConfig {
-        DatabaseConfig { operation_timeout: DATABASE_TIMEOUT, ..DatabaseConfig::new(self.gateway.database.url.clone()) }
+    /// How the database at `file` is used.
+    pub(crate) fn database_config(file: &Path) -> Result<DatabaseConfig, AddressError> {
+        let url = SecretString::from(Address::at_file(file)?.url());
+        Ok(DatabaseConfig { operation_timeout: DATABASE_TIMEOUT, ..DatabaseConfig::new(url) })
+    }
+}
+
+fn file(url: &str) -> Result<PathBuf, SettingError> {
+    const ACCEPTED: &str = "sqlite://path: standalone is the embedded platform; run the three services on a server";
+    if !url.starts_with("sqlite:") {
+        return Err(SettingError::hidden("DATABASE_URL", ACCEPTED));
+    }
+    let address = Address::parse(url)
+        .map_err(|error| SettingError::new("DATABASE_URL", url, format!("sqlite://path ({})", error.problem())))?;
+    address.file().map(Path::to_owned).ok_or_else(|| SettingError::hidden("DATABASE_URL", ACCEPTED))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(url: &str) -> Result<Settings, SettingError> {
+        Settings::load(Source::from_pairs([("DATABASE_URL", url)]))
+    }
+
+    #[test]
+    fn the_file_is_the_one_that_is_opened() {
+        for (url, file) in [
+            ("", "messaging-platform.sqlite"),
+            ("sqlite:a.db", "a.db"),
+            ("sqlite:///tmp/a%20%62.db?mode=rwc", "/tmp/a b.db"),
+        ] {
+            let settings = load(url).expect(url);
+            assert_eq!(settings.file, Path::new(file), "{url}");
+            let config = Settings::database_config(&settings.file).expect("a file's URL");
+            let opened = Address::parse(config.url.expose_secret()).expect("accepted");
+            assert_eq!(opened.file(), Some(Path::new(file)), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_by_name_and_value() {
+        for (url, says) in [
+            (
+                "sqlite::memory:",
+                "DATABASE_URL=sqlite::memory: is not accepted: it must be sqlite://path (a database in memory",
+            ),
+            (
+                "sqlite://a.db?mode=bogus",
+                "DATABASE_URL=sqlite://a.db?mode=bogus is not accepted: it must be sqlite://path (mode=",
+            ),
+            (
+                "mysql://me:secret@db/name",
+                "DATABASE_URL=[hidden] is not accepted: it must be sqlite://path: standalone is",
+            ),
+        ] {
+            let error = load(url).map(drop).expect_err(url).to_string();
+            assert!(error.starts_with(says) && !error.contains("secret"), "{error}");
+        }
     }
 }

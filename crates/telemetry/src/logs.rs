@@ -105,7 +105,9 @@ where
     S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
-    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
+    // A line that cannot be written (a full disk, a closed pipe) is lost. Told on stderr, each would be one more, and a
+    // panic where that is gone as well.
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer).log_internal_errors(false);
     match format {
         LogFormat::Json => layer.fmt_fields(JsonFields::new()).event_format(JsonLine { service }).boxed(),
         LogFormat::Pretty => layer

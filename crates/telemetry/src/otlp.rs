@@ -15,7 +15,8 @@ pub struct OtlpConfig {
     pub endpoint: String,
 }
 
-/// Reads an endpoint: `host:port`, `http://host:port` or `https://host:port`; without a port it is 4317.
+/// Reads an endpoint: `host:port`, `http://host:port` or `https://host:port`. With a scheme the port may be left out and
+/// is 4317; a word alone is more likely a mistake than a host.
 ///
 /// A written scheme wins. Without one, `insecure` decides: `Some(false)` means https, otherwise http.
 ///
@@ -23,16 +24,17 @@ pub struct OtlpConfig {
 /// Any other form; the error does not repeat the value.
 pub fn parse_otlp_endpoint(endpoint: &str, insecure: Option<bool>) -> Result<OtlpConfig, Error> {
     let refused = || Error::Endpoint { accepted: ACCEPTED_ENDPOINTS };
-    let (scheme, authority) = match endpoint.split_once("://") {
-        Some((scheme, rest)) => (scheme.to_ascii_lowercase(), rest),
-        None if insecure == Some(false) => ("https".to_owned(), endpoint),
-        None => ("http".to_owned(), endpoint),
+    let (scheme, authority, default_port) = match endpoint.split_once("://") {
+        Some((scheme, rest)) => (scheme.to_ascii_lowercase(), rest, Some(DEFAULT_PORT)),
+        None if insecure == Some(false) => ("https".to_owned(), endpoint, None),
+        None => ("http".to_owned(), endpoint, None),
     };
     if scheme != "http" && scheme != "https" {
         return Err(refused());
     }
     let authority = authority.strip_suffix('/').unwrap_or(authority);
     let (host, port) = split_port(authority).ok_or_else(refused)?;
+    let port = port.or(default_port).ok_or_else(refused)?;
     if !is_host(host) {
         return Err(refused());
     }
@@ -40,14 +42,15 @@ pub fn parse_otlp_endpoint(endpoint: &str, insecure: Option<bool>) -> Result<Otl
 }
 
 /// Splits `host`, `host:port`, `[v6]` or `[v6]:port`; the brackets stay with the host.
-fn split_port(authority: &str) -> Option<(&str, u16)> {
+fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
     let after_host = authority.rfind(']').map_or(0, |end| end + 1);
     match authority[after_host..].find(':') {
-        None => Some((authority, DEFAULT_PORT)),
+        None => Some((authority, None)),
         Some(colon) => {
             let (host, port) = authority.split_at(after_host + colon);
-            let port = port[1..].parse().ok().filter(|port| *port != 0)?;
-            Some((host, port))
+            let digits = Some(&port[1..]).filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()))?;
+            let port = digits.parse().ok().filter(|port| *port != 0)?;
+            Some((host, Some(port)))
         }
     }
 }
@@ -73,7 +76,8 @@ mod tests {
             ("http://otel:4317", Some(false), "http://otel:4317"),
             ("https://otel.example.com:443/", Some(true), "https://otel.example.com:443"),
             ("HTTP://otel", None, "http://otel:4317"),
-            ("10.0.0.7", None, "http://10.0.0.7:4317"),
+            ("10.0.0.7:4317", None, "http://10.0.0.7:4317"),
+            ("https://10.0.0.7/", None, "https://10.0.0.7:4317"),
             ("[::1]:9", None, "http://[::1]:9"),
             ("http://[::1]", None, "http://[::1]:4317"),
         ];
@@ -87,7 +91,22 @@ mod tests {
     fn other_forms_are_refused_without_repeating_them() {
         let refused = [
             "",
+            "nonsense",
+            "10.0.0.7",
+            "[::1]",
+            "false",
+            "otel/",
             "http://",
+            "http:///",
+            "http:///path",
+            "http://:4317",
+            "http:otel:4317",
+            "otel: 4317",
+            " otel:4317",
+            "otel:4317\n",
+            "otel:+4317",
+            "b\u{fc}cher:4317",
+            "http://otel:4317#x",
             ":4317",
             "otel:",
             "otel:0",

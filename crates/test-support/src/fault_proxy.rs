@@ -1,7 +1,7 @@
 //! A TCP proxy that fails on demand: cut, frozen or slow.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -45,8 +45,11 @@ struct Conditions {
 impl FaultProxy {
     /// Listens on a free loopback port and forwards to `upstream`.
     pub async fn start(upstream: SocketAddr) -> anyhow::Result<Self> {
-        let listener =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, free_port())).await.context("binding the fault proxy")?;
+        Self::start_at(Ipv4Addr::LOCALHOST.into(), upstream).await
+    }
+
+    async fn start_at(ip: IpAddr, upstream: SocketAddr) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind((ip, free_port())).await.context("binding the fault proxy")?;
         let address = listener.local_addr()?;
         let (commands, receiver) = mpsc::channel(1);
         let server = Server { address, upstream, listener: Some(listener), conditions: watch::Sender::default() };
@@ -57,6 +60,11 @@ impl FaultProxy {
 
     /// A proxy in front of the server that a `mysql://`, `amqp://` or `http://` URL names, and that URL through it.
     pub async fn in_front_of(url: &str) -> anyhow::Result<(Self, String)> {
+        Self::in_front_of_at(Ipv4Addr::LOCALHOST.into(), url).await
+    }
+
+    /// The same at another address of this machine.
+    pub async fn in_front_of_at(ip: IpAddr, url: &str) -> anyhow::Result<(Self, String)> {
         let mut url = Url::parse(url).context("reading the URL to put a fault proxy in front of")?;
         let host = url.host_str().context("the URL has no host")?;
         let default_port = match url.scheme() {
@@ -66,8 +74,9 @@ impl FaultProxy {
         };
         let port = url.port().or(default_port).context("the URL has no port")?;
         let upstream = tokio::net::lookup_host((host, port)).await?.next().context("the URL's host has no address")?;
-        let proxy = Self::start(upstream).await?;
-        url.set_host(Some("127.0.0.1")).context("putting the proxy into the URL")?;
+        let proxy = Self::start_at(ip, upstream).await?;
+        let host = if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() };
+        url.set_host(Some(&host)).context("putting the proxy into the URL")?;
         let port_set = url.set_port(Some(proxy.address.port()));
         anyhow::ensure!(port_set.is_ok(), "the URL takes no port");
         Ok((proxy, url.into()))

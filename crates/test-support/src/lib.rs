@@ -23,7 +23,7 @@ pub use sql::create_database;
 pub use test_database::TestDatabase;
 pub use wait::wait_until;
 
-/// The database server that the tests share: `mysql://user:password@host:port`, an account that may create databases.
+/// The database server that the tests share: `mysql://user:password@host:port`, an account that may create databases and users.
 ///
 /// # Panics
 ///

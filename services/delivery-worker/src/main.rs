@@ -8,6 +8,7 @@ use delivery_worker::{Settings, database_config, health, start};
 use operators::Operators;
 use persistence::Database;
 use service_kit::{Lifecycle, admin::AdminServer, settings::Source};
+use telemetry::MetricsHandle;
 
 fn main() -> ExitCode {
     service_kit::run("delivery-worker", delivery_worker::ADMIN_ADDR, run())
@@ -16,18 +17,24 @@ fn main() -> ExitCode {
 async fn run() -> anyhow::Result<ExitCode> {
     let settings = Settings::load(&Source::process())?;
     let telemetry = telemetry::init(settings.common.telemetry())?;
+    let outcome = serve(&settings, telemetry.metrics()).await;
+    telemetry.shutdown().await;
+    outcome
+}
+
+async fn serve(settings: &Settings, metrics: MetricsHandle) -> anyhow::Result<ExitCode> {
     let lifecycle = Lifecycle::new()?;
     let scope = lifecycle.scope();
     scope.measure_process();
 
-    let operators = Operators::build(settings.operators.clone())?;
-    let database = Database::open(database_config(&settings)).await?;
+    let operators = Operators::build(settings.operators.clone()).context("OPERATORS=[hidden] is not accepted")?;
+    let database = Database::open(database_config(settings)).await.context("DATABASE_URL=[hidden] is not accepted")?;
     let names = &settings.broker;
     let topology = Topology::new(&names.exchange, &names.express_queue, &names.normal_queue)
         .context("RABBIT_MESSAGE_EXCHANGE, EXPRESS_QUEUE or NORMAL_QUEUE is not accepted")?;
     let broker = Broker::amqp(names.uri.clone(), topology, &scope.support_tasks("broker"), scope.finish.clone())
-        .context("RABBIT_URI is not accepted")?;
-    let admin = AdminServer::bind(&settings.admin, health(&database, &broker), telemetry.metrics())?;
+        .context("RABBIT_URI=[hidden] is not accepted")?;
+    let admin = AdminServer::bind(&settings.admin, health(&database, &broker), metrics)?;
     tracing::info!(address = %admin.local_addr(), "the worker is up");
     scope.spawn_support("admin server", admin.run(scope.finish.clone()));
     scope.spawn_until_stopped("prepare database", database.clone().prepare(settings.database.auto_migrate));
@@ -35,6 +42,5 @@ async fn run() -> anyhow::Result<ExitCode> {
 
     let code = lifecycle.run(settings.drain).await;
     database.close().await;
-    telemetry.shutdown().await;
     Ok(code)
 }

@@ -24,6 +24,8 @@ pub(super) enum Failure {
     Panicked { step: &'static str },
     #[error("{step} was refused by the broker: {code} {text}")]
     Refused { step: &'static str, code: u16, text: String },
+    #[error(transparent)]
+    Connection(#[from] super::preflight::Refusal),
 }
 
 /// Makes calls on one connection.

@@ -6,7 +6,9 @@ mod callback;
 mod consumer;
 mod declare;
 mod depths;
+mod frames;
 mod link;
+mod preflight;
 mod publisher;
 mod session;
 mod subscription;
@@ -14,7 +16,6 @@ mod supervisor;
 
 use std::{sync::Arc, time::Duration};
 
-use amqprs::connection::OpenConnectionArguments;
 use secrecy::SecretString;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -28,7 +29,7 @@ pub(crate) use self::{
     consumer::{Acker, Consumer},
     publisher::Publisher,
 };
-use crate::{Depths, Error, Options, Topology, uri};
+use crate::{Depths, Error, Options, Topology, uri::Server};
 
 /// The header with the W3C trace context.
 const TRACEPARENT: &str = "traceparent";
@@ -52,15 +53,13 @@ impl Amqp {
         tasks: &TaskTracker,
         stop: CancellationToken,
     ) -> Result<Self, Error> {
-        let mut arguments = uri::connection_arguments(uri)?;
-        arguments.heartbeat(options.heartbeat());
+        let server = Arc::new(Server::parse(uri)?);
         let (topology, options) = (Arc::new(topology), Arc::new(options));
         let supervise = |purpose: Purpose| {
-            let name = format!("{} {}", options.client_name, purpose.as_str());
             let (links, receiver) = watch::channel(None);
             let supervisor = Supervisor {
                 purpose,
-                arguments: OpenConnectionArguments::clone(&arguments).connection_name(&name).finish(),
+                server: Arc::clone(&server),
                 topology: Arc::clone(&topology),
                 options: Arc::clone(&options),
                 caller: Caller::new(tasks.clone(), options.step_timeout),

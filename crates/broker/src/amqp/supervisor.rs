@@ -5,16 +5,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use amqprs::connection::OpenConnectionArguments;
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     call::{Caller, Failure},
     declare,
     link::Link,
+    preflight,
 };
-use crate::{Options, Topology, metrics};
+use crate::{Options, Topology, metrics, uri::Server};
 
 /// A connection that lived this long was a good one: the next failure starts the backoff anew.
 const SETTLED_AFTER: Duration = Duration::from_secs(5);
@@ -37,7 +40,7 @@ impl Purpose {
 
 pub(super) struct Supervisor {
     pub(super) purpose: Purpose,
-    pub(super) arguments: OpenConnectionArguments,
+    pub(super) server: Arc<Server>,
     pub(super) topology: Arc<Topology>,
     pub(super) options: Arc<Options>,
     pub(super) caller: Caller,
@@ -53,7 +56,8 @@ impl Supervisor {
         while let Some(outcome) = self.until_stopped(self.connect()).await {
             match outcome {
                 Err(failure) => {
-                    tracing::warn!(connection, attempt = failures + 1, %failure, "cannot connect to the broker");
+                    let (address, attempt) = (self.server.address(), failures + 1);
+                    tracing::warn!(connection, address, attempt, %failure, "cannot connect to the broker");
                 }
                 Ok(link) => {
                     announce(connection, ever_connected);
@@ -72,7 +76,13 @@ impl Supervisor {
     }
 
     async fn connect(&self) -> Result<Link, Failure> {
-        let link = Link::open(self.arguments.clone(), self.caller.clone()).await?;
+        let name = format!("{} {}", self.options.client_name, self.purpose.as_str());
+        let (step, limit) = ("asking for a connection", self.options.step_timeout);
+        let asking = timeout(limit, preflight::ask(&self.server, &name));
+        asking.await.map_err(|_| Failure::TimedOut { step, limit })??;
+        let mut arguments = self.server.arguments();
+        arguments.heartbeat(self.options.heartbeat()).connection_name(&name);
+        let link = Link::open(arguments, self.caller.clone()).await?;
         declare::declare(&link, &self.topology).await?;
         Ok(link)
     }

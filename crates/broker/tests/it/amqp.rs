@@ -112,8 +112,8 @@ async fn a_queue_of_another_kind_keeps_the_broker_unconnected_until_it_is_gone()
 
     let proxy = Proxy::in_front_of(&server()).await;
     let env = Env::amqp_with(&proxy.uri(&server()), topology, Options::default());
-    // Two connections, and a third one is made only after one of them has failed.
-    proxy.accepted(4).await;
+    // Each of the two tries asks first, and then connects; a fifth is made only after one of them has failed.
+    proxy.accepted(6).await;
     assert!(!env.broker.is_connected());
     assert_eq!(env.broker.publisher().publish(vec![env.message("early")]).await, [Published::NotSent]);
 

@@ -194,7 +194,7 @@ const RULES: &[Rule] = &[
     Rule { name: "the Job migrates, the services do not", check: settings::the_job_migrates, broken_by: &[
         ("ConfigMap/messaging-platform-config", "/data/AUTO_MIGRATE", r#""true""#),
         ("Job/migrate", pod!("/containers/0/args"), r#"["down"]"#),
-        ("Job/migrate", pod!("/containers/0/env/1/value"), r#""mysql://$(DB_USER)@$(DB_HOST)/a""#),
+        ("Job/migrate", pod!("/containers/0/env/0"), r#"{"name": "DATABASE_URL", "value": "mysql://$(DB_USER)@$(DB_HOST)/a"}"#),
         ("Job/migrate", pod!("/initContainers"), REMOVE),
         ("Job/migrate", pod!("/initContainers/0/envFrom"), REMOVE),
     ] },

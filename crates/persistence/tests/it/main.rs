@@ -6,6 +6,7 @@ mod delivery;
 mod hang;
 mod history;
 mod ledger;
+mod login;
 mod outbox;
 mod recovery;
 mod rights;

@@ -1,9 +1,8 @@
 //! Where the database is: `DATABASE_URL`, or the reference's `DB_*`.
 
-use std::time::Duration;
+use std::{fmt::Write as _, net::Ipv6Addr, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
-use url::Url;
 
 use super::{SettingError, Source};
 
@@ -40,32 +39,57 @@ impl DatabaseSettings {
     }
 }
 
+/// What is behind the scheme is read by who opens the database.
 fn url(source: &Source) -> Result<SecretString, SettingError> {
-    if let Some(url) = source.secret("DATABASE_URL") {
-        let text = url.expose_secret();
-        let is_file = text.strip_prefix("sqlite:").is_some_and(|path| !path.trim_start_matches('/').is_empty());
-        let is_server = text.starts_with("mysql://") && Url::parse(text).is_ok();
-        if is_file || is_server {
-            return Ok(url);
-        }
-        return Err(SettingError::hidden("DATABASE_URL", "mysql://user:password@host:port/name or sqlite://path"));
+    let Some(url) = source.secret("DATABASE_URL") else { return from_parts(source) };
+    let text = url.expose_secret();
+    let is_file = text.strip_prefix("sqlite:").is_some_and(|path| !path.trim_start_matches('/').is_empty());
+    if is_file || text.starts_with("mysql://") {
+        return Ok(url);
     }
-    let host = source.string("DB_HOST", "localhost");
+    Err(SettingError::hidden("DATABASE_URL", "mysql://user:password@host:port/name or sqlite://path"))
+}
+
+fn from_parts(source: &Source) -> Result<SecretString, SettingError> {
+    let host = source.parsed_with("DB_HOST", "a host name, an IPv4 or an IPv6 address", host)?;
+    let host = host.unwrap_or_else(|| "localhost".to_owned());
     let port: u16 = source.integer("DB_PORT", 3306, 1..=u16::MAX)?;
-    let bad_host = || SettingError::new("DB_HOST", &host, "a host name or an address");
-    let mut url = Url::parse("mysql://localhost").expect("a constant URL parses");
-    url.set_host(Some(&host)).map_err(|_| bad_host())?;
-    url.set_port(Some(port)).map_err(|()| bad_host())?;
-    url.set_username(&source.string("DB_USER_NAME", "message_user")).map_err(|()| bad_host())?;
-    if let Some(password) = source.secret("DB_PASSWORD") {
-        url.set_password(Some(password.expose_secret())).map_err(|()| bad_host())?;
+    let name = source.parsed_with("DB_NAME", "the name of a database", |name| {
+        // These two cannot be the last part of a URL.
+        (![".", ".."].contains(&name)).then(|| encoded(name))
+    })?;
+    let name = name.unwrap_or_else(|| "messaging_platform".to_owned());
+    let user = encoded(&source.string("DB_USER_NAME", "message_user"));
+    let password = source.secret("DB_PASSWORD").map(|password| format!(":{}", encoded(password.expose_secret())));
+    Ok(SecretString::from(format!("mysql://{user}{}@{host}:{port}/{name}", password.unwrap_or_default())))
+}
+
+/// As it is written in a URL.
+fn host(host: &str) -> Option<String> {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    if let Ok(address) = bare.parse::<Ipv6Addr>() {
+        return Some(format!("[{address}]"));
     }
-    url.path_segments_mut().map_err(|()| bad_host())?.push(&source.string("DB_NAME", "messaging_platform"));
-    Ok(SecretString::from(String::from(url)))
+    let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
+    is_name.then(|| host.to_owned())
+}
+
+/// Percent-encoded but for what is never reserved: a `%` too, or two digits behind it would be decoded.
+fn encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+        encoded
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use url::Url;
+
     use super::*;
 
     fn load(pairs: &[(&str, &str)]) -> Result<DatabaseSettings, SettingError> {
@@ -81,6 +105,55 @@ mod tests {
         );
         assert_eq!((settings.max_open_connections, settings.max_idle_connections), (50, 25));
         assert_eq!(settings.max_lifetime, Duration::from_mins(5));
+    }
+
+    #[test]
+    fn what_is_reserved_in_a_url_is_encoded_in_every_part() {
+        let odd = "p%41@/:?#[]!$&'()*+,;= \u{e9}";
+        let url = load(&[("DB_USER_NAME", odd), ("DB_PASSWORD", odd), ("DB_NAME", odd)]).expect("accepted").url;
+        let url = Url::parse(url.expose_secret()).expect("a url");
+        let encoded = "p%2541%40%2F%3A%3F%23%5B%5D%21%24%26%27%28%29%2A%2B%2C%3B%3D%20%C3%A9";
+        assert_eq!((url.username(), url.password(), url.path()), (encoded, Some(encoded), &*format!("/{encoded}")));
+        assert_eq!((url.host_str(), url.query(), url.fragment()), (Some("localhost"), None, None));
+    }
+
+    #[test]
+    fn hosts_are_names_and_addresses() {
+        for (host, in_url) in [
+            ("db-1.my_net", "@db-1.my_net:"),
+            ("10.0.0.7", "@10.0.0.7:"),
+            ("::1", "@[::1]:"),
+            ("[::1]", "@[::1]:"),
+            ("2001:DB8:0:0::1", "@[2001:db8::1]:"),
+        ] {
+            let url = load(&[("DB_HOST", host)]).expect(host).url;
+            assert!(url.expose_secret().contains(in_url), "{host}");
+        }
+    }
+
+    #[test]
+    fn wrong_parts_name_their_variable_and_value() {
+        for (name, value) in [
+            ("DB_HOST", "db:3307"),
+            ("DB_HOST", "[db]"),
+            ("DB_HOST", "[::1"),
+            ("DB_HOST", "fe80::1%eth0"),
+            ("DB_HOST", "mysql://db"),
+            ("DB_HOST", "/run/mysqld.sock"),
+            ("DB_HOST", "user@db"),
+            ("DB_HOST", " db"),
+            ("DB_HOST", "b\u{fc}cher"),
+            ("DB_PORT", "0"),
+            ("DB_PORT", "65536"),
+            ("DB_PORT", " 3306"),
+            ("DB_PORT", "3306 "),
+            ("DB_NAME", "."),
+            ("DB_NAME", ".."),
+            ("DB_MAX_OPEN_CONNS", "0"),
+        ] {
+            let error = load(&[(name, value)]).expect_err(value).to_string();
+            assert!(error.starts_with(&format!("{name}={value} is not accepted: it must be ")), "{error}");
+        }
     }
 
     #[test]

@@ -23,18 +23,32 @@ pub struct RabbitServer {
     instance: Instance,
 }
 
+/// What a private server does otherwise than by default.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Config {
+    /// Where the Prometheus plugin answers.
+    pub(super) metrics_port: Option<u16>,
+    /// The heartbeat it proposes, in seconds.
+    pub(super) heartbeat: Option<u16>,
+}
+
 impl RabbitServer {
     /// Starts a server and returns when it speaks AMQP; at most a minute.
     pub async fn start(backend: Backend) -> anyhow::Result<Self> {
-        Self::start_as(backend, None).await
+        Self::start_as(backend, Config::default()).await
     }
 
     /// As [`RabbitServer::start`], with the Prometheus plugin on a port of its own; a given server has none.
     pub async fn start_with_metrics(backend: Backend) -> anyhow::Result<Self> {
-        Self::start_as(backend, Some(free_port())).await
+        Self::start_as(backend, Config { metrics_port: Some(free_port()), ..Config::default() }).await
     }
 
-    async fn start_as(backend: Backend, metrics_port: Option<u16>) -> anyhow::Result<Self> {
+    /// As [`RabbitServer::start`], with another heartbeat than 60 s to propose; a given server keeps its own.
+    pub async fn start_with_heartbeat(backend: Backend, seconds: u16) -> anyhow::Result<Self> {
+        Self::start_as(backend, Config { heartbeat: Some(seconds), ..Config::default() }).await
+    }
+
+    async fn start_as(backend: Backend, config: Config) -> anyhow::Result<Self> {
         let (port, password) = (free_port(), Uuid::now_v7().simple().to_string());
         let instance = match backend {
             Backend::Env(given) => {
@@ -43,12 +57,13 @@ impl RabbitServer {
                 return Ok(server);
             }
             Backend::Docker => {
-                let recipe = recipe(port, metrics_port, &password);
+                let recipe = recipe(port, config, &password);
                 Instance::Container(Box::new(Container::start(recipe).await?))
             }
-            Backend::Local => Instance::Local(Box::new(rabbitmq::start(port, metrics_port, &password)?)),
+            Backend::Local => Instance::Local(Box::new(rabbitmq::start(port, config, &password)?)),
         };
-        let mut server = Self { url: format!("amqp://test:{password}@127.0.0.1:{port}"), metrics_port, instance };
+        let url = format!("amqp://test:{password}@127.0.0.1:{port}");
+        let mut server = Self { url, metrics_port: config.metrics_port, instance };
         server.wait_ready().await?;
         Ok(server)
     }
@@ -121,12 +136,17 @@ async fn greets(url: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn recipe(host_port: u16, metrics_port: Option<u16>, password: &str) -> Recipe {
+fn recipe(host_port: u16, config: Config, password: &str) -> Recipe {
+    let mut environment =
+        vec![("RABBITMQ_DEFAULT_USER", "test".to_owned()), ("RABBITMQ_DEFAULT_PASS", password.to_owned())];
+    if let Some(seconds) = config.heartbeat {
+        environment.push(("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", format!("-rabbit heartbeat {seconds}")));
+    }
     Recipe {
         image: RABBIT_IMAGE,
-        environment: vec![("RABBITMQ_DEFAULT_USER", "test".to_owned()), ("RABBITMQ_DEFAULT_PASS", password.to_owned())],
+        environment,
         arguments: &[],
         // The image has the Prometheus plugin on, at its usual port.
-        ports: [(5672, host_port)].into_iter().chain(metrics_port.map(|port| (15_692, port))).collect(),
+        ports: [(5672, host_port)].into_iter().chain(config.metrics_port.map(|port| (15_692, port))).collect(),
     }
 }

@@ -6,6 +6,7 @@ use anyhow::Context;
 
 use super::command::find;
 use super::local::{LocalServer, Scratch};
+use super::rabbit::Config;
 use crate::free_port;
 use crate::guarded::{Ending, Guarded};
 
@@ -26,10 +27,11 @@ pub(super) fn control() -> anyhow::Result<PathBuf> {
 
 /// Starts a node with an administrator `test`, and with the Prometheus plugin where that has a port; it answers a little
 /// later.
-pub(super) fn start(port: u16, metrics_port: Option<u16>, password: &str) -> anyhow::Result<LocalServer> {
+pub(super) fn start(port: u16, config: Config, password: &str) -> anyhow::Result<LocalServer> {
+    let Config { metrics_port, heartbeat } = config;
     let program = binary().context("rabbitmq-server is not on this machine")?;
     let scratch = Scratch::create("rabbitmq")?;
-    let config = scratch.write("rabbitmq.conf", &config(port, metrics_port, password))?;
+    let config_file = scratch.write("rabbitmq.conf", &contents(port, metrics_port, heartbeat, password))?;
     // Files of the machine's own RabbitMQ, which it would read otherwise.
     let plugins = if metrics_port.is_some() { "[rabbitmq_prometheus].\n" } else { "[].\n" };
     let plugins = scratch.write("enabled_plugins", plugins)?;
@@ -47,7 +49,7 @@ pub(super) fn start(port: u16, metrics_port: Option<u16>, password: &str) -> any
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
             .env("ERL_EPMD_PORT", epmd_port.to_string())
             .env("RABBITMQ_CONF_ENV_FILE", folder.join("none"))
-            .env("RABBITMQ_CONFIG_FILE", &config)
+            .env("RABBITMQ_CONFIG_FILE", &config_file)
             .env("RABBITMQ_CONFIG_FILES", folder.join("none"))
             .env("RABBITMQ_ADVANCED_CONFIG_FILE", &advanced)
             .env("RABBITMQ_ENABLED_PLUGINS_FILE", &plugins)
@@ -71,7 +73,8 @@ fn start_epmd(scratch: &Scratch, port: u16) -> anyhow::Result<Guarded> {
     Guarded::spawn(&mut command, Ending::Kill)
 }
 
-fn config(port: u16, metrics_port: Option<u16>, password: &str) -> String {
+fn contents(port: u16, metrics_port: Option<u16>, heartbeat: Option<u16>, password: &str) -> String {
+    let heartbeat = heartbeat.map_or_else(String::new, |seconds| format!("heartbeat = {seconds}\n"));
     let metrics = metrics_port
         .map_or_else(String::new, |port| format!("prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = {port}\n"));
     format!(
@@ -83,6 +86,7 @@ fn config(port: u16, metrics_port: Option<u16>, password: &str) -> String {
          log.file = false\n\
          log.console = true\n\
          log.console.level = info\n\
+         {heartbeat}\
          {metrics}"
     )
 }

@@ -116,19 +116,15 @@ pub(super) fn the_job_migrates(platform: &Platform) -> Vec<String> {
         let environment = of(platform, pods);
         let set = |name: &str| environment.get(name).cloned().unwrap_or_default();
         let is_right = if pods.name == "migrate" {
-            let url = format!(
-                "mysql://{}:{PLACEHOLDER}@{}:{}/{}",
-                set("DB_USER_NAME"),
-                set("DB_HOST"),
-                set("DB_PORT"),
-                set("DB_NAME")
-            );
+            // As for the services, in parts: a URL made here would have their reserved characters unencoded.
+            let parts = ["DB_HOST", "DB_PORT", "DB_NAME", "DB_USER_NAME", "DB_PASSWORD"];
+            let same = !environment.contains_key("DATABASE_URL") && parts.iter().all(|name| !set(name).is_empty());
             let spec = pods.spec();
             let up = spec.containers.iter().all(|container| container.args.as_deref() == Some(&["up".to_owned()]));
             // Without the wait its first tries fail while a new database starts.
             let first = spec.init_containers.unwrap_or_default();
             let knows_where = |container: &Container| container.env_from == spec.containers[0].env_from;
-            up && set("DATABASE_URL") == url && first.len() == 1 && first.iter().all(knows_where)
+            up && same && first.len() == 1 && first.iter().all(knows_where)
         } else {
             set("AUTO_MIGRATE") == "false"
         };

@@ -13,6 +13,7 @@ mod relay_crashes;
 mod replicas;
 mod seeding;
 mod shutdown;
+mod starts;
 mod traces;
 mod unknown;
 mod worker_crashes;
