@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     health::{Health, HealthReport},
-    http::{Ending, HttpServer, listen},
+    http::{Ending, HttpServer, invite_all, listen},
 };
 
 /// Requests in progress may finish; whoever watches the process notices its end anyway.
@@ -162,7 +162,7 @@ impl AdminServer {
         let local_addr = listener.local_addr().map_err(failed)?;
         let app =
             move || App::new().configure(routes(health.clone(), metrics.clone())).default_service(web::to(not_found));
-        let server = HttpServer::new(vec![listener], NonZeroUsize::MIN, ENDING, app).map_err(failed)?;
+        let server = HttpServer::new(vec![listener], NonZeroUsize::MIN, ENDING, invite_all, app).map_err(failed)?;
         Ok(Self { local_addr, server })
     }
 

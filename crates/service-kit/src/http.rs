@@ -18,7 +18,7 @@ use actix_service::{
 };
 use actix_web::{
     body::{BoxBody, MessageBody},
-    dev::{AppConfig, ServiceResponse},
+    dev::{AppConfig, RequestHead, ServiceResponse},
 };
 use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -52,6 +52,14 @@ pub struct Ending {
     pub drain: Duration,
 }
 
+/// Whether a client that asks before it sends a body (`Expect: 100-continue`) is told to, or why not.
+pub type Invite = fn(&RequestHead) -> Result<(), actix_web::Error>;
+
+/// For servers that nobody sends a body: who asks may, and is refused with the answer.
+pub fn invite_all(_: &RequestHead) -> Result<(), actix_web::Error> {
+    Ok(())
+}
+
 /// A server that listens; it answers while its [`run`](Self::run) is polled.
 #[must_use = "the server answers only while its run future is polled"]
 pub struct HttpServer {
@@ -68,7 +76,8 @@ impl fmt::Debug for HttpServer {
 }
 
 impl HttpServer {
-    /// Serves `app` on `listeners` with so many threads. Connections queue from here on.
+    /// Serves `app` on `listeners` with so many threads. Connections queue from here on. A client that asks is told by
+    /// `invite`, before `app` sees its request, whether to send the body.
     ///
     /// # Errors
     /// A listener is not usable.
@@ -76,6 +85,7 @@ impl HttpServer {
         listeners: Vec<TcpListener>,
         threads: NonZeroUsize,
         ending: Ending,
+        invite: Invite,
         app: F,
     ) -> io::Result<Self>
     where
@@ -105,7 +115,8 @@ impl HttpServer {
         let draining = server.graceful_shutdown_signal();
         for listener in listeners {
             let (shared, draining, app) = (shared.clone(), draining.clone(), app.clone());
-            server = server.listen("http", listener, move || service(app(), shared.clone(), draining.clone()))?;
+            server =
+                server.listen("http", listener, move || service(app(), invite, shared.clone(), draining.clone()))?;
         }
         Ok(Self { server: server.run(), ending, closing, connections })
     }
@@ -144,6 +155,7 @@ struct Shared {
 /// One thread's service: from an accepted socket to the application and back.
 fn service<I, S, B>(
     app: I,
+    invite: Invite,
     shared: Shared,
     draining: GracefulShutdownSignal,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = actix_http::error::DispatchError, InitError = ()>
@@ -171,7 +183,7 @@ where
             Ok(room.answer(response, turn, closing.is_cancelled()))
         }
     });
-    let http: H1Service<Connection, _, _> = HttpService::build()
+    let http: H1Service<Connection, _, _, _> = HttpService::build()
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_TIMEOUT)
         .client_disconnect_timeout(LINGER)
@@ -180,6 +192,7 @@ where
             let draining = draining.clone();
             async move { draining.notified().await }
         })
+        .expect(fn_service(move |request: Request| std::future::ready(invite(request.head()).map(|()| request))))
         .on_connect_ext(|connection: &Connection, data| {
             data.insert(connection.gate());
         })

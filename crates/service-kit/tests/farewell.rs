@@ -5,7 +5,7 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use actix_web::{App, HttpResponse, web};
-use service_kit::http::{Ending, HttpServer, listen};
+use service_kit::http::{Ending, HttpServer, invite_all, listen};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -38,7 +38,7 @@ async fn a_client_is_served_once_more_and_told_to_leave() {
     // Only a client that leaves by itself ends it in time.
     let ending = Ending { farewell: 10 * DEADLINE, drain: Duration::from_secs(1) };
     let app = || App::new().route("/", web::get().to(|| async { HttpResponse::Ok().body("hello") }));
-    let server = HttpServer::new(vec![listener], NonZeroUsize::MIN, ending, app).unwrap();
+    let server = HttpServer::new(vec![listener], NonZeroUsize::MIN, ending, invite_all, app).unwrap();
     let stop = CancellationToken::new();
     let server = TaskTracker::new().spawn(server.run(stop.clone()));
 

@@ -25,6 +25,7 @@ use crate::{
     Settings,
     accept::{AcceptLanes, OnAccepted},
     backpressure::Backpressure,
+    content,
     error::ApiError,
     idempotency::InFlight,
     limits::{Limits, Standing},
@@ -110,7 +111,7 @@ pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketA
     let listeners = listen_on_all(&settings.listen).map_err(failed)?;
     let address = listeners[0].local_addr().map_err(failed)?;
     let threads = NonZeroUsize::new(processors()).unwrap_or(NonZeroUsize::MIN);
-    let server = HttpServer::new(listeners, threads, ending(settings.drain), app).map_err(failed)?;
+    let server = HttpServer::new(listeners, threads, ending(settings.drain), content::invite, app).map_err(failed)?;
     scope.spawn("http server", server.run(scope.stop.clone()));
     Ok(address)
 }

@@ -7,7 +7,7 @@ use actix_web::{
     Error,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
-    http::Method,
+    http::{Method, StatusCode},
     middleware::Next,
 };
 use domain::{CustomerId, MessageId};
@@ -56,10 +56,15 @@ pub(crate) async fn observe(
         let code = error.and_then(|error| error.as_error::<ApiError>()).map(ApiError::code);
         span.in_scope(|| tracing::debug!(code, "a request was refused"));
     }
+    count(path, method, status, started);
+    response
+}
+
+/// Counts an answer to a request that came at `started`; `path` is a pattern.
+pub(crate) fn count(path: String, method: &'static str, status: StatusCode, started: Instant) {
     let labels = [("path", path), ("method", method.to_owned()), ("status", status.as_u16().to_string())];
     metrics::counter!(names::HTTP_REQUESTS_TOTAL, &labels).increment(1);
     metrics::histogram!(names::HTTP_REQUEST_DURATION_SECONDS, &labels).record(started.elapsed());
-    response
 }
 
 /// Names the customer in the span of the request, and so in its log lines.

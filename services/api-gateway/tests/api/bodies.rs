@@ -184,10 +184,34 @@ pub(crate) async fn a_declared_length_over_the_limit_is_refused_at_once(f: &Fixt
             answer.error(413, "payload_too_large");
             assert_eq!(answer.header("Connection"), Some("close"), "what follows cannot be told from the body");
             assert!(connection.is_closed().await);
+            // Nor is the client told to send it.
+            let mut connection = Connection::open(api.address).await;
+            let answer = connection.exchange(&request.header("Expect", "100-continue")).await;
+            answer.error(413, "payload_too_large");
+            assert!(connection.is_closed().await);
         }
     }
     let counted = [("path", "/messages/send"), ("method", "POST"), ("status", "413")];
-    assert!(api.metrics().await.sum("http_requests_total", &counted) >= 4.0);
+    assert!(api.metrics().await.sum("http_requests_total", &counted) >= 8.0);
+}
+
+pub(crate) async fn nobody_is_told_to_send_a_body_that_is_refused(f: &Fixture) {
+    let api = funded(f).await;
+    for route in ROUTES {
+        let expects = |kind: &str| {
+            let request = Request::new("POST", route).header("Content-Type", kind);
+            request.header("Content-Length", "100").header("Expect", "100-continue")
+        };
+        for request in [
+            expects("text/plain"),
+            expects("application/json; charset=utf-16"),
+            expects("application/json").header("Content-Encoding", "gzip"),
+        ] {
+            let mut connection = Connection::open(api.address).await;
+            connection.exchange(&request).await.error(415, "unsupported_media_type");
+            assert!(connection.is_closed().await);
+        }
+    }
 }
 
 pub(crate) async fn bodies_are_bounded(f: &Fixture) {

@@ -67,6 +67,7 @@ mod cases {
         bodies_must_say_that_they_are_json,
         encoded_bodies_are_refused,
         a_declared_length_over_the_limit_is_refused_at_once,
+        nobody_is_told_to_send_a_body_that_is_refused,
         bodies_are_bounded,
         a_body_in_chunks_is_put_together,
         half_a_body_is_no_body,
