@@ -5,7 +5,7 @@
 use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
 
 use actix_web::{App, HttpResponse, web};
-use service_kit::http::{Ending, HttpServer, listen};
+use service_kit::http::{Ending, HttpServer, invite_all, listen};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
@@ -25,7 +25,7 @@ fn start() -> SocketAddr {
     let own = || async { HttpResponse::Ok().body(vec![b'x'; LENGTH]) };
     let shared = || async { HttpResponse::Ok().body(web::Bytes::from_static(&SHARED)) };
     let app = move || App::new().route("/own", web::get().to(own)).route("/shared", web::get().to(shared));
-    let server = HttpServer::new(vec![listener], NonZeroUsize::MIN, ending, app).unwrap();
+    let server = HttpServer::new(vec![listener], NonZeroUsize::MIN, ending, invite_all, app).unwrap();
     TaskTracker::new().spawn(server.run(CancellationToken::new()));
     address
 }
