@@ -46,11 +46,16 @@ impl Env {
 
     /// Connects to `uri`, which may lead through a proxy; does not wait.
     pub(crate) fn amqp_with(uri: &Url, topology: Topology, options: Options) -> Self {
+        Self { server: Some(server()), ..Self::amqp_on(uri, topology, options) }
+    }
+
+    /// The same on a server of the test's own, where nothing needs to be removed.
+    pub(crate) fn amqp_on(uri: &Url, topology: Topology, options: Options) -> Self {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let uri = SecretString::from(uri.as_str());
-        let broker = Broker::amqp_with(uri, topology.clone(), options, &tasks, stop.clone())
-            .expect("TEST_RABBIT_URI to be a uri");
-        Self { broker, topology, tasks, stop, server: Some(server()) }
+        let broker =
+            Broker::amqp_with(uri, topology.clone(), options, &tasks, stop.clone()).expect("the server's uri is one");
+        Self { broker, topology, tasks, stop, server: None }
     }
 
     pub(crate) fn express(&self) -> String {
@@ -83,11 +88,16 @@ impl Env {
         assert_eq!(outcomes, vec![Published::Confirmed; ids.len()]);
     }
 
-    /// Stops the broker, checks that nothing of it runs on, and removes what it declared.
-    pub(crate) async fn finish(self) {
+    /// Stops the broker, and checks that nothing of it runs on.
+    pub(crate) async fn stop(&self) {
         self.stop.cancel();
         self.tasks.close();
         within("every task of the broker to end", self.tasks.wait()).await;
+    }
+
+    /// The same, and removes what it declared.
+    pub(crate) async fn finish(self) {
+        self.stop().await;
         if let Some(server) = &self.server {
             let (connection, channel) = admin(server).await;
             for queue in [self.topology.express_queue(), self.topology.normal_queue()] {

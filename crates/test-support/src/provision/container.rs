@@ -72,6 +72,11 @@ impl Container {
         Ok(Self { name, _lifeline: lifeline, handle: Handled(Some(container)) })
     }
 
+    /// Runs a command in the container.
+    pub(super) fn exec(&self, command: &[&str]) -> anyhow::Result<()> {
+        command::run("docker", &[&["exec", &self.name], command].concat(), ANSWER)
+    }
+
     pub(super) async fn kill(&self) -> anyhow::Result<()> {
         if self.is_running().await {
             command::run("docker", &["kill", &self.name], ANSWER)?;

@@ -146,6 +146,10 @@ impl LocalServer {
         Ok(())
     }
 
+    pub(super) fn scratch(&self) -> &Scratch {
+        &self.scratch
+    }
+
     pub(super) fn kill(&mut self) {
         self.server = None;
     }

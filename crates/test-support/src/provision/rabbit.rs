@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use url::Url;
@@ -20,6 +20,7 @@ pub struct RabbitServer {
     url: String,
     metrics_port: Option<u16>,
     instance: Instance,
+    control: Option<rabbitmq::Control>,
 }
 
 impl RabbitServer {
@@ -35,19 +36,24 @@ impl RabbitServer {
 
     async fn start_as(backend: Backend, metrics_port: Option<u16>) -> anyhow::Result<Self> {
         let (port, password) = (free_port(), Uuid::now_v7().simple().to_string());
-        let instance = match backend {
+        let (instance, control) = match backend {
             Backend::Env(given) => {
-                let mut server = Self { url: given.rabbit_uri()?, metrics_port: None, instance: Instance::Given };
+                let url = given.rabbit_uri()?;
+                let mut server = Self { url, metrics_port: None, instance: Instance::Given, control: None };
                 server.wait_ready().await?;
                 return Ok(server);
             }
             Backend::Docker => {
                 let recipe = recipe(port, metrics_port, &password);
-                Instance::Container(Box::new(Container::start(recipe).await?))
+                (Instance::Container(Box::new(Container::start(recipe).await?)), None)
             }
-            Backend::Local => Instance::Local(Box::new(rabbitmq::start(port, metrics_port, &password)?)),
+            Backend::Local => {
+                let (server, control) = rabbitmq::start(port, metrics_port, &password)?;
+                (Instance::Local(Box::new(server)), Some(control))
+            }
         };
-        let mut server = Self { url: format!("amqp://test:{password}@127.0.0.1:{port}"), metrics_port, instance };
+        let url = format!("amqp://test:{password}@127.0.0.1:{port}");
+        let mut server = Self { url, metrics_port, instance, control };
         server.wait_ready().await?;
         Ok(server)
     }
@@ -86,6 +92,16 @@ impl RabbitServer {
     /// Lets a paused server go on.
     pub async fn resume(&mut self) -> anyhow::Result<()> {
         self.instance.resume().await
+    }
+
+    /// Raises or ends the memory alarm, during which the server takes nothing from publishers.
+    pub async fn set_memory_alarm(&self, raised: bool) -> anyhow::Result<()> {
+        let command = ["set_vm_memory_high_watermark", if raised { "0.0000001" } else { "0.4" }];
+        match (&self.instance, &self.control) {
+            (Instance::Local(server), Some(control)) => control.run(server.scratch(), &command).await,
+            (Instance::Container(container), _) => container.exec(&[&["rabbitmqctl"], &command[..]].concat()),
+            _ => bail!("this server was given by the environment and is not ours to set: start a private one"),
+        }
     }
 
     pub(super) async fn retire(&mut self) -> anyhow::Result<()> {

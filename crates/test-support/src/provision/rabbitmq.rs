@@ -1,8 +1,9 @@
 //! A private RabbitMQ node with its own epmd.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use super::command::find;
 use super::local::{LocalServer, Scratch};
@@ -12,6 +13,38 @@ use crate::guarded::{Ending, Guarded};
 // Debian's script in PATH insists on changing the user by itself; the one below it does not.
 const DEBIAN: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 
+const CONTROL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
+const ANSWER: Duration = Duration::from_mins(1);
+
+/// How a node is reached by `rabbitmqctl`.
+pub(super) struct Control {
+    node: String,
+    epmd_port: u16,
+}
+
+impl Control {
+    /// Runs `rabbitmqctl` against the node, with the cookie in its folder.
+    pub(super) async fn run(&self, scratch: &Scratch, arguments: &[&str]) -> anyhow::Result<()> {
+        let debian = PathBuf::from(CONTROL);
+        let program = if debian.is_file() { Some(debian) } else { find(&["rabbitmqctl"]) };
+        let mut command = scratch.command(&program.context("rabbitmqctl is not on this machine")?)?;
+        command
+            .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+            .env("ERL_EPMD_PORT", self.epmd_port.to_string())
+            .env("RABBITMQ_CONF_ENV_FILE", scratch.path().join("none"))
+            .args(["--node", &self.node])
+            .args(arguments);
+        let status = Guarded::spawn(&mut command, Ending::Kill)?.wait(ANSWER).await;
+        ensure!(
+            status.is_some_and(|status| status.success()),
+            "rabbitmqctl {} failed; it printed last:\n{}",
+            arguments.join(" "),
+            scratch.log_tail()
+        );
+        Ok(())
+    }
+}
+
 pub(super) fn binary() -> Option<PathBuf> {
     let debian = PathBuf::from(DEBIAN);
     if debian.is_file() { Some(debian) } else { find(&["rabbitmq-server"]) }
@@ -19,7 +52,7 @@ pub(super) fn binary() -> Option<PathBuf> {
 
 /// Starts a node with an administrator `test`, and with the Prometheus plugin where that has a port; it answers a little
 /// later.
-pub(super) fn start(port: u16, metrics_port: Option<u16>, password: &str) -> anyhow::Result<LocalServer> {
+pub(super) fn start(port: u16, metrics_port: Option<u16>, password: &str) -> anyhow::Result<(LocalServer, Control)> {
     let program = binary().context("rabbitmq-server is not on this machine")?;
     let scratch = Scratch::create("rabbitmq")?;
     let config = scratch.write("rabbitmq.conf", &config(port, metrics_port, password))?;
@@ -29,11 +62,13 @@ pub(super) fn start(port: u16, metrics_port: Option<u16>, password: &str) -> any
     let advanced = scratch.write("advanced.config", "[].\n")?;
     let (epmd_port, distribution_port) = (free_port(), free_port());
     let epmd = start_epmd(&scratch, epmd_port)?;
-    LocalServer::start(scratch, Some(epmd), move |scratch| {
+    let node = format!("test{port}@localhost");
+    let control = Control { node: node.clone(), epmd_port };
+    let server = LocalServer::start(scratch, Some(epmd), move |scratch| {
         let folder = scratch.path();
         let mut command = scratch.command(&program)?;
         command
-            .env("RABBITMQ_NODENAME", format!("test{port}@localhost"))
+            .env("RABBITMQ_NODENAME", &node)
             .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
             .env("RABBITMQ_NODE_PORT", port.to_string())
             .env("RABBITMQ_DIST_PORT", distribution_port.to_string())
@@ -54,7 +89,8 @@ pub(super) fn start(port: u16, metrics_port: Option<u16>, password: &str) -> any
                 "+S 2 +sbwt none +sbwtdcpu none +sbwtdio none -start_epmd false -kernel inet_dist_use_interface {127,0,0,1}",
             );
         Ok(command)
-    })
+    })?;
+    Ok((server, control))
 }
 
 fn start_epmd(scratch: &Scratch, port: u16) -> anyhow::Result<Guarded> {
