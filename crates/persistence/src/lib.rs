@@ -25,9 +25,11 @@ mod ledger;
 mod outbox;
 mod outbox_failure;
 mod pool;
+mod readiness;
 mod recovery;
 mod refund;
 mod retry;
+mod schema;
 mod shape;
 
 pub use accept::{AcceptOutcome, AcceptRequest};
@@ -40,3 +42,4 @@ pub use history::{Cursor, HistoryEntry, HistoryFilter, Page};
 pub use idempotency::{IdempotentRequest, Route};
 pub use ledger::{LedgerEntry, TopUpOutcome, TopUpRequest};
 pub use outbox::{ClaimToken, ClaimedEvent, Lane};
+pub use readiness::Readiness;
