@@ -5,13 +5,53 @@ use sea_orm_migration::{
     sea_orm::{DbBackend, Statement},
 };
 
+use crate::compatibility;
+
 /// One migration, for both kinds of database.
-pub(crate) struct Change {
-    pub(crate) name: &'static str,
-    pub(crate) mysql: &'static [Step],
-    pub(crate) mysql_down: &'static [&'static str],
-    pub(crate) sqlite: &'static [Step],
-    pub(crate) sqlite_down: &'static [&'static str],
+#[derive(Debug, Clone, Copy)]
+pub struct Change {
+    /// `m`, the number with four digits, and what it is about: `m0007_lean_tables`.
+    pub name: &'static str,
+    /// Which older releases may work on the schema once this was made.
+    pub older: Older,
+    /// Forward on MySQL and MariaDB.
+    pub mysql: &'static [Step],
+    /// Back on MySQL and MariaDB.
+    pub mysql_down: &'static [&'static str],
+    /// Forward on SQLite.
+    pub sqlite: &'static [Step],
+    /// Back on SQLite.
+    pub sqlite_down: &'static [&'static str],
+}
+
+/// Which releases, among those that do not know a change, may work on the schema once it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Older {
+    /// Made before releases asked (`m0001` to `m0006`): nothing is written down.
+    Unasked,
+    /// An expansion: all that could work before.
+    GoOn,
+    /// A contraction: only those that know the change of this number. They are kept off from before its first step.
+    From(u32),
+}
+
+/// One step of a change.
+#[derive(Debug, Clone, Copy)]
+pub enum Step {
+    /// A statement that may be run again (`IF NOT EXISTS`, `MODIFY`).
+    Always(&'static str),
+    /// Add a column unless it is there: table, column, statement.
+    Column(&'static str, &'static str, &'static str),
+    /// Add a CHECK unless it is there: constraint, statement. MySQL only; SQLite has it in CREATE TABLE.
+    Check(&'static str, &'static str),
+}
+
+impl Change {
+    /// The number in its name.
+    pub(crate) fn number(&self) -> u32 {
+        let digits = self.name.strip_prefix('m').and_then(|rest| rest.split('_').next());
+        digits.and_then(|digits| digits.parse().ok()).expect("names of changes begin with m and a number")
+    }
 }
 
 impl MigrationName for Change {
@@ -24,6 +64,8 @@ impl MigrationName for Change {
 #[async_trait::async_trait]
 impl MigrationTrait for Change {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        // First: a release that must not work on the result does not find it half-way either.
+        compatibility::declare(manager, self).await?;
         match manager.get_database_backend() {
             DbBackend::Sqlite => take(manager, self.sqlite).await,
             _ => take(manager, self.mysql).await,
@@ -38,18 +80,8 @@ impl MigrationTrait for Change {
         for statement in statements {
             manager.get_connection().execute_unprepared(statement).await?;
         }
-        Ok(())
+        compatibility::withdraw(manager, self).await
     }
-}
-
-/// One step of a change.
-pub(crate) enum Step {
-    /// A statement that may be run again (`IF NOT EXISTS`, `MODIFY`).
-    Always(&'static str),
-    /// Add a column unless it is there: table, column, statement.
-    Column(&'static str, &'static str, &'static str),
-    /// Add a CHECK unless it is there: constraint, statement. MySQL only; SQLite has it in CREATE TABLE.
-    Check(&'static str, &'static str),
 }
 
 /// Takes those of `steps` that were not taken yet.

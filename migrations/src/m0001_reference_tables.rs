@@ -1,9 +1,10 @@
 //! The reference's four tables, column for column. On a database of the reference this changes nothing.
 
-use crate::change::{Change, Step};
+use crate::change::{Change, Older, Step};
 
 pub(crate) const CHANGE: Change = Change {
     name: "m0001_reference_tables",
+    older: Older::Unasked,
     mysql: MYSQL,
     mysql_down: DROP_TABLES,
     sqlite: SQLITE,

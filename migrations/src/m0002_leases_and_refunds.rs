@@ -1,10 +1,11 @@
 //! What the reference lacks: microsecond times, leases on claims, the price on each message, refunds tied to
 //! their charge, a lane that an index can follow, checks on money.
 
-use crate::change::{Change, Step};
+use crate::change::{Change, Older, Step};
 
 pub(crate) const CHANGE: Change = Change {
     name: "m0002_leases_and_refunds",
+    older: Older::Unasked,
     mysql: MYSQL,
     mysql_down: MYSQL_DOWN,
     sqlite: SQLITE,

@@ -1,9 +1,10 @@
 //! The clients' idempotency keys, kept for 24 hours beside the charge they belong to.
 
-use crate::change::{Change, Step};
+use crate::change::{Change, Older, Step};
 
 pub(crate) const CHANGE: Change = Change {
     name: "m0003_idempotency_keys",
+    older: Older::Unasked,
     mysql: MYSQL,
     mysql_down: DROP_TABLE,
     sqlite: SQLITE,

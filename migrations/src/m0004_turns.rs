@@ -1,9 +1,15 @@
 //! Fair order within a lane: events are claimed by turn, and what is old or was just published is found by lane.
 
-use crate::change::{Change, Step};
+use crate::change::{Change, Older, Step};
 
-pub(crate) const CHANGE: Change =
-    Change { name: "m0004_turns", mysql: MYSQL, mysql_down: MYSQL_DOWN, sqlite: SQLITE, sqlite_down: SQLITE_DOWN };
+pub(crate) const CHANGE: Change = Change {
+    name: "m0004_turns",
+    older: Older::Unasked,
+    mysql: MYSQL,
+    mysql_down: MYSQL_DOWN,
+    sqlite: SQLITE,
+    sqlite_down: SQLITE_DOWN,
+};
 
 // The indexes keep their names: processes of the last release name them in their queries.
 const MYSQL: &[Step] = &[Step::Column(

@@ -7,10 +7,11 @@
 //!
 //! The index is built while others read and write.
 
-use crate::change::{Change, Step};
+use crate::change::{Change, Older, Step};
 
 pub(crate) const CHANGE: Change = Change {
     name: "m0005_ledger_sum_index",
+    older: Older::Unasked,
     mysql: MYSQL,
     mysql_down: MYSQL_DOWN,
     sqlite: SQLITE,

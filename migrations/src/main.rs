@@ -1,4 +1,7 @@
 //! `migrate [up|down|status]`: the schema by hand, or as a job before the services start.
+//!
+//! Exit code 0: done, or for `status`: this release can work on the schema. 1: an error, named on standard error. 2, of `status`
+//! only: changes are pending, or a newer release has made some that this one does not run on.
 
 use std::{
     io::{self, Write as _},
@@ -6,30 +9,35 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use migrations::Address;
+use migrations::{Address, State};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let Err(error) = run().await else { return ExitCode::SUCCESS };
-    // In one line; where stderr is gone too, the exit code is left.
-    let _unread = writeln!(io::stderr(), "migrate: {error:#}");
-    ExitCode::FAILURE
+    run().await.unwrap_or_else(|error| {
+        // In one line; where stderr is gone too, the exit code is left.
+        let _unread = writeln!(io::stderr(), "migrate: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
-async fn run() -> anyhow::Result<()> {
+async fn run() -> anyhow::Result<ExitCode> {
     let address = address()?;
     let url = address.url();
-    match std::env::args().nth(1).as_deref().unwrap_or("up") {
+    let command = std::env::args().nth(1);
+    let command = command.as_deref().unwrap_or("up");
+    match command {
         "up" => migrations::up(url).await.context("migrating up")?,
         "down" => migrations::down(url, Some(1)).await.context("taking back the newest migration")?,
         "status" => {}
         other => bail!("{other} is not a command: use up, down (one step) or status"),
     }
-    for (name, applied) in migrations::status(url).await.context("reading which migrations are applied")? {
-        let state = if applied { "applied" } else { "pending" };
-        writeln!(io::stdout(), "{state} {name}").context("writing which migrations are applied")?;
+    let changes = migrations::status(url).await.context("reading which migrations are applied")?;
+    for change in &changes {
+        writeln!(io::stdout(), "{} {}", change.state.as_str(), change.name)
+            .context("writing which migrations are applied")?;
     }
-    Ok(())
+    let fits = changes.iter().all(|change| matches!(change.state, State::Applied | State::Newer));
+    Ok(if command == "status" && !fits { ExitCode::from(2) } else { ExitCode::SUCCESS })
 }
 
 /// `DATABASE_URL`, or made from `DB_HOST`, `DB_PORT`, `DB_NAME`, `DB_USER_NAME`, `DB_PASSWORD` as the services make it.

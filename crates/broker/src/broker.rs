@@ -74,6 +74,15 @@ impl Broker {
         }
     }
 
+    /// What can be expected of it now; no I/O.
+    pub fn condition(&self) -> Condition {
+        match &self.backend {
+            Backend::Amqp(amqp) if !amqp.is_connected() => Condition::Away,
+            Backend::Amqp(amqp) if amqp.is_blocked() => Condition::Blocked,
+            Backend::Amqp(_) | Backend::Memory(_) => Condition::Connected,
+        }
+    }
+
     /// Whether both connections are up and the topology is declared; no I/O.
     pub fn is_connected(&self) -> bool {
         match &self.backend {
@@ -122,6 +131,28 @@ impl Broker {
             }
         };
         Consumer { source }
+    }
+}
+
+/// What can be expected of a broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// Both connections are up and the topology is declared.
+    Connected,
+    /// The same, and what is published has not been confirmed for 5 s, as during a memory or disk alarm. Consumers go on.
+    Blocked,
+    /// A connection is missing.
+    Away,
+}
+
+impl Condition {
+    /// As `/readyz` spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connected => "ok",
+            Self::Blocked => "blocked",
+            Self::Away => "unavailable",
+        }
     }
 }
 
@@ -178,7 +209,7 @@ pub struct Publisher {
 impl Publisher {
     /// Whether a publish would be sent now. False while the broker has no connection, does not answer, or has stopped
     /// taking messages (memory or disk alarm: a connection is ready only when test messages, which no queue takes, were
-    /// confirmed on it).
+    /// confirmed on it, and while nothing is published another is sent every 2 s).
     pub fn is_ready(&self) -> bool {
         match &self.backend {
             Backend::Amqp(amqp) => amqp.publisher().is_ready(),

@@ -54,6 +54,11 @@ impl<T> ConfirmWindow<T> {
         self.slots.front().and_then(Option::as_ref).map(|publish| publish.sent_at)
     }
 
+    /// When the oldest unsettled one of `wanted` was sent.
+    pub(crate) fn oldest_of(&self, wanted: impl Fn(&T) -> bool) -> Option<Instant> {
+        self.slots.iter().flatten().find(|publish| wanted(&publish.ticket)).map(|publish| publish.sent_at)
+    }
+
     /// Notes the next publish of the channel and gives its delivery tag.
     pub(crate) fn sent(&mut self, message_id: String, ticket: T, sent_at: Instant) -> u64 {
         self.slots.push_back(Some(InFlight { ticket, message_id, sent_at, returned: None }));
@@ -147,6 +152,14 @@ mod tests {
         assert_eq!(outcomes(window.ack(2, true)), [(0, Published::Confirmed), (1, Published::Confirmed)]);
         assert!(window.has_room() && window.is_empty() && window.oldest().is_none());
         assert_eq!(window.sent("c".to_owned(), 2, Instant::now()), 3);
+    }
+
+    #[test]
+    fn the_oldest_of_some_is_found_behind_others() {
+        let mut window = window_of(2);
+        assert!(window.oldest().is_some() && window.oldest_of(|ticket| *ticket == 1).is_some());
+        window.ack(2, false);
+        assert!(window.oldest().is_some() && window.oldest_of(|ticket| *ticket == 1).is_none());
     }
 
     #[test]

@@ -1,20 +1,20 @@
-//! The connection pool, the schema check at start, and the frame every operation runs in.
+//! The connection pool, and the frame every operation runs in.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use domain::RetrySchedule;
-use sea_orm::{ConnectionTrait, DatabaseConnection};
-use secrecy::{ExposeSecret, SecretString};
+use sea_orm::DatabaseConnection;
+use secrecy::SecretString;
 use tokio::sync::watch;
 
 use crate::{
     DatabaseConfig, Error,
     dialect::Dialect,
     pool::Pool,
-    retry::{StepError, read, to_error},
+    retry::{StepError, to_error},
+    schema::Schema,
 };
 
 /// A handle on the database; clones share one pool.
@@ -27,7 +27,7 @@ struct Shared {
     pool: Pool,
     dialect: Dialect,
     config: DatabaseConfig,
-    schema_ready: watch::Sender<bool>,
+    schema: watch::Sender<Schema>,
 }
 
 /// How long closing the pool may take.
@@ -48,52 +48,7 @@ impl Database {
     pub async fn open(config: DatabaseConfig) -> Result<Self, Error> {
         let pool = Pool::open(&config).await?;
         let dialect = Dialect::of(pool.current().get_database_backend());
-        Ok(Self { shared: Arc::new(Shared { pool, dialect, config, schema_ready: watch::Sender::new(false) }) })
-    }
-
-    /// Brings the schema up to date, and lets operations begin. Safe when several processes start at once.
-    pub async fn migrate(&self) -> Result<(), Error> {
-        let doing = "migrating the schema";
-        migrations::up(self.url().expose_secret()).await.map_err(|error| to_error(doing, error.into()))?;
-        self.assume_migrated();
-        Ok(())
-    }
-
-    /// Brings the schema up to date, however long it takes: tries again with growing pauses until it works.
-    /// With `migrate` false somebody else keeps the schema, and operations may begin at once; what keeps a server from
-    /// being used is logged all the same.
-    pub async fn prepare(self, migrate: bool) {
-        const PAUSES: RetrySchedule = RetrySchedule::endless(Duration::from_millis(200), Duration::from_secs(5));
-        if !migrate {
-            self.assume_migrated();
-        }
-        for retry in 0.. {
-            let prepared = if migrate { self.migrate().await } else { self.reach().await };
-            let Err(error) = prepared else { break };
-            tracing::warn!(error = error.with_cause(), "the database is not ready, trying again");
-            let pause = PAUSES.delay(retry, &mut rand::rng()).unwrap_or(Duration::from_secs(5));
-            tokio::time::sleep(pause).await;
-        }
-        tracing::info!("the database is ready");
-    }
-
-    /// Lets operations begin on a schema that somebody else keeps up to date.
-    pub fn assume_migrated(&self) {
-        self.shared.schema_ready.send_replace(true);
-    }
-
-    /// Resolves once the schema is known to be there, so that background work need not begin with errors.
-    pub async fn migrated(&self) {
-        let mut ready = self.shared.schema_ready.subscribe();
-        ready.wait_for(|ready| *ready).await.expect("this handle keeps the sender alive");
-    }
-
-    /// Whether the schema is there and the server answers.
-    pub async fn is_ready(&self) -> bool {
-        let answer = read!(self, "ping", "checking that the database answers", |db| {
-            Ok(db.execute_unprepared("SELECT 1").await?)
-        });
-        answer.is_ok()
+        Ok(Self { shared: Arc::new(Shared { pool, dialect, config, schema: watch::Sender::new(Schema::Unknown) }) })
     }
 
     /// Connections of the pool: open, and of these idle.
@@ -128,20 +83,35 @@ impl Database {
         &self.shared.config.url
     }
 
+    /// What is known of the schema.
+    pub(crate) fn schema(&self) -> &watch::Sender<Schema> {
+        &self.shared.schema
+    }
+
     pub(crate) fn pool(&self) -> DatabaseConnection {
         self.shared.pool.current()
     }
 
-    /// Runs one operation: named and timed for the metrics, bounded in time, and only once the schema is there.
+    /// Runs one operation: named and timed for the metrics, bounded in time, and only while the schema fits.
     pub(crate) async fn bounded<T>(
         &self,
         query: &'static str,
         doing: &'static str,
         work: impl Future<Output = Result<T, StepError>>,
     ) -> Result<T, Error> {
-        if !*self.shared.schema_ready.borrow() {
+        if !self.is_migrated() {
             return Err(Error::Unavailable { doing, source: None });
         }
+        self.measured(query, doing, work).await
+    }
+
+    /// The same whatever the schema is.
+    pub(crate) async fn measured<T>(
+        &self,
+        query: &'static str,
+        doing: &'static str,
+        work: impl Future<Output = Result<T, StepError>>,
+    ) -> Result<T, Error> {
         let started = Instant::now();
         let watched = async {
             let mut work = std::pin::pin!(work);

@@ -32,6 +32,14 @@ pub enum Error {
         /// The row and what is wrong with it.
         what: String,
     },
+    /// The schema is not one that this release works on.
+    #[error("{doing} failed: {reason}")]
+    Schema {
+        /// The operation.
+        doing: &'static str,
+        /// What does not fit, and what to do.
+        reason: String,
+    },
     /// The address of the database is unusable.
     #[error(transparent)]
     Url(#[from] migrations::AddressError),

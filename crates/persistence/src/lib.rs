@@ -26,9 +26,11 @@ mod outbox;
 mod outbox_failure;
 mod pool;
 mod reach;
+mod readiness;
 mod recovery;
 mod refund;
 mod retry;
+mod schema;
 mod shape;
 
 pub use accept::{AcceptOutcome, AcceptRequest};
@@ -42,3 +44,4 @@ pub use idempotency::{IdempotentRequest, Route};
 pub use ledger::{LedgerEntry, TopUpOutcome, TopUpRequest};
 pub use migrations::{ACCEPTED_URLS, Address, AddressError};
 pub use outbox::{ClaimToken, ClaimedEvent, Lane};
+pub use readiness::Readiness;

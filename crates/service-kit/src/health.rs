@@ -30,6 +30,31 @@ pub const OK: &str = "ok";
 /// A dependency that does not answer, or too late.
 pub const UNAVAILABLE: &str = "unavailable";
 
+/// What a check found of a dependency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finding {
+    word: &'static str,
+    serves: bool,
+}
+
+impl Finding {
+    /// It answers.
+    pub const OK: Self = Self { word: OK, serves: true };
+    /// It does not answer, or too late.
+    pub const UNAVAILABLE: Self = Self { word: UNAVAILABLE, serves: false };
+
+    /// In between, in one word of its own: with `serves`, the process can do its work all the same.
+    pub const fn degraded(word: &'static str, serves: bool) -> Self {
+        Self { word, serves }
+    }
+}
+
+impl From<bool> for Finding {
+    fn from(answers: bool) -> Self {
+        if answers { Self::OK } else { Self::UNAVAILABLE }
+    }
+}
+
 /// What a failed check means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Requirement {
@@ -41,7 +66,7 @@ pub enum Requirement {
 
 pub use Requirement::{Reported, Required};
 
-type Probe = dyn Fn() -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync;
+type Probe = dyn Fn() -> Pin<Box<dyn Future<Output = Finding> + Send>> + Send + Sync;
 
 struct Check {
     name: &'static str,
@@ -71,9 +96,9 @@ impl fmt::Debug for Health {
 /// What one run of the checks found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthReport {
-    /// Whether all required dependencies are available.
+    /// Whether all required dependencies serve.
     pub ready: bool,
-    /// Each dependency by name, [`OK`] or [`UNAVAILABLE`].
+    /// Each dependency by name: [`OK`], [`UNAVAILABLE`], or a word for something in between.
     pub dependencies: BTreeMap<&'static str, &'static str>,
 }
 
@@ -90,7 +115,7 @@ impl Health {
         Self { checks: Arc::new(Vec::new()), shared: Arc::new(shared) }
     }
 
-    /// Adds a check. `probe` answers whether the dependency `name` is available.
+    /// Adds a check. `probe` tells how the dependency `name` is, by a [`Finding`] or by whether it is available.
     ///
     /// Its future is dropped after 800 ms, and when whoever asked goes away: it must be cancel safe.
     ///
@@ -100,9 +125,12 @@ impl Health {
     pub fn check<F, Fut>(mut self, name: &'static str, requirement: Requirement, probe: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = bool> + Send + 'static,
+        Fut: Future<Output: Into<Finding>> + Send + 'static,
     {
-        let probe: Box<Probe> = Box::new(move || Box::pin(probe()));
+        let probe: Box<Probe> = Box::new(move || {
+            let finding = probe();
+            Box::pin(async move { finding.await.into() })
+        });
         let checks = Arc::get_mut(&mut self.checks).expect("checks are added before the health is cloned");
         checks.push(Check { name, requirement, probe });
         self
@@ -131,20 +159,19 @@ impl Health {
     }
 
     async fn run(&self) -> HealthReport {
-        let mut dependencies: BTreeMap<_, _> = self.checks.iter().map(|check| (check.name, UNAVAILABLE)).collect();
+        let mut findings: BTreeMap<_, _> = self.checks.iter().map(|check| (check.name, Finding::UNAVAILABLE)).collect();
         // Tasks of their own: a check that panics is unavailable and takes nothing else with it.
         let mut running = JoinSet::new();
         for check in self.checks.iter() {
             let (name, probe) = (check.name, (check.probe)());
-            running.spawn(async move { (name, timeout(CHECK_LIMIT, probe).await == Ok(true)) });
+            running.spawn(async move { (name, timeout(CHECK_LIMIT, probe).await.unwrap_or(Finding::UNAVAILABLE)) });
         }
         while let Some(ended) = running.join_next().await {
-            if let Ok((name, true)) = ended {
-                dependencies.insert(name, OK);
-            }
+            findings.extend(ended.ok());
         }
-        let required = self.checks.iter().filter(|check| check.requirement == Required);
-        let ready = required.map(|check| check.name).all(|name| dependencies.get(name) == Some(&OK));
+        let mut required = self.checks.iter().filter(|check| check.requirement == Required);
+        let ready = required.all(|check| findings.get(check.name).is_some_and(|finding| finding.serves));
+        let dependencies = findings.into_iter().map(|(name, finding)| (name, finding.word)).collect();
         HealthReport { ready, dependencies }
     }
 }
@@ -181,9 +208,20 @@ mod tests {
         assert_eq!(dependencies(&report), [("mysql", "ok"), ("rabbitmq", "unavailable")]);
     }
 
+    #[tokio::test]
+    async fn what_is_in_between_is_named_and_decides_as_it_serves() {
+        for (serves, requirement, expected) in
+            [(true, Required, true), (false, Required, false), (false, Reported, true)]
+        {
+            let probe = move || ready(Finding::degraded("read_only", serves));
+            let report = Health::new().check("mysql", requirement, probe).report().await;
+            assert_eq!((report.ready, dependencies(&report)), (expected, vec![("mysql", "read_only")]));
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_check_that_hangs_is_unavailable_after_800_ms_and_delays_no_other() {
-        let health = Health::new().check("mysql", Required, pending).check("rabbitmq", Required, || async {
+        let health = Health::new().check("mysql", Required, pending::<bool>).check("rabbitmq", Required, || async {
             sleep(Duration::from_millis(799)).await;
             true
         });
@@ -195,11 +233,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_check_that_panics_is_unavailable() {
-        let health = Health::new().check("mysql", Required, || async { panic!("a bug in the check") }).check(
-            "rabbitmq",
-            Required,
-            || ready(true),
-        );
+        fn broken() -> bool {
+            panic!("a bug in the check")
+        }
+        let health =
+            Health::new().check("mysql", Required, || async { broken() }).check("rabbitmq", Required, || ready(true));
         let report = health.report().await;
         assert!(!report.ready);
         assert_eq!(dependencies(&report), [("mysql", "unavailable"), ("rabbitmq", "ok")]);

@@ -9,13 +9,13 @@ use actix_web::{
     middleware::{Next, from_fn},
     web::{self, Data, ServiceConfig},
 };
-use broker::{Broker, Topology};
+use broker::{Broker, Condition, Topology};
 use domain::PriceList;
-use persistence::Database;
+use persistence::{Database, Readiness};
 use service_kit::{
     Health, Scope,
     admin::{self, get_or_head},
-    health::Requirement::{Reported, Required},
+    health::{Finding, Reported, Required},
     http::{Ending, HttpServer, listen_on_all},
     settings::processors,
 };
@@ -170,8 +170,27 @@ fn health(settings: &Settings, parts: &Parts) -> Health {
     Health::new()
         .check("mysql", Required, move || {
             let database = database.clone();
-            async move { database.is_ready().await }
+            async move { database_finding(database.readiness().await) }
         })
         // The outbox takes messages while the broker is away, so its absence alone does not make us unready.
-        .check("rabbitmq", broker_is, move || std::future::ready(broker.is_connected()))
+        .check("rabbitmq", broker_is, move || std::future::ready(broker_finding(broker.condition())))
+}
+
+/// Taken out of service, all gateways at once would answer nothing; left in it, they read, and refuse each write with 503.
+fn database_finding(readiness: Readiness) -> Finding {
+    match readiness {
+        Readiness::Ok => Finding::OK,
+        Readiness::Unavailable => Finding::UNAVAILABLE,
+        Readiness::ReadOnly => Finding::degraded(readiness.as_str(), true),
+        Readiness::SchemaMissing | Readiness::SchemaTooNew => Finding::degraded(readiness.as_str(), false),
+    }
+}
+
+/// A gateway publishes nothing, so blocked publishers are no more than news.
+fn broker_finding(condition: Condition) -> Finding {
+    match condition {
+        Condition::Connected => Finding::OK,
+        Condition::Blocked => Finding::degraded(condition.as_str(), true),
+        Condition::Away => Finding::UNAVAILABLE,
+    }
 }

@@ -63,9 +63,9 @@ fn healthz() {}
 #[utoipa::path(
     get, path = "/readyz", tag = "watch",
     responses(
-        (status = 200, body = Object, description = "The database answers. RabbitMQ may be unavailable: the outbox bridges it.",
+        (status = 200, body = Object, description = "The database answers; it may be `read_only`. RabbitMQ may be `unavailable` or `blocked`: the outbox bridges it.",
             example = json!({"status": "ready", "dependencies": {"mysql": "ok", "rabbitmq": "ok"}})),
-        (status = 503, body = Object, description = "What is needed is unavailable.",
+        (status = 503, body = Object, description = "What is needed is `unavailable`, or the schema is not one that this release works on (`schema_missing`, `schema_too_new`).",
             example = json!({"status": "not_ready", "dependencies": {"mysql": "unavailable", "rabbitmq": "ok"}})),
     )
 )]

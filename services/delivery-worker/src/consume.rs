@@ -2,31 +2,58 @@
 
 use std::{sync::Arc, time::Instant};
 
-use broker::{Consumer, Delivery};
+use broker::{Broker, Consumer, Delivery};
 use domain::MessageBody;
-use service_kit::Scope;
+use persistence::Database;
 use telemetry::{names, propagation};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument as _, info_span};
 
 use crate::deliver::{Decision, Deliver};
 
-/// Consumes until the scope stops, then finishes what is in hand.
-pub(crate) async fn run(mut consumer: Consumer, queue: String, prefetch: u16, deliver: Deliver, scope: Scope) {
-    let in_hand = TaskTracker::new();
-    // The prefetch bounds what one connection hands out; this bounds what is in hand over several of them.
-    let places = Arc::new(Semaphore::new(usize::from(prefetch)));
-    while let Some(Some((delivery, place))) = scope.stop.run_until_cancelled(next(&mut consumer, &places)).await {
-        let handling = handle(delivery, queue.clone(), deliver.clone());
-        in_hand.spawn(async move {
-            handling.await;
-            drop(place);
-        });
+/// One queue, and how its messages are handled.
+pub(crate) struct Consume {
+    pub(crate) broker: Broker,
+    pub(crate) database: Database,
+    pub(crate) queue: String,
+    pub(crate) prefetch: u16,
+    pub(crate) deliver: Deliver,
+}
+
+impl Consume {
+    /// Consumes until `stop`, then finishes what is in hand. Without a schema to work on it takes nothing, so that
+    /// messages go to workers that have one.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let in_hand = TaskTracker::new();
+        // The prefetch bounds what one connection hands out; this bounds what is in hand over several of them.
+        let places = Arc::new(Semaphore::new(usize::from(self.prefetch)));
+        while stop.run_until_cancelled(self.database.migrated()).await.is_some() {
+            let mut consumer = self.broker.consumer(&self.queue, self.prefetch);
+            let is_over = tokio::select! {
+                () = stop.cancelled() => true,
+                () = self.consume(&mut consumer, &places, &in_hand) => true,
+                () = self.database.outdated() => false,
+            };
+            consumer.stop().await;
+            if is_over {
+                break;
+            }
+        }
+        in_hand.close();
+        in_hand.wait().await;
     }
-    consumer.stop().await;
-    in_hand.close();
-    in_hand.wait().await;
+
+    /// Ends with the broker only. Cancel safe: a delivery is in hand, or still with the consumer.
+    async fn consume(&self, consumer: &mut Consumer, places: &Arc<Semaphore>, in_hand: &TaskTracker) {
+        while let Some((delivery, place)) = next(consumer, places).await {
+            let handling = handle(delivery, self.queue.clone(), self.deliver.clone());
+            in_hand.spawn(async move {
+                handling.await;
+                drop(place);
+            });
+        }
+    }
 }
 
 async fn next(consumer: &mut Consumer, places: &Arc<Semaphore>) -> Option<(Delivery, OwnedSemaphorePermit)> {

@@ -16,12 +16,15 @@ mod states;
 
 pub use settings::{ADMIN_ADDR, Settings, WorkerConfig, load_operators};
 
-use broker::Broker;
+use broker::{Broker, Condition};
 use operators::Operators;
-use persistence::{Database, DatabaseConfig};
-use service_kit::{Health, Scope, health::Requirement::Required};
+use persistence::{Database, DatabaseConfig, Readiness};
+use service_kit::{
+    Health, Scope,
+    health::{Finding, Required},
+};
 
-use crate::{deliver::Deliver, states::States};
+use crate::{consume::Consume, deliver::Deliver, states::States};
 
 /// Starts the consumers on `scope`. When the scope stops they take no more and finish what they have.
 pub fn start(config: &WorkerConfig, database: &Database, broker: &Broker, operators: &Operators, scope: &Scope) {
@@ -33,20 +36,27 @@ pub fn start(config: &WorkerConfig, database: &Database, broker: &Broker, operat
         // Lanes and calls are per queue: normal messages, many or at a slow operator, never hold up express ones.
         let states = States::start(database, config.state_lanes, Deliver::lease(operators), scope);
         let deliver = Deliver::new(operators.clone(), states, config.max_calls, scope.stop.clone());
-        let consumer = broker.consumer(queue, prefetch);
-        scope.spawn("consumer", consume::run(consumer, queue.to_owned(), prefetch, deliver, scope.clone()));
+        let (broker, database) = (broker.clone(), database.clone());
+        let consume = Consume { broker, database, queue: queue.to_owned(), prefetch, deliver };
+        scope.spawn("consumer", consume.run(scope.stop.clone()));
     }
 }
 
-/// The worker needs both.
+/// The worker needs both, and needs to write. Publishers that are blocked are no more than news: it only consumes.
 pub fn health(database: &Database, broker: &Broker) -> Health {
     let (database, broker) = (database.clone(), broker.clone());
     Health::new()
         .check("mysql", Required, move || {
             let database = database.clone();
-            async move { database.is_ready().await }
+            async move {
+                let readiness = database.readiness().await;
+                Finding::degraded(readiness.as_str(), readiness == Readiness::Ok)
+            }
         })
-        .check("rabbitmq", Required, move || std::future::ready(broker.is_connected()))
+        .check("rabbitmq", Required, move || {
+            let condition = broker.condition();
+            std::future::ready(Finding::degraded(condition.as_str(), condition != Condition::Away))
+        })
 }
 
 /// The pool as the settings ask for it.

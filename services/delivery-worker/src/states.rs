@@ -24,7 +24,7 @@ const REFUSED_PAUSES: RetrySchedule = RetrySchedule::endless(Duration::from_secs
 /// 1,000 nested terms still allows.
 const BATCH_RECIPIENTS: usize = 512 - CHUNK;
 
-/// The worker stops before this could be written; the message goes back to the queue.
+/// The worker stops, or the schema does not fit it any more, before this could be written; the message goes back to the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stopping;
 
@@ -108,6 +108,10 @@ impl States {
                 Err(None) => return Err(Stopping),
                 Err(Some(failure)) => failure,
             };
+            // No longer ours to write: another worker has a schema that it can work on.
+            if !self.database.is_migrated() {
+                return Err(Stopping);
+            }
             let pause = pause_after(&failure, retry);
             if self.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                 return Err(Stopping);

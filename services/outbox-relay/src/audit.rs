@@ -21,10 +21,10 @@ const NAMED_USERS: usize = 5;
 
 /// Audits at once, and then `every` so often.
 pub(crate) async fn run(every: Duration, database: Database, stop: CancellationToken) {
-    if stop.run_until_cancelled(database.migrated()).await.is_none() {
-        return;
-    }
     loop {
+        if stop.run_until_cancelled(database.migrated()).await.is_none() {
+            return;
+        }
         match stop.run_until_cancelled(Box::pin(round(&database))).await {
             None => return,
             Some(Ok(round)) => round.report(),

@@ -29,11 +29,11 @@ pub(crate) struct Claimer {
 impl Claimer {
     /// Works until `stop`; a batch in hand is finished first, because it is awaited outside of any `select`.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        if stop.run_until_cancelled(self.database.migrated()).await.is_none() {
-            return;
-        }
         let (mut failures, mut idle_rounds) = (0, 0);
         loop {
+            if stop.run_until_cancelled(self.database.migrated()).await.is_none() {
+                return;
+            }
             // Without a broker nothing is claimed: being down costs no event a try.
             if stop.run_until_cancelled(self.publish.ready()).await.is_none() {
                 return;

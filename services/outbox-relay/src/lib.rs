@@ -15,9 +15,12 @@ mod wake;
 pub use settings::{ADMIN_ADDR, RelayConfig, Settings};
 pub use wake::Wake;
 
-use broker::Broker;
-use persistence::{Database, DatabaseConfig, Lane};
-use service_kit::{Health, Scope, health::Requirement::Required};
+use broker::{Broker, Condition, Publisher};
+use persistence::{Database, DatabaseConfig, Lane, Readiness};
+use service_kit::{
+    Health, Scope,
+    health::{Finding, Required},
+};
 
 use crate::{claimer::Claimer, gate::Gate, publish::Publish};
 
@@ -45,15 +48,27 @@ pub fn start(config: &RelayConfig, database: &Database, broker: &Broker, wake: &
     }
 }
 
-/// The relay needs both: without the one there is nothing to publish, without the other nowhere.
+/// The relay needs both, and needs to write: without the one there is nothing to publish, without the other nowhere.
 pub fn health(database: &Database, broker: &Broker) -> Health {
-    let (database, broker) = (database.clone(), broker.clone());
+    let (database, broker, publisher) = (database.clone(), broker.clone(), broker.publisher());
     Health::new()
         .check("mysql", Required, move || {
             let database = database.clone();
-            async move { database.is_ready().await }
+            async move {
+                let readiness = database.readiness().await;
+                Finding::degraded(readiness.as_str(), readiness == Readiness::Ok)
+            }
         })
-        .check("rabbitmq", Required, move || std::future::ready(broker.is_connected()))
+        .check("rabbitmq", Required, move || std::future::ready(broker_finding(broker.condition(), &publisher)))
+}
+
+/// Connected is not enough to publish: the first test messages must have come through.
+fn broker_finding(condition: Condition, publisher: &Publisher) -> Finding {
+    match condition {
+        Condition::Connected if publisher.is_ready() => Finding::OK,
+        Condition::Connected | Condition::Away => Finding::UNAVAILABLE,
+        Condition::Blocked => Finding::degraded(condition.as_str(), false),
+    }
 }
 
 /// The pool as the settings ask for it.

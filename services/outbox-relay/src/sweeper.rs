@@ -24,15 +24,15 @@ const REST_AFTER_COUNT: u32 = 20;
 const LONGEST_REST: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(config: RelayConfig, database: Database, stop: CancellationToken) {
-    if stop.run_until_cancelled(database.migrated()).await.is_none() {
-        return;
-    }
     let mut swept_slowly = Instant::now();
     let mut measure_from = Instant::now();
     loop {
         // Replicas must not look all at once.
         let pause = ROUND.mul_f64(rand::rng().random_range(0.7..=1.0));
         if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            return;
+        }
+        if stop.run_until_cancelled(database.migrated()).await.is_none() {
             return;
         }
         report("rescuing expired claims", rescue(&database).await);

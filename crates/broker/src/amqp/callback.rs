@@ -117,12 +117,11 @@ impl ConnectionCallback for ConnectionEvents {
     }
 
     async fn blocked(&mut self, _: &Connection, reason: String) {
-        tracing::warn!(reason, "the broker has blocked publishing");
+        tracing::debug!(reason, "the broker announces that it blocks publishing");
         self.0.blocked.send_replace(true);
     }
 
     async fn unblocked(&mut self, _: &Connection) {
-        tracing::info!("the broker takes messages again");
         self.0.blocked.send_replace(false);
     }
 

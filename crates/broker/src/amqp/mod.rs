@@ -83,6 +83,10 @@ impl Amqp {
         self.publisher_links.borrow().is_some() && self.consumer_links.borrow().is_some()
     }
 
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.publisher.is_blocked()
+    }
+
     pub(crate) async fn connected(&self) {
         while !self.is_connected() {
             for mut links in [self.publisher_links.clone(), self.consumer_links.clone()] {

@@ -27,14 +27,50 @@ pub(super) struct Job {
     pub(super) send_until: Instant,
 }
 
-/// The way into the publishing task; there is one while it can publish.
-pub(super) type Ready = watch::Sender<Option<mpsc::Sender<Job>>>;
+/// What the publishing task lets others see.
+#[derive(Debug)]
+pub(super) struct Entrance {
+    /// The way in; there is one while it can publish.
+    open: watch::Sender<Option<mpsc::Sender<Job>>>,
+    /// Whether the broker takes nothing, although it is there. It outlasts a connection, for an alarm does.
+    blocked: watch::Sender<bool>,
+}
+
+impl Entrance {
+    pub(super) fn open(&self, way_in: &mpsc::Sender<Job>) {
+        self.open.send_if_modified(|open| {
+            let changes = open.is_none();
+            if changes {
+                *open = Some(way_in.clone());
+            }
+            changes
+        });
+        if self.blocked.send_if_modified(std::mem::take) {
+            tracing::info!("the broker takes messages again");
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.open.send_if_modified(|open| open.take().is_some());
+    }
+
+    /// Closed, and known to be because the broker takes nothing.
+    pub(super) fn block(&self) {
+        self.close();
+        if self.blocked.send_if_modified(|blocked| !std::mem::replace(blocked, true)) {
+            tracing::warn!(
+                "the broker has blocked publishing: it does not confirm, as when it is short of memory or disk"
+            );
+        }
+    }
+}
 
 /// Publishes through the one publishing channel.
 #[derive(Debug)]
 pub(crate) struct Publisher {
     topology: Arc<Topology>,
     ready: watch::Receiver<Option<mpsc::Sender<Job>>>,
+    blocked: watch::Receiver<bool>,
     confirm_timeout: Duration,
 }
 
@@ -46,9 +82,15 @@ impl Publisher {
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Self {
-        let (ready, receiver) = watch::channel(None);
-        tasks.spawn(drive(links, Arc::clone(topology), Arc::clone(options), ready, stop.clone()));
-        Self { topology: Arc::clone(topology), ready: receiver, confirm_timeout: options.confirm_timeout }
+        let ((open, ready), (blocked, is_blocked)) = (watch::channel(None), watch::channel(false));
+        let entrance = Entrance { open, blocked };
+        tasks.spawn(drive(links, Arc::clone(topology), Arc::clone(options), entrance, stop.clone()));
+        let confirm_timeout = options.confirm_timeout;
+        Self { topology: Arc::clone(topology), ready, blocked: is_blocked, confirm_timeout }
+    }
+
+    pub(crate) fn is_blocked(&self) -> bool {
+        *self.blocked.borrow()
     }
 
     pub(crate) fn is_ready(&self) -> bool {
@@ -97,13 +139,13 @@ async fn drive(
     mut links: Links,
     topology: Arc<Topology>,
     options: Arc<Options>,
-    ready: Ready,
+    entrance: Entrance,
     stop: CancellationToken,
 ) {
     while let Some(link) = next_link(&mut links, &stop).await {
         let _in_use = link.in_use();
         match Session::open(&link, &topology, &options).await {
-            Ok(session) => match session.run(&ready, &stop).await {
+            Ok(session) => match session.run(&entrance, &stop).await {
                 Ended::Stopped => return,
                 Ended::Lost(reason) => link.health().fail(reason),
             },

@@ -1,8 +1,9 @@
 //! Publishing on one channel, by one task: what it sends n-th has delivery tag n.
 //!
-//! A session begins with messages that no queue takes. Only when the broker has returned and confirmed them is the
+//! A session begins with test messages that no queue takes. Only when the broker has returned and confirmed them is the
 //! session ready: under a memory or disk alarm a broker accepts connections, and stops reading from each after the
-//! first message published on it.
+//! first message published on it. It says nothing of that, so a session that has nothing to publish sends another test
+//! message now and then, and takes silence for a broker that is blocked.
 
 use std::{
     collections::VecDeque,
@@ -13,9 +14,8 @@ use amqprs::{
     BasicProperties, DELIVERY_MODE_PERSISTENT, FieldTable, FieldValue,
     channel::{BasicPublishArguments, Channel, ConfirmSelectArguments},
 };
-use bytes::Bytes;
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     time::sleep_until,
 };
 use tokio_util::sync::CancellationToken;
@@ -25,7 +25,7 @@ use super::{
     call::Failure,
     callback::ChannelEvent,
     link::Link,
-    publisher::{Job, Ready, WAITING_BATCHES},
+    publisher::{Entrance, Job, WAITING_BATCHES},
 };
 use crate::{
     Options, Outgoing, Published, Topology,
@@ -39,6 +39,12 @@ const PROBE_ROUTING_KEY: &str = "publisher.probe";
 /// One after the other: the first still gets through during an alarm, and makes the broker block the connection.
 const PROBES: u8 = 2;
 
+/// How long a session has nothing to publish before it sends a probe.
+const PROBE_WHEN_IDLE: Duration = Duration::from_secs(2);
+
+/// A broker that has not confirmed a publish for so long is blocked.
+const BLOCKED_AFTER: Duration = Duration::from_secs(5);
+
 /// How a session ended.
 #[derive(Debug)]
 pub(super) enum Ended {
@@ -50,8 +56,7 @@ pub(super) enum Ended {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// This many probes are not confirmed yet. It may last as long as an alarm: the connection itself is watched by
-    /// heartbeats, and replacing it would only leave blocked ones behind.
+    /// This many probes are not confirmed yet.
     Probing(u8),
     Publishing,
     /// Takes no more batches; ends when nothing is in flight.
@@ -63,6 +68,19 @@ enum Why {
     Stop,
     /// A queue of ours takes no messages: someone deleted it. Reconnecting declares it again.
     QueueGone,
+}
+
+/// What a publish in flight is.
+#[derive(Debug, PartialEq, Eq)]
+enum Flight {
+    Probe,
+    Message(Ticket),
+}
+
+impl Flight {
+    fn is_message(&self) -> bool {
+        matches!(self, Self::Message(_))
+    }
 }
 
 #[derive(Debug)]
@@ -81,8 +99,10 @@ pub(super) struct Session<'a> {
     blocked: watch::Receiver<bool>,
     phase: Phase,
     unsent: VecDeque<Unsent>,
-    window: ConfirmWindow<Ticket>,
+    window: ConfirmWindow<Flight>,
     batches: Batches,
+    /// When the broker last confirmed or refused something.
+    heard: Instant,
 }
 
 impl<'a> Session<'a> {
@@ -106,22 +126,24 @@ impl<'a> Session<'a> {
             unsent: VecDeque::new(),
             window: ConfirmWindow::new(options.window()),
             batches: Batches::default(),
+            heard: Instant::now(),
         })
     }
 
-    /// Publishes what comes through `ready` until the channel is lost or `stop` is cancelled. Every batch taken is
+    /// Publishes what comes through `entrance` until the channel is lost or `stop` is cancelled. Every batch taken is
     /// answered.
-    pub(super) async fn run(mut self, ready: &Ready, stop: &CancellationToken) -> Ended {
-        let (entrance, mut jobs) = mpsc::channel(WAITING_BATCHES);
-        let ended = self.work(ready, &entrance, &mut jobs, stop).await;
-        ready.send_replace(None);
+    pub(super) async fn run(mut self, entrance: &Entrance, stop: &CancellationToken) -> Ended {
+        let (way_in, mut jobs) = mpsc::channel(WAITING_BATCHES);
+        let ended = self.work(entrance, &way_in, &mut jobs, stop).await;
+        entrance.close();
         jobs.close();
         while let Ok(job) = jobs.try_recv() {
             self.begin(job);
         }
-        self.abandon();
         // A broker that does not answer a probe would not answer this either.
-        if matches!(ended, Ended::Stopped) && !self.is_probing() {
+        let answers = self.window.is_empty();
+        self.abandon();
+        if matches!(ended, Ended::Stopped) && answers {
             let closing = self.link.caller().call("closing the publishing channel", self.channel.close());
             if let Err(failure) = closing.await {
                 tracing::debug!(%failure, "the publishing channel was not closed in order");
@@ -132,12 +154,11 @@ impl<'a> Session<'a> {
 
     async fn work(
         &mut self,
-        ready: &Ready,
-        entrance: &mpsc::Sender<Job>,
+        entrance: &Entrance,
+        way_in: &mpsc::Sender<Job>,
         jobs: &mut mpsc::Receiver<Job>,
         stop: &CancellationToken,
     ) -> Ended {
-        let mut probe = self.begin_probe();
         loop {
             if let Err(error) = self.send().await {
                 return Ended::Lost(format!("publishing failed: {error}"));
@@ -145,7 +166,7 @@ impl<'a> Session<'a> {
             if let Some(ended) = self.drained() {
                 return ended;
             }
-            self.announce(ready, entrance);
+            self.announce(entrance, way_in);
             let deadline = self.deadline();
             tokio::select! {
                 biased;
@@ -155,14 +176,6 @@ impl<'a> Session<'a> {
                 () = self.link.health().failed() => return Ended::Lost(self.link.health().reason().to_owned()),
                 () = at(deadline) => if let Some(reason) = self.expire() {
                     return Ended::Lost(reason);
-                },
-                probed = &mut probe, if self.is_probing() => match probed.as_deref() {
-                    Ok([Published::Returned { .. } | Published::Confirmed]) => {
-                        if let Some(another) = self.probe_passed() {
-                            probe = another;
-                        }
-                    }
-                    outcome => return Ended::Lost(format!("the broker did not take a first message: {outcome:?}")),
                 },
                 () = stop.cancelled(), if self.phase != Phase::Draining(Why::Stop) => {
                     if self.is_probing() {
@@ -180,27 +193,23 @@ impl<'a> Session<'a> {
         matches!(self.phase, Phase::Probing(_))
     }
 
-    /// Begins the next probe, or lets publishing begin.
-    fn probe_passed(&mut self) -> Option<oneshot::Receiver<Vec<Published>>> {
-        self.phase = match self.phase {
-            Phase::Probing(left) if left > 1 => Phase::Probing(left - 1),
-            _ => Phase::Publishing,
-        };
-        self.is_probing().then(|| self.begin_probe())
+    /// When the next probe is to be sent, if nothing else is.
+    fn probe_at(&self) -> Option<Instant> {
+        let is_idle = self.window.is_empty() && self.unsent.is_empty();
+        match self.phase {
+            Phase::Probing(_) if is_idle => Some(self.heard),
+            Phase::Publishing if is_idle => Some(self.heard + PROBE_WHEN_IDLE),
+            _ => None,
+        }
     }
 
-    fn begin_probe(&mut self) -> oneshot::Receiver<Vec<Published>> {
-        let (reply, outcome) = oneshot::channel();
-        let probe = Outgoing {
-            exchange: self.topology.exchange().to_owned(),
-            routing_key: PROBE_ROUTING_KEY.to_owned(),
-            message_id: PROBE_ROUTING_KEY.to_owned(),
-            body: Bytes::new(),
-            traceparent: None,
-            timestamp: 0,
+    /// The last of the probes at the start lets publishing begin.
+    fn probe_passed(&mut self) {
+        self.phase = match self.phase {
+            Phase::Probing(left) if left > 1 => Phase::Probing(left - 1),
+            Phase::Probing(_) => Phase::Publishing,
+            later => later,
         };
-        self.begin(Job { batch: vec![probe], reply, send_until: Instant::now() + self.confirm_timeout });
-        outcome
     }
 
     fn begin(&mut self, job: Job) {
@@ -210,9 +219,15 @@ impl<'a> Session<'a> {
         self.unsent.extend(unsent);
     }
 
-    /// Sends as much as the window has room for.
+    /// Sends as much as the window has room for, or a probe where one is due. Into a broker that is silent nothing is
+    /// sent: what is known not to have left can be sent by another.
     async fn send(&mut self) -> Result<(), amqprs::error::Error> {
+        if self.probe_at().is_some_and(|due| due <= Instant::now()) {
+            publish_probe(&self.channel, self.topology).await?;
+            self.window.sent(PROBE_ROUTING_KEY.to_owned(), Flight::Probe, Instant::now());
+        }
         while self.window.has_room()
+            && !self.is_silent()
             && let Some(Unsent { ticket, message, .. }) = self.unsent.pop_front()
         {
             let message_id = message.message_id.clone();
@@ -221,31 +236,40 @@ impl<'a> Session<'a> {
                 return Err(error);
             }
             // Confirms are read by this task only, so none can overtake this line.
-            self.window.sent(message_id, ticket, Instant::now());
+            self.window.sent(message_id, Flight::Message(ticket), Instant::now());
         }
         Ok(())
     }
 
+    /// Whether the oldest publish has waited for its confirm too long.
+    fn is_silent(&self) -> bool {
+        self.window.oldest().is_some_and(|sent_at| sent_at.elapsed() >= BLOCKED_AFTER)
+    }
+
     /// Lets publishers in, or keeps them out.
-    fn announce(&mut self, ready: &Ready, entrance: &mpsc::Sender<Job>) {
-        let open = self.phase == Phase::Publishing && !*self.blocked.borrow_and_update();
-        ready.send_if_modified(|current| {
-            let changes = current.is_some() != open;
-            if changes {
-                *current = open.then(|| entrance.clone());
-            }
-            changes
-        });
+    fn announce(&mut self, entrance: &Entrance, way_in: &mpsc::Sender<Job>) {
+        let is_announced = *self.blocked.borrow_and_update();
+        if self.is_silent() || is_announced {
+            entrance.block();
+        } else if self.phase == Phase::Publishing {
+            entrance.open(way_in);
+        } else {
+            entrance.close();
+        }
     }
 
     fn drained(&self) -> Option<Ended> {
         match self.phase {
-            Phase::Draining(why) if self.window.is_empty() && self.unsent.is_empty() => Some(match why {
+            Phase::Draining(why) if self.oldest_message().is_none() && self.unsent.is_empty() => Some(match why {
                 Why::Stop => Ended::Stopped,
                 Why::QueueGone => Ended::Lost("a queue takes no messages: it or its binding was deleted".to_owned()),
             }),
             _ => None,
         }
+    }
+
+    fn oldest_message(&self) -> Option<Instant> {
+        self.window.oldest_of(Flight::is_message)
     }
 
     /// Returns why the channel is lost, if it is.
@@ -257,11 +281,11 @@ impl<'a> Session<'a> {
             }
             Some(ChannelEvent::Acked { tag, multiple }) => {
                 let settled = self.window.ack(tag, multiple);
-                self.settle(settled);
+                return self.settle(settled);
             }
             Some(ChannelEvent::Nacked { tag, multiple }) => {
                 let settled = self.window.nack(tag, multiple);
-                self.settle(settled);
+                return self.settle(settled);
             }
             Some(ChannelEvent::Returned { message_id, routing_key, reason }) => {
                 self.window.returned(message_id.as_deref().unwrap_or_default(), reason);
@@ -274,23 +298,37 @@ impl<'a> Session<'a> {
         None
     }
 
-    fn settle(&mut self, settled: Vec<Settled<Ticket>>) {
+    /// Returns why the channel must be left, if it must.
+    fn settle(&mut self, settled: Vec<Settled<Flight>>) -> Option<String> {
+        self.heard = Instant::now();
         for Settled { ticket, outcome, sent_at } in settled {
-            if outcome == Published::Confirmed {
-                metrics::confirmed_after(sent_at.elapsed());
+            match (ticket, outcome) {
+                (Flight::Message(ticket), outcome) => {
+                    if outcome == Published::Confirmed {
+                        metrics::confirmed_after(sent_at.elapsed());
+                    }
+                    self.batches.settle(ticket, outcome);
+                }
+                (Flight::Probe, Published::Returned { .. } | Published::Confirmed) => self.probe_passed(),
+                (Flight::Probe, outcome) => {
+                    return Some(format!("the broker did not take a test message: {outcome:?}"));
+                }
             }
-            self.batches.settle(ticket, outcome);
         }
+        None
     }
 
-    /// When the next wait is over: for a confirm, or for room to send.
+    /// When the next wait is over: for a confirm, for room to send, until a probe, or until the broker counts as silent.
     fn deadline(&self) -> Option<Instant> {
         let to_send = self.unsent.front().map(|unsent| unsent.send_until);
-        self.confirm_deadline().into_iter().chain(to_send).min()
+        let silent = self.window.oldest().filter(|_| !self.is_silent()).map(|sent_at| sent_at + BLOCKED_AFTER);
+        [self.confirm_deadline(), to_send, silent, self.probe_at()].into_iter().flatten().min()
     }
 
+    /// Probes have none: they may last as long as an alarm. The connection itself is watched by heartbeats, and replacing
+    /// it would only leave blocked ones behind.
     fn confirm_deadline(&self) -> Option<Instant> {
-        self.window.oldest().filter(|_| !self.is_probing()).map(|sent_at| sent_at + self.confirm_timeout)
+        self.oldest_message().map(|sent_at| sent_at + self.confirm_timeout)
     }
 
     /// Gives up what has waited too long to be sent. A confirm that does not come is a reason to leave the channel.
@@ -308,8 +346,11 @@ impl<'a> Session<'a> {
         for unsent in std::mem::take(&mut self.unsent) {
             self.batches.settle(unsent.ticket, Published::NotSent);
         }
-        let in_flight = self.window.fail_all();
-        self.settle(in_flight);
+        for Settled { ticket, outcome, .. } in self.window.fail_all() {
+            if let Flight::Message(ticket) = ticket {
+                self.batches.settle(ticket, outcome);
+            }
+        }
     }
 }
 
@@ -318,6 +359,14 @@ async fn at(deadline: Option<Instant>) {
         Some(deadline) => sleep_until(deadline.into()).await,
         None => std::future::pending().await,
     }
+}
+
+/// Leaves nothing behind: no queue takes it, and one that somebody set up to take everything drops it at once.
+async fn publish_probe(channel: &Channel, topology: &Topology) -> Result<(), amqprs::error::Error> {
+    let mut properties = BasicProperties::default();
+    properties.with_message_id(PROBE_ROUTING_KEY).with_expiration("0");
+    let arguments = BasicPublishArguments::new(topology.exchange(), PROBE_ROUTING_KEY).mandatory(true).finish();
+    channel.basic_publish(properties, Vec::new(), arguments).await
 }
 
 /// Queues one message on the channel; returns before the broker has it.

@@ -1,5 +1,6 @@
 //! The same promises checked against each backend, and against RabbitMQ what only a network can break.
 
+mod alarm;
 mod amqp;
 mod faults;
 mod proxy;

@@ -88,11 +88,16 @@ impl Env {
         assert_eq!(outcomes, vec![Published::Confirmed; ids.len()]);
     }
 
-    /// Stops the broker, checks that nothing of it runs on, and removes what it declared.
-    pub(crate) async fn finish(self) {
+    /// Stops the broker, and checks that nothing of it runs on.
+    pub(crate) async fn stop(&self) {
         self.stop.cancel();
         self.tasks.close();
         within("every task of the broker to end", self.tasks.wait()).await;
+    }
+
+    /// The same, and removes what it declared.
+    pub(crate) async fn finish(self) {
+        self.stop().await;
         if let Some(server) = &self.server {
             let (connection, channel) = admin(server).await;
             for queue in [self.topology.express_queue(), self.topology.normal_queue()] {

@@ -2,7 +2,7 @@
 
 use std::{net::Ipv6Addr, time::Duration};
 
-use persistence::{Database, DatabaseConfig};
+use persistence::{Database, DatabaseConfig, Readiness};
 use sea_orm::ConnectionTrait as _;
 use test_support::{FaultProxy, TestDatabase};
 use tokio::net::TcpListener;
@@ -53,12 +53,12 @@ async fn an_odd_password_logs_in_without_tls() {
     let (address, name) = (address(&server), database.name());
     let db = open(&format!("mysql://{user}:{ODD_PASSWORD_IN_URL}@{address}/{name}?ssl-mode=disabled")).await;
     let migrated = db.migrate().await;
-    let ready = db.is_ready().await;
+    let readiness = db.readiness().await;
     db.close().await;
     admin.execute_unprepared(&format!("DROP USER '{user}'@'%'")).await.expect("the user is dropped");
     admin.close().await.expect("closes");
     migrated.expect("the password reaches the server as it is");
-    assert!(ready);
+    assert_eq!(readiness, Readiness::Ok);
     database.drop().await.expect("the database is dropped");
 }
 
@@ -74,7 +74,7 @@ async fn a_server_is_reached_at_an_ipv6_address() {
     assert!(url.contains("@[::1]:"), "{url}");
     let db = open(&url).await;
     db.migrate().await.expect("the schema is made through the address");
-    assert!(db.is_ready().await, "the pool uses the address too");
+    assert_eq!(db.readiness().await, Readiness::Ok, "the pool uses the address too");
     db.close().await;
     database.drop().await.expect("the database is dropped");
 }

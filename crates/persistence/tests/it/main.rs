@@ -2,12 +2,14 @@
 
 mod accept;
 mod audit;
+mod compatibility;
 mod delivery;
 mod hang;
 mod history;
 mod ledger;
 mod login;
 mod outbox;
+mod read_only;
 mod recovery;
 mod rights;
 mod schema;
@@ -100,6 +102,16 @@ mod cases {
     on_each_backend!(history:
         filters_narrow_the_list,
         pages_follow_each_other_without_gaps,
+    );
+    on_each_backend!(compatibility:
+        a_schema_that_somebody_else_keeps_is_waited_for,
+        a_change_taken_back_by_hand_stays_back,
+        a_newer_schema_that_leaves_us_working_is_left_alone,
+        a_newer_schema_that_keeps_us_off_is_not_worked_on,
+        a_contraction_spares_those_that_know_what_it_rests_on,
+        a_newer_change_that_says_nothing_keeps_us_off,
+        a_newer_change_cut_off_keeps_us_off_from_its_beginning,
+        the_table_of_compatibility_survives_a_cut_off,
     );
     on_each_backend!(schema:
         operations_wait_for_the_schema,

@@ -1,15 +1,16 @@
 //! Migrations.
 
-use persistence::{BeginRequest, ClaimToken, Database, DatabaseConfig, Lane, Outcome, Settlement};
+use migrations::State;
+use persistence::{BeginRequest, ClaimToken, Database, DatabaseConfig, Lane, Outcome, Readiness, Settlement};
 
 use crate::support::{Fixture, LEASE, customer, request};
 
 pub(crate) async fn operations_wait_for_the_schema(f: &Fixture) {
     let db = Database::open(DatabaseConfig::new(f.url.clone().into())).await.expect("opens");
-    assert!(!db.is_ready().await);
+    assert_eq!(db.readiness().await, Readiness::Unavailable);
     assert!(db.accept(&[request(1, &["111"])]).await.expect_err("not yet").is_unavailable());
     db.migrate().await.expect("migrates");
-    assert!(db.is_ready().await);
+    assert_eq!(db.readiness().await, Readiness::Ok);
     db.close().await;
 }
 
@@ -18,7 +19,7 @@ pub(crate) async fn migrating_twice_at_once_is_harmless(f: &Fixture) {
     let (one, two) = tokio::join!(migrations::up(&f.url), migrations::up(&f.url));
     one.expect("migrates");
     two.expect("migrates");
-    assert!(migrations::status(&f.url).await.expect("reads").iter().all(|(_, applied)| *applied));
+    assert!(migrations::status(&f.url).await.expect("reads").iter().all(|change| change.state == State::Applied));
     f.fund(1, 10).await;
 }
 
@@ -27,7 +28,7 @@ pub(crate) async fn migrations_go_back_and_forth(f: &Fixture) {
     for _ in 0..count {
         migrations::down(&f.url, Some(1)).await.expect("goes one back");
     }
-    assert!(migrations::status(&f.url).await.expect("reads").iter().all(|(_, applied)| !applied));
+    assert!(migrations::status(&f.url).await.expect("reads").iter().all(|change| change.state == State::Pending));
     migrations::up(&f.url).await.expect("goes forth");
     f.fund(1, 10).await;
     f.accept_one(request(1, &["111"])).await;

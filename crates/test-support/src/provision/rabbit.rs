@@ -87,6 +87,11 @@ impl RabbitServer {
         self.instance.run_tool(&local, "rabbitmqctl", arguments).await
     }
 
+    /// Raises or ends the memory alarm, during which the server takes nothing from publishers.
+    pub async fn set_memory_alarm(&self, raised: bool) -> anyhow::Result<()> {
+        self.control(&["set_vm_memory_high_watermark", if raised { "0.0000001" } else { "0.4" }]).await
+    }
+
     /// Kills the server (-9).
     pub async fn kill(&mut self) -> anyhow::Result<()> {
         self.instance.kill().await

@@ -76,7 +76,7 @@ async fn a_database_that_takes_connections_and_says_nothing() {
     let fixture = Fixture::without_database();
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("mysql://user:secret@{}/nothing", silent.local_addr().expect("bound"));
-    // Nobody migrates here, so that operations reach for the database at once.
+    // Nobody migrates here: the gateway looks at the schema and gets no answer.
     let settings = [("DATABASE_URL", url.as_str()), ("AUTO_MIGRATE", "false")];
     let api = fixture.start(&settings, BrokerKind::InProcess).await;
     assert_out_of_order(api).await;

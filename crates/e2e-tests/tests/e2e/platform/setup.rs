@@ -99,6 +99,13 @@ impl Setup {
 
     /// Starts all processes and waits until they are ready.
     pub(crate) async fn start(self) -> Platform {
+        let mut platform = self.start_unready().await;
+        platform.ready().await;
+        platform
+    }
+
+    /// Starts all processes.
+    pub(crate) async fn start_unready(self) -> Platform {
         let (database, names) = (TestDatabase::create(&self.database_server).await, names());
         let simulator = start_simulator();
         let env = self.env(database.url(), &names, &simulator);
@@ -129,7 +136,6 @@ impl Setup {
         };
         let Platform { gateway, relays, workers, .. } = &mut platform;
         [gateway].into_iter().chain(relays).chain(workers).for_each(Service::start);
-        platform.ready().await;
         platform
     }
 

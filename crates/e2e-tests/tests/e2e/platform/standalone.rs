@@ -18,7 +18,7 @@ pub(crate) struct Standalone {
     pub(crate) client: Client,
     simulator: Simulator,
     journal: Journal,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Standalone {
@@ -27,8 +27,7 @@ impl Standalone {
         let folder = tempfile::tempdir().expect("a folder for the database file");
         let simulator = setup::start_simulator();
         let mut env = setup::settings();
-        let url = format!("sqlite://{}", folder.path().join("platform.sqlite").display());
-        env.insert("DATABASE_URL".to_owned(), url);
+        env.insert("DATABASE_URL".to_owned(), database_url(&folder));
         let operators = setup::operator_list(&[("operatorA", None), ("operatorB", None)], &simulator);
         env.insert("OPERATORS".to_owned(), operators);
         let mut service = Service::new("standalone", "LISTEN_ADDR", env);
@@ -36,7 +35,12 @@ impl Standalone {
         service.ready().await;
         mix_operators(&simulator);
         let client = Client::new(service.base_url());
-        Self { client, service, simulator, journal: Journal::default(), _folder: folder }
+        Self { client, service, simulator, journal: Journal::default(), folder }
+    }
+
+    /// Where its file is.
+    pub(crate) fn database_url(&self) -> String {
+        database_url(&self.folder)
     }
 
     /// Credits for the customers of the traffic.
@@ -59,4 +63,8 @@ impl Standalone {
         assert_fine(&Evidence { journal: self.journal, snapshot, refunds: None, operators: self.simulator.journal() });
         self.simulator.stop().await;
     }
+}
+
+fn database_url(folder: &TempDir) -> String {
+    format!("sqlite://{}", folder.path().join("platform.sqlite").display())
 }

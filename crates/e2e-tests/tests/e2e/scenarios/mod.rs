@@ -8,8 +8,10 @@ mod kills;
 mod logs;
 mod outages;
 mod poison;
+mod readiness;
 mod redelivery;
 mod relay_crashes;
+mod releases;
 mod replicas;
 mod seeding;
 mod shutdown;
@@ -18,9 +20,23 @@ mod traces;
 mod unknown;
 mod worker_crashes;
 
-use crate::client::HistoryRow;
+use test_support::wait_until;
+
+use crate::{
+    client::HistoryRow,
+    platform::{SETTLED, Service},
+};
 
 /// Status and provider of each recipient, in the order given.
 fn outcomes(rows: &[HistoryRow]) -> Vec<(&str, &str, &str)> {
     rows.iter().map(|row| (row.recipient.as_str(), row.status.as_str(), row.provider.as_str())).collect()
+}
+
+/// Waits until the service answers with this status and says this of the dependency.
+async fn wait_readiness(service: &Service, status: u16, dependency: &str, state: &str) {
+    wait_until(SETTLED, &format!("{status} with {dependency} {state}"), async || {
+        let (now, body) = service.readiness().await?;
+        (now == status && body["dependencies"][dependency] == state).then_some(())
+    })
+    .await;
 }

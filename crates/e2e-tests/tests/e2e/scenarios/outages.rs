@@ -3,21 +3,14 @@
 use test_support::{
     database_url,
     provision::{Backend, DatabaseServer, RabbitServer},
-    rabbit_uri, wait_until,
+    rabbit_uri,
 };
 
+use super::wait_readiness;
 use crate::{
     client::{Answer, Kind, Submission},
-    platform::{Platform, SETTLED, Service, Setup},
+    platform::{Platform, Setup},
 };
-
-async fn wait_readiness(service: &Service, status: u16, dependency: &str, state: &str) {
-    wait_until(SETTLED, &format!("{status} with {dependency} {state}"), async || {
-        let (now, body) = service.readiness().await?;
-        (now == status && body["dependencies"][dependency] == state).then_some(())
-    })
-    .await;
-}
 
 /// Messages are delivered as ever.
 async fn assert_flowing(platform: &mut Platform) {
