@@ -6,7 +6,7 @@ use std::{
 };
 
 use domain::RetrySchedule;
-use sea_orm::{ConnectionTrait, DatabaseConnection};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 
@@ -69,7 +69,8 @@ impl Database {
         }
         for retry in 0.. {
             let Err(error) = self.migrate().await else { break };
-            tracing::warn!(error = error.with_cause(), "the database is not ready, trying again");
+            let error = error.with_cause();
+            tracing::warn!(outage = "database", error, "the database is not ready, trying again");
             let pause = PAUSES.delay(retry, &mut rand::rng()).unwrap_or(Duration::from_secs(5));
             tokio::time::sleep(pause).await;
         }
@@ -131,6 +132,11 @@ impl Database {
         self.shared.pool.current()
     }
 
+    /// An error spoke of the server: see [`Pool::distrust`].
+    pub(crate) async fn distrust_connections(&self, error: &DbErr) {
+        self.shared.pool.distrust(error, &self.shared.config).await;
+    }
+
     /// Runs one operation: named and timed for the metrics, bounded in time, and only once the schema is there.
     pub(crate) async fn bounded<T>(
         &self,
@@ -142,14 +148,7 @@ impl Database {
             return Err(Error::Unavailable { doing, source: None });
         }
         let started = Instant::now();
-        let watched = async {
-            let mut work = std::pin::pin!(work);
-            let in_progress = self.shared.pool.begin();
-            let result = work.as_mut().await;
-            in_progress.ended();
-            result
-        };
-        let in_time = tokio::time::timeout(self.shared.config.operation_timeout, watched).await;
+        let in_time = tokio::time::timeout(self.shared.config.operation_timeout, work).await;
         self.shared.pool.note(in_time.is_ok(), &self.shared.config).await;
         let result = match in_time {
             Ok(result) => result.map_err(|error| to_error(doing, error)),

@@ -12,6 +12,7 @@
 
 mod accept;
 mod audit;
+mod cause;
 mod config;
 mod credits;
 mod database;
@@ -28,6 +29,7 @@ mod pool;
 mod recovery;
 mod refund;
 mod retry;
+mod session;
 mod shape;
 
 pub use accept::{AcceptOutcome, AcceptRequest};

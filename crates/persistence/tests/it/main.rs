@@ -3,6 +3,7 @@
 mod accept;
 mod audit;
 mod delivery;
+mod full_disk;
 mod hang;
 mod history;
 mod ledger;
@@ -10,6 +11,7 @@ mod outbox;
 mod recovery;
 mod schema;
 mod support;
+mod switch_over;
 
 /// Runs every named case once per backend, each on a database of its own.
 macro_rules! on_each_backend {
