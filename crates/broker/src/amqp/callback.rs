@@ -117,7 +117,7 @@ impl ConnectionCallback for ConnectionEvents {
     }
 
     async fn blocked(&mut self, _: &Connection, reason: String) {
-        tracing::warn!(reason, "the broker has blocked publishing");
+        tracing::warn!(outage = "broker", reason, "the broker has blocked publishing");
         self.0.blocked.send_replace(true);
     }
 

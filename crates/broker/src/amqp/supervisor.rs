@@ -53,7 +53,8 @@ impl Supervisor {
         while let Some(outcome) = self.until_stopped(self.connect()).await {
             match outcome {
                 Err(failure) => {
-                    tracing::warn!(connection, attempt = failures + 1, %failure, "cannot connect to the broker");
+                    let attempt = failures + 1;
+                    tracing::warn!(outage = "broker", connection, attempt, %failure, "cannot connect to the broker");
                 }
                 Ok(link) => {
                     announce(connection, ever_connected);
@@ -86,7 +87,8 @@ impl Supervisor {
         if stopped {
             link.close(self.options.confirm_timeout + self.options.step_timeout).await;
         } else {
-            tracing::warn!(connection, reason = link.health().reason(), "lost the connection to the broker");
+            let reason = link.health().reason();
+            tracing::warn!(outage = "broker", connection, reason, "lost the connection to the broker");
         }
         self.links.send_replace(None);
         metrics::connected(connection, false);
