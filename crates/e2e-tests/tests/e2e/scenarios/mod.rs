@@ -3,6 +3,7 @@
 mod delivery;
 mod exported;
 mod fairness;
+mod full_disk;
 mod kills;
 mod logs;
 mod outages;
