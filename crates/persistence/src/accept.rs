@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use domain::{Balance, CustomerId, MessageId, MessageStatus, Money, OutboxPayload, Turn, event, pricing};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, DatabaseTransaction, EntityTrait};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait};
 
 use crate::{
     Database, Error, IdempotentRequest, Route, credits,
@@ -13,6 +13,7 @@ use crate::{
     idempotency::{self, Saved},
     ledger,
     retry::{StepError, write},
+    session::Session,
     shape::insert_size,
 };
 
@@ -68,11 +69,7 @@ impl Database {
     }
 }
 
-async fn accept(
-    tx: &DatabaseTransaction,
-    dialect: Dialect,
-    batch: &[AcceptRequest],
-) -> Result<Vec<AcceptOutcome>, StepError> {
+async fn accept(tx: &Session, dialect: Dialect, batch: &[AcceptRequest]) -> Result<Vec<AcceptOutcome>, StepError> {
     let customers: Vec<_> = batch.iter().map(AcceptRequest::customer).collect();
     let balances = ledger::lock_balances(tx, &customers).await?;
     let keys: Vec<_> = batch
@@ -144,7 +141,7 @@ fn saved_message(saved: &Saved) -> Result<MessageId, Error> {
         .map_err(|error| Error::Inconsistent { table: "idempotency_keys", what: error.to_string() })
 }
 
-async fn debit(tx: &DatabaseTransaction, dialect: Dialect, accepted: &[&AcceptRequest]) -> Result<(), StepError> {
+async fn debit(tx: &Session, dialect: Dialect, accepted: &[&AcceptRequest]) -> Result<(), StepError> {
     let mut totals: BTreeMap<CustomerId, i64> = BTreeMap::new();
     for request in accepted {
         // Each total was covered by a balance, so their sum per customer is too.
@@ -202,7 +199,7 @@ fn key_row(request: &AcceptRequest) -> Option<idempotency_key::ActiveModel> {
 }
 
 /// Inserts rows with few statements of few shapes.
-pub(crate) async fn insert<A>(tx: &DatabaseTransaction, mut rows: Vec<A>) -> Result<(), StepError>
+pub(crate) async fn insert<A>(tx: &Session, mut rows: Vec<A>) -> Result<(), StepError>
 where
     A: ActiveModelTrait + Send,
 {

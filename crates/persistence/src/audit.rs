@@ -5,8 +5,7 @@
 //! A ledger without a balance is not looked for: no code deletes balances.
 
 use sea_orm::{
-    ColumnTrait, DatabaseConnection, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait,
+    ColumnTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     sea_query::{
         Expr, SimpleExpr,
         extension::mysql::{IndexHintScope, MySqlSelectStatementExt},
@@ -20,6 +19,7 @@ use crate::{
         user_transaction::{Column as Transaction, Entity as Transactions},
     },
     retry::{StepError, read},
+    session::Session,
 };
 
 /// Some users whose balances were compared with their ledgers.
@@ -61,7 +61,7 @@ fn is_after(after: Option<i64>) -> SimpleExpr {
     Balance::UserId.gt(after.unwrap_or(i64::MIN))
 }
 
-async fn audit(db: &DatabaseConnection, after: Option<i64>, limit: u64) -> Result<LedgerSlice, StepError> {
+async fn audit(db: &Session, after: Option<i64>, limit: u64) -> Result<LedgerSlice, StepError> {
     let mut total = Transactions::find()
         .select_only()
         .expr_as(Expr::cust("CAST(COALESCE(SUM(amount), 0) AS SIGNED)"), "total")

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sea_orm::DatabaseConnection;
+use sea_orm::{DatabaseConnection, DbErr};
 use secrecy::SecretString;
 use tokio::sync::watch;
 
@@ -92,6 +92,11 @@ impl Database {
         self.shared.pool.current()
     }
 
+    /// An error spoke of the server: see [`Pool::distrust`].
+    pub(crate) async fn distrust_connections(&self, error: &DbErr) {
+        self.shared.pool.distrust(error, &self.shared.config).await;
+    }
+
     /// Runs one operation: named and timed for the metrics, bounded in time, and only while the schema fits.
     pub(crate) async fn bounded<T>(
         &self,
@@ -113,14 +118,7 @@ impl Database {
         work: impl Future<Output = Result<T, StepError>>,
     ) -> Result<T, Error> {
         let started = Instant::now();
-        let watched = async {
-            let mut work = std::pin::pin!(work);
-            let in_progress = self.shared.pool.begin();
-            let result = work.as_mut().await;
-            in_progress.ended();
-            result
-        };
-        let in_time = tokio::time::timeout(self.shared.config.operation_timeout, watched).await;
+        let in_time = tokio::time::timeout(self.shared.config.operation_timeout, work).await;
         self.shared.pool.note(in_time.is_ok(), &self.shared.config).await;
         let result = match in_time {
             Ok(result) => result.map_err(|error| to_error(doing, error)),

@@ -8,8 +8,8 @@ use std::{
 
 use domain::{MessageId, MessageStatus, OutboxStatus, Recipient, event};
 use sea_orm::{
-    ColumnTrait, Condition, DatabaseTransaction, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, sea_query::Expr,
+    ColumnTrait, Condition, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::Expr,
 };
 use uuid::Uuid;
 
@@ -23,6 +23,7 @@ use crate::{
     outbox::{null_text, null_time},
     refund::refund,
     retry::{StepError, write},
+    session::Session,
     shape::padded,
 };
 
@@ -150,7 +151,7 @@ impl Database {
 }
 
 async fn begin(
-    tx: &DatabaseTransaction,
+    tx: &Session,
     dialect: Dialect,
     requests: &[BeginRequest],
     lease: Duration,
@@ -192,7 +193,7 @@ async fn begin(
 }
 
 async fn lock_candidates(
-    tx: &DatabaseTransaction,
+    tx: &Session,
     dialect: Dialect,
     requests: &[BeginRequest],
 ) -> Result<HashMap<(String, String), Candidate>, StepError> {
@@ -256,11 +257,7 @@ impl Candidate {
 }
 
 /// Whether each was recorded, and the credits given back for those that failed.
-async fn settle(
-    tx: &DatabaseTransaction,
-    dialect: Dialect,
-    settlements: &[Settlement],
-) -> Result<(Vec<bool>, i64), StepError> {
+async fn settle(tx: &Session, dialect: Dialect, settlements: &[Settlement]) -> Result<(Vec<bool>, i64), StepError> {
     let claims: Vec<_> = settlements.iter().map(|settlement| &settlement.claim).collect();
     let rows = lock_claimed(tx, &claims).await?;
     let mut done: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
@@ -295,7 +292,7 @@ async fn settle(
 }
 
 /// Locks those of the claimed rows that are still under the very claim, by primary key and in its order.
-async fn lock_claimed(tx: &DatabaseTransaction, claims: &[&Claim]) -> Result<HashMap<i64, Model>, StepError> {
+async fn lock_claimed(tx: &Session, claims: &[&Claim]) -> Result<HashMap<i64, Model>, StepError> {
     let tokens: HashMap<i64, &str> = claims.iter().map(|claim| (claim.row, &*claim.token)).collect();
     let rows = Entity::find()
         .filter(Column::Id.is_in(padded(tokens.keys().copied())))
@@ -312,7 +309,7 @@ async fn lock_claimed(tx: &DatabaseTransaction, claims: &[&Claim]) -> Result<Has
 }
 
 async fn defer(
-    tx: &DatabaseTransaction,
+    tx: &Session,
     dialect: Dialect,
     message_id: &MessageId,
     recipients: &[ClaimedRecipient],

@@ -1,6 +1,6 @@
 //! What can go wrong, as far as callers choose by it.
 
-use sea_orm::{DbErr, RuntimeErr, SqlxError};
+use sea_orm::DbErr;
 
 /// A failed operation on the database.
 #[derive(Debug, thiserror::Error)]
@@ -57,62 +57,5 @@ impl Error {
             Some(cause) => format!("{self}: {cause}"),
             None => self.to_string(),
         }
-    }
-}
-
-/// What a failed statement means for the transaction it was part of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cause {
-    /// Deadlock or lock wait timeout: rolled back, run the transaction again.
-    Contention,
-    /// The connection or the server is gone or going.
-    Connection,
-    /// Anything else: running it again would not help.
-    Other,
-}
-
-/// Server codes that pass by themselves, on another connection or a little later: too many connections or prepared
-/// statements, shutdown, read-only after a failover, killed, interrupted, aborted, disconnected by the server.
-const CONNECTION_CODES: [u16; 14] =
-    [1040, 1053, 1077, 1079, 1152, 1203, 1290, 1317, 1461, 1836, 1927, 3024, 3168, 4031];
-/// Deadlock found, and lock wait timeout exceeded.
-const CONTENTION_CODES: [u16; 2] = [1213, 1205];
-/// SQLite's primary codes for busy and locked.
-const SQLITE_BUSY_CODES: [i32; 2] = [5, 6];
-
-pub(crate) fn cause_of(error: &DbErr) -> Cause {
-    match error {
-        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Cause::Connection,
-        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
-            cause_in_driver(error)
-        }
-        _ => Cause::Other,
-    }
-}
-
-fn cause_in_driver(error: &SqlxError) -> Cause {
-    match error {
-        SqlxError::Io(_)
-        | SqlxError::Tls(_)
-        | SqlxError::Protocol(_)
-        | SqlxError::PoolTimedOut
-        | SqlxError::PoolClosed
-        | SqlxError::WorkerCrashed => Cause::Connection,
-        SqlxError::Database(refusal) => {
-            if let Some(mysql) = refusal.try_downcast_ref::<sea_orm::SqlxMySqlError>() {
-                return match mysql.number() {
-                    code if CONTENTION_CODES.contains(&code) => Cause::Contention,
-                    code if CONNECTION_CODES.contains(&code) => Cause::Connection,
-                    _ => Cause::Other,
-                };
-            }
-            let code = refusal.code().and_then(|code| code.parse::<i32>().ok());
-            match code {
-                // Extended codes carry the primary one in their low byte.
-                Some(code) if SQLITE_BUSY_CODES.contains(&(code & 0xff)) => Cause::Contention,
-                _ => Cause::Other,
-            }
-        }
-        _ => Cause::Other,
     }
 }

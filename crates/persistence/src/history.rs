@@ -2,16 +2,14 @@
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use domain::{CustomerId, Invalid, MessageId, MessageStatus};
-use sea_orm::{
-    ColumnTrait, Condition, DatabaseConnection, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::Expr,
-};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 
 use crate::{
     Database, Error,
     dialect::Dialect,
     entity::message_status::{Column, Entity, Model},
     retry::{StepError, read},
+    session::Session,
 };
 
 /// Where a page ended: the time and id of its last row.
@@ -110,7 +108,7 @@ impl Database {
 }
 
 async fn history(
-    db: &DatabaseConnection,
+    db: &Session,
     dialect: Dialect,
     filter: &HistoryFilter,
     limit: u64,

@@ -6,14 +6,15 @@ use std::{collections::HashMap, time::Duration};
 
 use domain::{CustomerId, IdempotencyKey};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, ExprTrait, FromQueryResult,
-    QueryFilter, QuerySelect, sea_query::Expr,
+    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, QuerySelect,
+    sea_query::Expr,
 };
 
 use crate::{
     dialect::Dialect,
     entity::idempotency_key::{ActiveModel, Column, Entity},
     retry::StepError,
+    session::Session,
     shape::padded,
 };
 
@@ -70,7 +71,7 @@ struct Row {
 
 /// Reads the keys that were used before. Expired ones are deleted, so that they can be used anew.
 pub(crate) async fn find(
-    tx: &DatabaseTransaction,
+    tx: &Session,
     dialect: Dialect,
     route: Route,
     keys: &[KeyOf<'_>],

@@ -7,8 +7,7 @@ use domain::{Balance, CustomerId, TopUpAmount, TransactionId};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Set,
-    ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, ExprTrait, FromQueryResult, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, SqlErr,
+    ColumnTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait, SqlErr,
     sea_query::{CaseStatement, Expr, SimpleExpr},
 };
 
@@ -24,6 +23,7 @@ use crate::{
     history::after_cursor,
     idempotency,
     retry::{StepError, read, write},
+    session::Session,
     shape::padded,
 };
 
@@ -107,7 +107,7 @@ struct EntryRow {
 }
 
 async fn account(
-    db: &DatabaseConnection,
+    db: &Session,
     dialect: Dialect,
     customer: CustomerId,
     cursor: Option<Cursor>,
@@ -147,7 +147,7 @@ async fn account(
     Ok((Balance::from_stored(credits.unwrap_or(0)), page))
 }
 
-async fn top_up(tx: &DatabaseTransaction, dialect: Dialect, request: &TopUpRequest) -> Result<TopUpOutcome, StepError> {
+async fn top_up(tx: &Session, dialect: Dialect, request: &TopUpRequest) -> Result<TopUpOutcome, StepError> {
     let customer = request.customer;
     let balance = lock_or_create_balance(tx, customer).await?;
     if let Some(used) = &request.idempotency {
@@ -192,7 +192,7 @@ fn saved_top_up(response: &str) -> Result<(Balance, TransactionId), Error> {
 /// Locks the balances of `customers` in the order of their ids, the order every transaction keeps.
 /// Customers without a balance are left out.
 pub(crate) async fn lock_balances(
-    tx: &DatabaseTransaction,
+    tx: &Session,
     customers: &[CustomerId],
 ) -> Result<HashMap<CustomerId, Balance>, StepError> {
     let mut ids: Vec<i64> = customers.iter().map(|customer| customer.get()).collect();
@@ -211,7 +211,7 @@ pub(crate) async fn lock_balances(
     Ok(known.collect())
 }
 
-async fn lock_or_create_balance(tx: &DatabaseTransaction, customer: CustomerId) -> Result<Balance, StepError> {
+async fn lock_or_create_balance(tx: &Session, customer: CustomerId) -> Result<Balance, StepError> {
     if let Some(balance) = lock_balances(tx, &[customer]).await?.remove(&customer) {
         return Ok(balance);
     }
@@ -222,7 +222,7 @@ async fn lock_or_create_balance(tx: &DatabaseTransaction, customer: CustomerId) 
 }
 
 /// Creates an empty balance; one that somebody else has just created will do as well.
-pub(crate) async fn create_balance(tx: &DatabaseTransaction, customer: CustomerId) -> Result<(), StepError> {
+pub(crate) async fn create_balance(tx: &Session, customer: CustomerId) -> Result<(), StepError> {
     let row = user_balance::ActiveModel { user_id: Set(customer.get()), balance: Set(0), ..Default::default() };
     match row.insert(tx).await {
         Ok(_) => Ok(()),
@@ -234,7 +234,7 @@ pub(crate) async fn create_balance(tx: &DatabaseTransaction, customer: CustomerI
 /// Adds to each customer's balance what `changes` says (negative to charge), in one statement.
 /// The rows must be locked by this transaction.
 pub(crate) async fn change_balances(
-    tx: &DatabaseTransaction,
+    tx: &Session,
     dialect: Dialect,
     changes: &BTreeMap<CustomerId, i64>,
 ) -> Result<(), StepError> {

@@ -12,6 +12,7 @@
 
 mod accept;
 mod audit;
+mod cause;
 mod config;
 mod credits;
 mod database;
@@ -31,6 +32,7 @@ mod recovery;
 mod refund;
 mod retry;
 mod schema;
+mod session;
 mod shape;
 
 pub use accept::{AcceptOutcome, AcceptRequest};

@@ -5,8 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use domain::{Invalid, MessageType, OutboxPayload, OutboxStatus, Turn, event};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     sea_query::{
         Expr, LockBehavior, LockType, Query, SimpleExpr,
         extension::mysql::{IndexHintScope, MySqlSelectStatementExt},
@@ -23,6 +22,7 @@ use crate::{
     },
     idempotency,
     retry::{StepError, read, write},
+    session::Session,
     shape::padded,
 };
 
@@ -300,7 +300,7 @@ fn in_lane(lane: Lane, status: OutboxStatus) -> sea_orm::Select<Entity> {
 }
 
 /// Counts inside a limited subquery: the cost is bounded by `most`, whatever the table holds.
-async fn count(db: &DatabaseConnection, rows: sea_orm::Select<Entity>, most: u64) -> Result<u64, StepError> {
+async fn count(db: &Session, rows: sea_orm::Select<Entity>, most: u64) -> Result<u64, StepError> {
     let rows = rows.select_only().column(Column::Id).limit(most).into_query();
     let count = Query::select().expr(Expr::cust("COUNT(*)")).from_subquery(rows, "counted").to_owned();
     let row = db.query_one(&count).await?;
@@ -316,7 +316,7 @@ fn waiting_in(lane: Lane) -> sea_orm::Select<Entity> {
 }
 
 async fn claim(
-    tx: &DatabaseTransaction,
+    tx: &Session,
     dialect: Dialect,
     lane: Lane,
     limit: u64,
@@ -362,7 +362,7 @@ fn claimed(row: Model) -> ClaimedEvent {
 
 /// Locks a bounded number of rows for housekeeping, leaving out those that somebody else is at.
 async fn lock_some(
-    tx: &DatabaseTransaction,
+    tx: &Session,
     status: OutboxStatus,
     index: &'static str,
     condition: SimpleExpr,
@@ -380,7 +380,7 @@ async fn lock_some(
 }
 
 async fn make_pending<const N: usize>(
-    tx: &DatabaseTransaction,
+    tx: &Session,
     dialect: Dialect,
     ids: Vec<i64>,
     change: [(Column, SimpleExpr); N],

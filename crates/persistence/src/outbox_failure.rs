@@ -1,7 +1,7 @@
 //! Events that can never be published: recorded, and their messages failed and refunded, in one transaction.
 
 use domain::{MessageStatus, OutboxStatus};
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 
 use crate::{
     ClaimToken, Database, Error, credits,
@@ -10,6 +10,7 @@ use crate::{
     outbox::{null_text, null_time, shortened},
     refund::refund,
     retry::{StepError, write},
+    session::Session,
     shape::padded,
 };
 
@@ -30,7 +31,7 @@ impl Database {
 
 /// The recipients that failed with the event, and the credits given back for them.
 async fn fail_event(
-    tx: &DatabaseTransaction,
+    tx: &Session,
     dialect: Dialect,
     id: i64,
     token: &ClaimToken,
@@ -59,11 +60,7 @@ async fn fail_event(
     fail_pending_recipients(tx, dialect, &event.aggregate_id).await.map(Some)
 }
 
-async fn fail_pending_recipients(
-    tx: &DatabaseTransaction,
-    dialect: Dialect,
-    message_id: &str,
-) -> Result<(u64, i64), StepError> {
+async fn fail_pending_recipients(tx: &Session, dialect: Dialect, message_id: &str) -> Result<(u64, i64), StepError> {
     use message_status::{Column, Entity};
     let rows = Entity::find()
         .filter(Column::MessageIdentifier.eq(message_id))

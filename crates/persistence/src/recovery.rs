@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use domain::{MessageStatus, OutboxStatus, event};
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait,
+    ColumnTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     sea_query::{
         Expr,
         extension::mysql::{IndexHintScope, MySqlSelectStatementExt},
@@ -22,6 +21,7 @@ use crate::{
     },
     outbox::{null_text, null_time},
     retry::{StepError, write},
+    session::Session,
     shape::padded,
 };
 
@@ -114,7 +114,7 @@ struct Unfinished {
 
 /// The oldest rows in `status` after the row `after`, each with whether it was accepted more than `age` ago.
 async fn oldest_unfinished(
-    tx: &DatabaseTransaction,
+    tx: &Session,
     dialect: Dialect,
     status: MessageStatus,
     age: Duration,
@@ -132,12 +132,7 @@ async fn oldest_unfinished(
     Ok(query.into_model().all(tx).await?)
 }
 
-async fn republish(
-    tx: &DatabaseTransaction,
-    dialect: Dialect,
-    messages: Vec<String>,
-    age: Duration,
-) -> Result<u64, StepError> {
+async fn republish(tx: &Session, dialect: Dialect, messages: Vec<String>, age: Duration) -> Result<u64, StepError> {
     let republished = Events::update_many()
         .col_expr(Outbox::Status, Expr::value(OutboxStatus::Pending.as_str()))
         .col_expr(Outbox::UpdatedAt, dialect.now())

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use domain::{CustomerId, TransactionId};
-use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     },
     ledger,
     retry::StepError,
+    session::Session,
     shape::padded,
 };
 
@@ -33,7 +34,7 @@ struct Refund {
 /// The state guard on the rows already makes this happen once; the ledger is asked too, and its unique key
 /// (`refund_of`, `recipient`) would refuse a second refund whatever else went wrong.
 pub(crate) async fn refund(
-    tx: &DatabaseTransaction,
+    tx: &Session,
     dialect: Dialect,
     failed: &[&message_status::Model],
 ) -> Result<i64, StepError> {
@@ -81,10 +82,7 @@ fn refund_of(row: &message_status::Model) -> Option<Refund> {
     })
 }
 
-async fn already_refunded(
-    tx: &DatabaseTransaction,
-    refunds: &[Refund],
-) -> Result<HashSet<(String, String)>, StepError> {
+async fn already_refunded(tx: &Session, refunds: &[Refund]) -> Result<HashSet<(String, String)>, StepError> {
     let charges: HashSet<&str> = refunds.iter().map(|refund| refund.charge.as_str()).collect();
     let rows: Vec<(String, String)> = Entity::find()
         .select_only()

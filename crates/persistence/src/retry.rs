@@ -1,13 +1,14 @@
-//! Running a transaction again after a deadlock or a lock timeout: the one place that does.
+//! Running a transaction again after a deadlock, a lock timeout or the loss of its server: the one place that does.
 
 use std::time::Duration;
 
 use domain::{Jitter, RetrySchedule};
-use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
+use sea_orm::DbErr;
 
 use crate::{
-    Error,
-    error::{Cause, cause_of},
+    Database, Error,
+    cause::{Cause, cause_of},
+    session::Session,
 };
 
 /// Deadlocks are short: try again soon, five times, never in step with the other party.
@@ -19,13 +20,6 @@ const CONTENTION: RetrySchedule =
 pub(crate) enum StepError {
     Driver(DbErr),
     Final(Error),
-}
-
-impl StepError {
-    /// Whether the driver's trouble may be gone at the next try.
-    pub(crate) fn is_passing(&self) -> bool {
-        matches!(self, Self::Driver(error) if cause_of(error) != Cause::Other)
-    }
 }
 
 impl From<DbErr> for StepError {
@@ -43,33 +37,49 @@ impl From<Error> for StepError {
 pub(crate) fn to_error(doing: &'static str, error: StepError) -> Error {
     match error {
         StepError::Final(error) => error,
-        StepError::Driver(source) => match cause_of(&source) {
-            Cause::Other => Error::Refused { doing, source },
-            Cause::Contention | Cause::Connection => Error::Unavailable { doing, source: Some(source) },
-        },
+        StepError::Driver(source) if cause_of(&source).is_passing() => {
+            Error::Unavailable { doing, source: Some(source) }
+        }
+        StepError::Driver(source) => Error::Refused { doing, source },
     }
 }
 
-/// The tries of one transaction: begun, then committed or rolled back, then perhaps begun again.
+/// The tries of one operation, each on a connection that goes back to the pool only if nothing is open on it.
 ///
-/// A connection that fails while the transaction begins has done nothing yet, so that is tried again too: after
-/// a restart of the server every pooled connection fails once.
+/// What fails before its commit has stored nothing and may be tried again: on the same connection after a deadlock, on
+/// another where the error speaks of the session or its server. After a switch-over or a restart of the server every
+/// pooled connection is of that kind. A commit is only repeated where the server says that it rolled back.
 pub(crate) struct Tries<'a> {
-    db: &'a DatabaseConnection,
+    database: &'a Database,
     retry: u32,
 }
 
 impl<'a> Tries<'a> {
-    pub(crate) fn new(db: &'a DatabaseConnection) -> Self {
-        Self { db, retry: 0 }
+    pub(crate) fn new(database: &'a Database) -> Self {
+        Self { database, retry: 0 }
     }
 
-    pub(crate) async fn begin(&mut self) -> Result<DatabaseTransaction, StepError> {
+    /// A connection in a new transaction.
+    pub(crate) async fn begin(&mut self) -> Result<Session, StepError> {
         loop {
-            match self.db.begin().await {
-                Ok(transaction) => return Ok(transaction),
-                Err(error) if cause_of(&error) == Cause::Other => return Err(error.into()),
-                Err(error) => self.wait(error).await?,
+            let begun = async {
+                let mut session = Session::take(&self.database.pool()).await?;
+                session.begin().await?;
+                Ok(session)
+            };
+            match begun.await {
+                Ok(session) => return Ok(session),
+                Err(error) => self.again_if(Cause::is_passing, error).await?,
+            }
+        }
+    }
+
+    /// A connection to read from.
+    pub(crate) async fn take(&mut self) -> Result<Session, StepError> {
+        loop {
+            match Session::take(&self.database.pool()).await {
+                Ok(session) => return Ok(session),
+                Err(error) => self.again_if(Cause::is_passing, error).await?,
             }
         }
     }
@@ -77,41 +87,81 @@ impl<'a> Tries<'a> {
     /// Commits what went well and gives its value; `None` asks for another try.
     pub(crate) async fn finish<T>(
         &mut self,
-        transaction: DatabaseTransaction,
+        mut session: Session,
         result: Result<T, StepError>,
     ) -> Result<Option<T>, StepError> {
-        let error = match result {
-            Ok(value) => match transaction.commit().await {
-                Ok(()) => return Ok(Some(value)),
-                Err(error) => error,
+        match result {
+            Ok(value) => match session.commit().await {
+                Ok(()) => {
+                    session.keep();
+                    Ok(Some(value))
+                }
+                Err(error) => {
+                    drop(session);
+                    self.again_if(Cause::is_rolled_back, error).await?;
+                    Ok(None)
+                }
             },
-            Err(error) => {
-                // The server rolls back by itself when the connection is what failed.
-                if let Err(rollback) = transaction.rollback().await {
-                    tracing::debug!(error = %rollback, "rollback failed; the connection is dropped");
+            Err(StepError::Driver(error)) => {
+                if cause_of(&error).spares_connection() {
+                    roll_back(session).await;
+                } else {
+                    drop(session);
                 }
-                match error {
-                    StepError::Driver(error) => error,
-                    error @ StepError::Final(_) => return Err(error),
-                }
+                self.again_if(Cause::allows_another_try, error).await?;
+                Ok(None)
             }
-        };
-        if cause_of(&error) != Cause::Contention {
-            return Err(error.into());
+            Err(error @ StepError::Final(_)) => {
+                roll_back(session).await;
+                Err(error)
+            }
         }
-        self.wait(error).await?;
-        Ok(None)
     }
 
-    async fn wait(&mut self, error: DbErr) -> Result<(), StepError> {
-        let Some(delay) = CONTENTION.delay(self.retry, &mut rand::rng()) else {
-            return Err(error.into());
-        };
+    /// Gives the value that was read; `None` asks for another try.
+    pub(crate) async fn finish_reading<T>(
+        &mut self,
+        session: Session,
+        result: Result<T, StepError>,
+    ) -> Result<Option<T>, StepError> {
+        match result {
+            Err(StepError::Driver(error)) => {
+                if cause_of(&error).spares_connection() {
+                    session.keep();
+                } else {
+                    drop(session);
+                }
+                self.again_if(Cause::allows_another_try, error).await?;
+                Ok(None)
+            }
+            result => {
+                session.keep();
+                result.map(Some)
+            }
+        }
+    }
+
+    /// Waits for another try where the error's cause is one to try again after and there are tries left.
+    async fn again_if(&mut self, allowed: impl Fn(Cause) -> bool, error: DbErr) -> Result<(), StepError> {
+        let cause = cause_of(&error);
+        if cause.concerns_server() {
+            self.database.distrust_connections(&error).await;
+        }
+        let delay = CONTENTION.delay(self.retry, &mut rand::rng()).filter(|_| allowed(cause));
+        let Some(delay) = delay else { return Err(error.into()) };
         tracing::debug!(retry = self.retry, %error, "running a transaction again");
         metrics::counter!("db_transaction_retries_total").increment(1);
         self.retry += 1;
         tokio::time::sleep(delay).await;
         Ok(())
+    }
+}
+
+/// A connection that does not roll back is closed, which has the same effect.
+async fn roll_back(mut session: Session) {
+    match session.rollback().await {
+        Ok(()) => session.keep(),
+        Err(error) => tracing::debug!(%error, "rollback failed; the connection is closed"),
     }
 }
 
@@ -127,16 +177,15 @@ macro_rules! write {
                 $query,
                 $doing,
                 Box::pin(async {
-                    let pool = $database.pool();
-                    let mut tries = $crate::retry::Tries::new(&pool);
+                    let mut tries = $crate::retry::Tries::new($database);
                     loop {
-                        let transaction = tries.begin().await?;
+                        let session = tries.begin().await?;
                         let result: Result<_, $crate::retry::StepError> = async {
-                            let $tx = &transaction;
+                            let $tx = &session;
                             $body
                         }
                         .await;
-                        if let Some(value) = tries.finish(transaction, result).await? {
+                        if let Some(value) = tries.finish(session, result).await? {
                             return Ok(value);
                         }
                     }
@@ -146,8 +195,8 @@ macro_rules! write {
     };
 }
 
-/// `read!(database, "query name", "what is being done", |db| async body)`: the same for a body that only reads. It is
-/// run twice where a pooled connection turns out to have died with the server's last restart.
+/// `read!(database, "query name", "what is being done", |db| async body)`: the same for a body that only reads, without
+/// a transaction around it.
 macro_rules! read {
     ($database:expr, $query:expr, $doing:expr, |$db:ident| $body:expr) => {
         $database
@@ -155,12 +204,17 @@ macro_rules! read {
                 $query,
                 $doing,
                 Box::pin(async {
-                    let pool = $database.pool();
-                    let $db = &pool;
-                    let first: Result<_, $crate::retry::StepError> = async { $body }.await;
-                    match first {
-                        Err(error) if error.is_passing() => async { $body }.await,
-                        result => result,
+                    let mut tries = $crate::retry::Tries::new($database);
+                    loop {
+                        let session = tries.take().await?;
+                        let result: Result<_, $crate::retry::StepError> = async {
+                            let $db = &session;
+                            $body
+                        }
+                        .await;
+                        if let Some(value) = tries.finish_reading(session, result).await? {
+                            return Ok(value);
+                        }
                     }
                 }),
             )
@@ -169,3 +223,6 @@ macro_rules! read {
 }
 
 pub(crate) use {read, write};
+
+#[cfg(test)]
+mod tests;

@@ -132,7 +132,7 @@ impl Said {
     fn waiting(&mut self, reason: String) {
         let is_old = |(last, at): &(String, Instant)| *last != reason || at.elapsed() >= SAY_EVERY;
         if self.last.as_ref().is_none_or(is_old) {
-            tracing::warn!(reason, "waiting for the database");
+            tracing::warn!(outage = "database", reason, "waiting for the database");
             self.last = Some((reason, Instant::now()));
         }
         self.is_ready = false;

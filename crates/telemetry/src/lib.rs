@@ -8,12 +8,13 @@ pub mod exports;
 mod logs;
 pub mod names;
 mod otlp;
+mod outages;
 mod process;
 pub mod propagation;
 mod recorder;
 mod traces;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use opentelemetry_sdk::{propagation::TraceContextPropagator, trace::SdkTracerProvider};
 use tracing_subscriber::{Layer as _, layer::SubscriberExt as _};
@@ -58,8 +59,8 @@ pub enum Error {
     /// Traces are to be exported but there is no tokio runtime to do it on.
     #[error("traces can only be exported from inside a tokio runtime")]
     NoRuntime,
-    /// The thread that keeps histograms small could not be started.
-    #[error("cannot start the thread for metrics upkeep")]
+    /// The thread that keeps histograms small and counts log lines could not be started.
+    #[error("cannot start the thread for upkeep of metrics and logs")]
     Upkeep(#[source] std::io::Error),
     /// A subscriber or a metrics recorder is already installed in this process.
     #[error("telemetry is already initialised in this process; call init once")]
@@ -81,12 +82,13 @@ pub fn init(config: TelemetryConfig) -> Result<Guard, Error> {
     metrics::set_global_recorder(recorder).map_err(|_| Error::AlreadyInitialised)?;
     names::describe();
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+    let outages = Arc::new(outages::Outages::default());
     let subscriber = tracing_subscriber::registry()
-        .with(logs::layer(log, service, std::io::stdout).with_filter(filter))
+        .with(logs::layer(log, service, Arc::clone(&outages), std::io::stdout).with_filter(filter))
         .with(traces::layer(&provider));
     tracing::subscriber::set_global_default(subscriber).map_err(|_| Error::AlreadyInitialised)?;
 
-    let upkeep = recorder::Upkeep::start(metrics.clone()).map_err(Error::Upkeep)?;
+    let upkeep = recorder::Upkeep::start(metrics.clone(), outages).map_err(Error::Upkeep)?;
     Ok(Guard { metrics, provider, _upkeep: upkeep })
 }
 

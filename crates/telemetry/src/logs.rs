@@ -8,6 +8,7 @@ use std::{
     fmt::{self, Write as _},
     io::IsTerminal as _,
     str::FromStr,
+    sync::Arc,
 };
 
 use opentelemetry::{Context, trace::TraceContextExt as _};
@@ -27,13 +28,13 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::Error;
+use crate::{Error, outages::Outages};
 
 /// What is logged when `RUST_LOG` is unset.
 pub const DEFAULT_FILTER: &str = "info";
 
 /// Libraries that log each of their steps at info; held at warn unless the filter names them.
-const NOISY: [&str; 11] = [
+pub(crate) const NOISY: [&str; 11] = [
     "actix_server",
     "amqprs",
     "h2",
@@ -99,8 +100,13 @@ pub(crate) fn filter(directives: &str) -> Result<EnvFilter, Error> {
     EnvFilter::builder().parse(all).map_err(|error| Error::Filter(Box::new(error)))
 }
 
-/// The layer that writes log lines to what `writer` makes.
-pub(crate) fn layer<S, W>(format: LogFormat, service: &'static str, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+/// The layer that writes log lines to what `writer` makes, those of `outages` less often.
+pub(crate) fn layer<S, W>(
+    format: LogFormat,
+    service: &'static str,
+    outages: Arc<Outages>,
+    writer: W,
+) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
@@ -109,12 +115,50 @@ where
     // panic where that is gone as well.
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).log_internal_errors(false);
     match format {
-        LogFormat::Json => layer.fmt_fields(JsonFields::new()).event_format(JsonLine { service }).boxed(),
+        LogFormat::Json => layer
+            .fmt_fields(JsonFields::new())
+            .event_format(Sparing { outages, line: JsonLine { service }, count: count_in_json })
+            .boxed(),
         LogFormat::Pretty => layer
             .with_ansi(std::io::stdout().is_terminal())
             .fmt_fields(format::debug_fn(write_for_people).delimited(" "))
+            .event_format(Sparing { outages, line: format::Format::default(), count: count_for_people })
             .boxed(),
     }
+}
+
+/// Writes a line unless it is one too many of an outage, and adds how many were left out before it.
+struct Sparing<F> {
+    outages: Arc<Outages>,
+    line: F,
+    count: fn(&str, u64) -> String,
+}
+
+impl<S, N, F> FormatEvent<S, N> for Sparing<F>
+where
+    S: Subscriber + for<'lookup> LookupSpan<'lookup>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(&self, ctx: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        match self.outages.admit(event.metadata()) {
+            None => Ok(()),
+            Some(0) => self.line.format_event(ctx, writer, event),
+            Some(repeated) => {
+                let mut line = String::new();
+                self.line.format_event(ctx, Writer::new(&mut line), event)?;
+                writeln!(writer, "{}", (self.count)(line.trim_end(), repeated))
+            }
+        }
+    }
+}
+
+fn count_in_json(line: &str, repeated: u64) -> String {
+    format!("{},\"repeated\":{repeated}}}", line.strip_suffix('}').unwrap_or(line))
+}
+
+fn count_for_people(line: &str, repeated: u64) -> String {
+    format!("{line} repeated={repeated}")
 }
 
 fn write_for_people(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {

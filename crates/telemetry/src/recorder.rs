@@ -2,20 +2,25 @@
 
 use std::{
     io,
-    sync::mpsc::{self, RecvTimeoutError},
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::names;
+use crate::{names, outages::Outages};
 
 /// The `Content-Type` of [`MetricsHandle::render`].
 pub const METRICS_CONTENT_TYPE: &str = "text/plain; version=0.0.4";
 
 /// Samples of histograms pile up until they are folded into buckets, this often or at each scrape.
 const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
+/// How soon after an outage its last log lines are told of.
+const LOGS_PERIOD: Duration = Duration::from_secs(1);
 
 /// Upper bounds in seconds, from half a millisecond to a minute: database queries, operator calls, worker events.
 const DURATION_BUCKETS: [f64; 16] =
@@ -71,7 +76,8 @@ pub fn recorder() -> (impl metrics::Recorder + Send + Sync + 'static, MetricsHan
     (recorder, handle)
 }
 
-/// A thread that bounds the memory of histograms between scrapes; it ends when this value is dropped.
+/// A thread that bounds the memory of histograms between scrapes and tells of log lines that were left out; it ends when
+/// this value is dropped.
 #[derive(Debug)]
 pub(crate) struct Upkeep {
     stop: Option<mpsc::Sender<()>>,
@@ -79,11 +85,16 @@ pub(crate) struct Upkeep {
 }
 
 impl Upkeep {
-    pub(crate) fn start(handle: MetricsHandle) -> io::Result<Self> {
+    pub(crate) fn start(handle: MetricsHandle, outages: Arc<Outages>) -> io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
-        let thread = thread::Builder::new().name("metrics-upkeep".to_owned()).spawn(move || {
-            while stopped.recv_timeout(UPKEEP_PERIOD) == Err(RecvTimeoutError::Timeout) {
-                handle.inner.run_upkeep();
+        let thread = thread::Builder::new().name("upkeep".to_owned()).spawn(move || {
+            let mut folded = Instant::now();
+            while stopped.recv_timeout(LOGS_PERIOD) == Err(RecvTimeoutError::Timeout) {
+                outages.tell();
+                if folded.elapsed() >= UPKEEP_PERIOD {
+                    folded = Instant::now();
+                    handle.inner.run_upkeep();
+                }
             }
         })?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
@@ -153,7 +164,7 @@ mod tests {
     #[test]
     fn the_upkeep_thread_ends_with_its_owner() {
         let (_recorder, handle) = recorder();
-        let upkeep = Upkeep::start(handle).unwrap();
+        let upkeep = Upkeep::start(handle, Arc::default()).unwrap();
         let (done, dropped) = mpsc::channel();
         thread::spawn(move || {
             drop(upkeep);

@@ -3,15 +3,18 @@
 use std::{
     io::{Read as _, Write as _},
     net::TcpListener,
-    sync::{Arc, Mutex},
-    time::Duration,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
 use tracing::Instrument as _;
 use tracing_subscriber::{Layer as _, fmt::MakeWriter, layer::SubscriberExt as _};
 
-use crate::{LogFormat, flush, logs, otlp::parse_otlp_endpoint, propagation, traces};
+use crate::{LogFormat, flush, logs, otlp::parse_otlp_endpoint, outages::Outages, propagation, traces};
 
 #[derive(Clone, Default)]
 pub(crate) struct Captured(Arc<Mutex<Vec<u8>>>);
@@ -50,10 +53,14 @@ impl<'a> MakeWriter<'a> for Captured {
 
 /// Runs `work` with logs captured and spans that get ids but are not exported.
 fn logged(format: LogFormat, filter: &str, work: impl FnOnce()) -> Captured {
+    logged_with(Arc::default(), format, filter, work)
+}
+
+fn logged_with(outages: Arc<Outages>, format: LogFormat, filter: &str, work: impl FnOnce()) -> Captured {
     let captured = Captured::default();
     let provider = traces::provider("test", None).unwrap();
     let subscriber = tracing_subscriber::registry()
-        .with(logs::layer(format, "test", captured.clone()).with_filter(logs::filter(filter).unwrap()))
+        .with(logs::layer(format, "test", outages, captured.clone()).with_filter(logs::filter(filter).unwrap()))
         .with(traces::layer(&provider));
     tracing::subscriber::with_default(subscriber, work);
     captured
@@ -276,4 +283,43 @@ async fn a_collector_that_never_answers_neither_stops_work_nor_the_end() {
 fn exporting_without_a_runtime_is_an_error_not_a_panic() {
     let endpoint = parse_otlp_endpoint("127.0.0.1:4317", None).unwrap();
     assert!(matches!(traces::provider("test", Some(&endpoint)), Err(crate::Error::NoRuntime)));
+}
+
+#[test]
+fn an_outage_fills_no_log_and_loses_no_count() {
+    for format in [LogFormat::Json, LogFormat::Pretty] {
+        let (start, seconds) = (Instant::now(), Arc::new(AtomicU64::new(0)));
+        let shown = Arc::clone(&seconds);
+        let outages = Arc::new(Outages::on_clock(move || start + Duration::from_secs(shown.load(Ordering::SeqCst))));
+        let captured = logged_with(Arc::clone(&outages), format, "info", || {
+            // One place, as for requests that all fail; then what happens to messages, which is no outage.
+            let fail = |request: u32| tracing::warn!(outage = "database", request, "the database is away");
+            (0..500).for_each(fail);
+            seconds.store(1, Ordering::SeqCst);
+            (500..900).for_each(fail);
+            for request in 0..3 {
+                tracing::warn!(request, "a message was refunded");
+                tracing::warn!(target: "sqlx::pool", request, "a connection was lost");
+            }
+            outages.tell();
+            seconds.store(2, Ordering::SeqCst);
+            outages.tell();
+        });
+        let text = captured.text();
+        assert_eq!(text.matches("the database is away").count(), 2, "{text}");
+        assert_eq!(text.matches("a message was refunded").count(), 3, "{text}");
+        assert_eq!(text.matches("a connection was lost").count(), 1, "{text}");
+        if format == LogFormat::Json {
+            let lines = captured.objects();
+            assert_eq!((&lines[0]["outage"], &lines[0]["request"]), (&"database".into(), &0.into()));
+            assert!(lines[0]["repeated"].is_null());
+            assert_eq!((&lines[1]["request"], &lines[1]["repeated"]), (&500.into(), &499.into()));
+            let told = lines.iter().filter(|line| line["message"] == "log lines of an outage were left out");
+            let mut told: Vec<_> = told.map(|line| line["repeated"].as_u64()).collect();
+            told.sort_unstable();
+            assert_eq!(told, [Some(2), Some(399)]);
+        } else {
+            assert!(text.lines().any(|line| line.contains("request=500") && line.ends_with(" repeated=499")), "{text}");
+        }
+    }
 }

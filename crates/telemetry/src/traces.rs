@@ -110,7 +110,7 @@ impl<E: SpanExporter> SpanExporter for ReportingExporter<E> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
 
     use opentelemetry_sdk::error::OTelSdkError;
     use tracing_subscriber::layer::SubscriberExt as _;
@@ -131,7 +131,8 @@ mod tests {
     #[tokio::test]
     async fn failing_exports_are_logged_once_until_they_work_again() {
         let captured = Captured::default();
-        let subscriber = tracing_subscriber::registry().with(logs::layer(LogFormat::Json, "test", captured.clone()));
+        let layer = logs::layer(LogFormat::Json, "test", Arc::default(), captured.clone());
+        let subscriber = tracing_subscriber::registry().with(layer);
         let _default = tracing::subscriber::set_default(subscriber);
 
         let works = [true, false, false, false, true, true, false];

@@ -1,4 +1,4 @@
-//! A TCP proxy that fails on demand: cut, frozen or slow.
+//! A TCP proxy that fails on demand: cut, frozen, slow, or in front of another server than before.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -32,6 +32,7 @@ enum Command {
     Freeze,
     Heal,
     Latency(Duration),
+    Redirect(SocketAddr),
 }
 
 /// What the connections have to obey.
@@ -107,6 +108,11 @@ impl FaultProxy {
         self.command(Command::Latency(delay)).await;
     }
 
+    /// Forwards new connections to another address; those that are open stay where they lead.
+    pub async fn redirect(&self, upstream: SocketAddr) {
+        self.command(Command::Redirect(upstream)).await;
+    }
+
     async fn command(&self, command: Command) {
         let (done, applied) = oneshot::channel();
         self.commands.send((command, done)).await.expect("the proxy serves as long as it exists");
@@ -148,6 +154,7 @@ impl Server {
                 while connections.join_next().await.is_some() {}
             }
             Command::Freeze => self.conditions.send_modify(|now| now.frozen = true),
+            Command::Redirect(upstream) => self.upstream = upstream,
             Command::Latency(delay) => self.conditions.send_modify(|now| now.latency = delay),
             Command::Heal => {
                 self.conditions.send_modify(|now| (now.cut, now.frozen) = (false, false));

@@ -40,6 +40,12 @@ tries=0
 until docker inspect "$1" || [ "$tries" -ge 10 ]; do sleep 0.5; tries=$((tries + 1)); done
 docker rm --force --volumes "$1""#;
 
+// Lazily, as a process that is being killed at the same moment may still have files open there.
+const UNMOUNT: &str = r#"read -r _
+mountpoint -q "$1" || exit 0
+umount -l -- "$1" || sudo -n umount -l -- "$1"
+rmdir -- "$1""#;
+
 /// The clean-up of one thing; runs when this is dropped or when this process ends.
 pub(crate) struct Lifeline {
     watcher: Child,
@@ -58,6 +64,11 @@ impl Lifeline {
     /// Removes a folder with all it holds.
     pub(crate) fn removes_folder(folder: &Path) -> anyhow::Result<Self> {
         Self::start(REMOVE_FOLDER, &[folder.as_os_str()])
+    }
+
+    /// Unmounts and removes a folder that something was mounted on; arm it before that is done.
+    pub(crate) fn unmounts(folder: &Path) -> anyhow::Result<Self> {
+        Self::start(UNMOUNT, &[folder.as_os_str()])
     }
 
     /// Removes a container and its anonymous volumes; arm it before the container is created.

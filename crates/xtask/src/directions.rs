@@ -66,9 +66,10 @@ fn allowed(package: &str) -> Option<Vec<&'static str>> {
 }
 
 /// External crates that only these packages may name; the flag says whether tests of any package may too.
-const EXCLUSIVE: [(&str, &[&str], bool); 5] = [
+const EXCLUSIVE: [(&str, &[&str], bool); 6] = [
     ("sea-orm", &["persistence", "migrations"], false),
     ("sea-orm-migration", &["persistence", "migrations"], false),
+    ("sea-query-sqlx", &["persistence"], false),
     ("amqprs", &["broker"], false),
     ("reqwest", &["operators"], true),
     ("testcontainers", &["test-support"], false),

@@ -90,7 +90,7 @@ impl AcceptLanes {
             Ok(Err(LaneError::Full)) => Err(ApiError::Overloaded { signal: None }),
             Ok(Err(LaneError::Stopped)) => Err(ApiError::Unavailable),
             Err(_) => {
-                tracing::warn!("the database did not answer a request in time");
+                tracing::warn!(outage = "database", "the database did not answer a request in time");
                 Err(ApiError::Unavailable)
             }
         }

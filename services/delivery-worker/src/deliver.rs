@@ -138,7 +138,11 @@ impl Deliver {
         metrics::settled(&settlements, &recorded);
         let stale = recorded.iter().filter(|recorded| !**recorded).count();
         if stale > 0 {
-            tracing::warn!(stale, "a lease ended before the outcome was recorded; its new owner decides");
+            tracing::warn!(
+                outage = "database",
+                stale,
+                "a lease ended before the outcome was recorded; its new owner decides"
+            );
         }
         self.put_off(body, &unknown).await
     }
@@ -171,6 +175,7 @@ impl Deliver {
         let delay = (oldest / 2).clamp(DEFER.0, DEFER.1).mul_f64(jitter);
         let message_id = &body.message_identifier;
         tracing::warn!(
+            outage = "operators",
             recipients = unknown.len(),
             ?delay,
             "the outcome is not known; the operators are asked again later"

@@ -122,14 +122,14 @@ impl States {
 }
 
 /// No error of the database is the message's fault: it is held and tried again, less often when the database does
-/// answer but refuses (a full disk, a schema that is not there yet).
+/// answer but finds a mistake in what is asked of it (a schema that is not there yet).
 fn pause_after(failure: &Failure, retry: u32) -> Duration {
     let error = failure.error.with_cause();
     let schedule = if failure.error.is_unavailable() {
-        tracing::debug!(error, retry, "the database is away, trying again");
+        tracing::warn!(outage = "database", error, retry, "the database is away, trying again");
         PAUSES
     } else {
-        tracing::error!(error, retry, "the database refuses to write a state, trying again");
+        tracing::error!(outage = "database", error, retry, "the database refuses to write a state, trying again");
         REFUSED_PAUSES
     };
     schedule.delay(retry, &mut rand::rng()).unwrap_or(Duration::from_secs(1))

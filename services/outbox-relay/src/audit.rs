@@ -29,7 +29,8 @@ pub(crate) async fn run(every: Duration, database: Database, stop: CancellationT
             None => return,
             Some(Ok(round)) => round.report(),
             Some(Err(error)) => {
-                tracing::warn!(error = error.with_cause(), "the ledger audit was given up, trying again later");
+                let error = error.with_cause();
+                tracing::warn!(outage = "database", error, "the ledger audit was given up, trying again later");
             }
         }
         // Replicas must not read all at once.

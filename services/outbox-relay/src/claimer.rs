@@ -62,6 +62,7 @@ impl Claimer {
                 }
                 Err(error) => {
                     tracing::warn!(
+                        outage = "database",
                         error = error.with_cause(),
                         lane = self.lane.as_str(),
                         "claiming failed, trying again"

@@ -137,7 +137,8 @@ impl Record<'_> {
         if ids.is_empty() {
             return;
         }
-        tracing::warn!(events = ids.len(), "the broker did not confirm these events; they are given back");
+        let events = ids.len();
+        tracing::warn!(outage = "broker", events, "the broker did not confirm these events; they are given back");
         if let Some(ours) = self.until_recorded(|| self.database.release_events(ids, self.token)).await {
             report_lost("giving back events", ids.len(), ours);
         }
@@ -148,7 +149,8 @@ impl Record<'_> {
         let reason = &reason;
         let delay = schedule.delay(event.attempts, &mut rand::rng());
         if let Some(delay) = delay {
-            tracing::warn!(attempts = event.attempts + 1, reason, "an event was not published, trying later");
+            let attempts = event.attempts + 1;
+            tracing::warn!(outage = "broker", attempts, reason, "an event was not published, trying later");
             self.until_recorded(|| self.database.retry_event_later(event.id, self.token, delay, reason)).await;
         } else {
             tracing::error!(reason, "an event can never be published: its message fails and is refunded");
@@ -171,6 +173,7 @@ impl Record<'_> {
             // On shutdown the lease is left to the rescue as well.
             if !error.is_unavailable() || self.stop.is_cancelled() || Instant::now() + pause >= self.until {
                 tracing::error!(
+                    outage = "database",
                     error = error.with_cause(),
                     "an outcome was not recorded; the events are found again when the lease ends"
                 );
@@ -184,6 +187,12 @@ impl Record<'_> {
 
 fn report_lost(doing: &str, events: usize, ours: u64) {
     if ours != events as u64 {
-        tracing::warn!(events, ours, doing, "the lease ended first; others publish these events again");
+        tracing::warn!(
+            outage = "database",
+            events,
+            ours,
+            doing,
+            "the lease ended first; others publish these events again"
+        );
     }
 }

@@ -56,7 +56,7 @@ async fn rescue(database: &Database) -> Result<(), Error> {
         if rescued == 0 {
             return Ok(());
         }
-        tracing::warn!(events = rescued, "claims had expired; their events are published again");
+        tracing::warn!(outage = "relay", events = rescued, "claims had expired; their events are published again");
     }
 }
 
@@ -100,6 +100,7 @@ async fn purge(database: &Database, retention: Duration, stop: &CancellationToke
 
 fn report(doing: &str, result: Result<(), Error>) {
     if let Err(error) = result {
-        tracing::warn!(error = error.with_cause(), doing, "housekeeping failed, trying again");
+        let error = error.with_cause();
+        tracing::warn!(outage = "database", error, doing, "housekeeping failed, trying again");
     }
 }

@@ -42,6 +42,7 @@ pub(super) async fn declare(link: &Link, topology: &Topology) -> Result<(), Fail
 fn explain(failure: &Failure) {
     if let Failure::Refused { code: PRECONDITION_FAILED, text, .. } = failure {
         tracing::error!(
+            outage = "broker",
             problem = text,
             "an exchange or queue of this name exists with other settings; drain and delete it, or choose another name"
         );

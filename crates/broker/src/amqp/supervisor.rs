@@ -57,7 +57,7 @@ impl Supervisor {
             match outcome {
                 Err(failure) => {
                     let (address, attempt) = (self.server.address(), failures + 1);
-                    tracing::warn!(connection, address, attempt, %failure, "cannot connect to the broker");
+                    tracing::warn!(outage = "broker", connection, address, attempt, %failure, "cannot connect to the broker");
                 }
                 Ok(link) => {
                     announce(connection, ever_connected);
@@ -96,7 +96,8 @@ impl Supervisor {
         if stopped {
             link.close(self.options.confirm_timeout + self.options.step_timeout).await;
         } else {
-            tracing::warn!(connection, reason = link.health().reason(), "lost the connection to the broker");
+            let reason = link.health().reason();
+            tracing::warn!(outage = "broker", connection, reason, "lost the connection to the broker");
         }
         self.links.send_replace(None);
         metrics::connected(connection, false);

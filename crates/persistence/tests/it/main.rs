@@ -4,6 +4,7 @@ mod accept;
 mod audit;
 mod compatibility;
 mod delivery;
+mod full_disk;
 mod hang;
 mod history;
 mod ledger;
@@ -14,6 +15,7 @@ mod recovery;
 mod rights;
 mod schema;
 mod support;
+mod switch_over;
 
 /// Runs every named case once per backend, each on a database of its own.
 macro_rules! on_each_backend {

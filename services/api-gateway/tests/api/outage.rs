@@ -114,3 +114,88 @@ async fn assert_recovers(api: Gateway) {
         wait_until(PATIENCE, "the gateway works again", works).await;
     }
 }
+
+/// Numbers and states that a server, a proxy or a cluster sends while it refuses for now; no mistake of a client or of
+/// ours.
+const PASSING: [(u16, &str); 42] = [
+    (1020, "HY000"),
+    (1021, "HY000"),
+    (1030, "HY000"),
+    (1038, "HY001"),
+    (1041, "HY000"),
+    (1044, "42000"),
+    (1045, "28000"),
+    (1047, "08S01"),
+    (1053, "08S01"),
+    (1105, "HY000"),
+    (1114, "HY000"),
+    (1142, "42000"),
+    (1143, "42000"),
+    (1158, "08S01"),
+    (1159, "08S01"),
+    (1160, "08S01"),
+    (1161, "08S01"),
+    (1180, "HY000"),
+    (1203, "42000"),
+    (1205, "HY000"),
+    (1206, "HY000"),
+    (1213, "40001"),
+    (1226, "42000"),
+    (1243, "HY000"),
+    (1290, "HY000"),
+    (1317, "70100"),
+    (1412, "HY000"),
+    (1615, "HY000"),
+    (1637, "HY000"),
+    (1792, "25006"),
+    (1836, "HY000"),
+    (1927, "70100"),
+    (1969, "70100"),
+    (2006, "HY000"),
+    (2013, "HY000"),
+    (3024, "HY000"),
+    (3100, "HY000"),
+    (3101, "40000"),
+    (9001, "HY000"),
+    // Known to nobody here: by the class of their state.
+    (5999, "08S01"),
+    (5999, "40001"),
+    (5999, "25006"),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_refuses_for_now_is_no_mistake_of_ours() {
+    let fixture = Fixture::server().await;
+    let api = fixture.gateway(&[]).await;
+    api.fund(1, 100).await;
+    let mut sql = fixture.sql().await;
+    let top_up = json!({"user_id": 1, "balance": 1});
+    let mut refuse = async |number: u16, state: &str| {
+        sql.execute("DROP TRIGGER IF EXISTS refusal").await;
+        let signal = format!("SIGNAL SQLSTATE '{state}' SET MYSQL_ERRNO = {number}, MESSAGE_TEXT = 'not now'");
+        sql.execute(&format!("CREATE TRIGGER refusal BEFORE INSERT ON user_transactions FOR EACH ROW {signal}")).await;
+    };
+    for (place, (number, state)) in PASSING.into_iter().enumerate() {
+        refuse(number, state).await;
+        let key = format!("passing-{place}");
+        for request in [
+            Request::post("/balance/add", &top_up).key(&key),
+            Request::post("/messages/send", &message(1, &["111"])).key(&key),
+        ] {
+            let answer = api.call_once(&request).await;
+            assert_eq!(answer.status, 503, "{number} ({state}): {}", answer.text());
+            answer.error(503, "unavailable");
+        }
+    }
+    for (number, state) in [(1048, "23000"), (1054, "42S22"), (1366, "HY000")] {
+        refuse(number, state).await;
+        api.call_once(&Request::post("/balance/add", &top_up)).await.error(500, "internal_error");
+    }
+    sql.execute("DROP TRIGGER refusal").await;
+    // Nothing of all that was stored, and everything works as before.
+    assert_eq!(api.balance(1).await, 100);
+    api.call(Request::post("/balance/add", &top_up).key("passing-0")).await.ok();
+    api.call(Request::post("/messages/send", &message(1, &["111"])).key("passing-0")).await.ok();
+    assert_eq!(api.balance(1).await, 100);
+    fixture.remove().await;
+}

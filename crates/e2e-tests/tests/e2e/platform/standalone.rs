@@ -1,5 +1,7 @@
 //! The three services in one process, on a file.
 
+use std::path::Path;
+
 use operator_simulator::Simulator;
 use tempfile::TempDir;
 
@@ -18,16 +20,27 @@ pub(crate) struct Standalone {
     pub(crate) client: Client,
     simulator: Simulator,
     journal: Journal,
-    folder: TempDir,
+    /// Where its file is.
+    url: String,
+    /// The file's folder, if that is nobody else's.
+    folder: Option<TempDir>,
 }
 
 impl Standalone {
     /// Starts it on an empty file.
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder for the database file");
+        let mut started = Self::start_in(folder.path()).await;
+        started.folder = Some(folder);
+        started
+    }
+
+    /// Starts it on a file in this folder.
+    pub(crate) async fn start_in(folder: &Path) -> Self {
         let simulator = setup::start_simulator();
         let mut env = setup::settings();
-        env.insert("DATABASE_URL".to_owned(), database_url(&folder));
+        let url = format!("sqlite://{}", folder.join("platform.sqlite").display());
+        env.insert("DATABASE_URL".to_owned(), url.clone());
         let operators = setup::operator_list(&[("operatorA", None), ("operatorB", None)], &simulator);
         env.insert("OPERATORS".to_owned(), operators);
         let mut service = Service::new("standalone", "LISTEN_ADDR", env);
@@ -35,12 +48,12 @@ impl Standalone {
         service.ready().await;
         mix_operators(&simulator);
         let client = Client::new(service.base_url());
-        Self { client, service, simulator, journal: Journal::default(), folder }
+        Self { client, service, simulator, journal: Journal::default(), url, folder: None }
     }
 
     /// Where its file is.
     pub(crate) fn database_url(&self) -> String {
-        database_url(&self.folder)
+        self.url.clone()
     }
 
     /// Credits for the customers of the traffic.
@@ -50,21 +63,34 @@ impl Standalone {
         }
     }
 
+    /// What it has answered so far.
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
     /// As [`super::Platform::absorb`].
     pub(crate) async fn absorb(&mut self, traffic: Traffic) {
-        self.journal.extend(traffic.finish().await);
+        self.take(traffic.finish().await);
+        self.resolve().await;
+    }
+
+    /// Takes answers into its journal.
+    pub(crate) fn take(&mut self, answers: Journal) {
+        self.journal.extend(answers);
+    }
+
+    /// Asks again for what has no clear answer.
+    pub(crate) async fn resolve(&mut self) {
         self.journal.resolve(&self.client).await;
     }
 
     /// As [`super::Platform::finish`], without tables to look at.
-    pub(crate) async fn finish(self) {
+    pub(crate) async fn finish(mut self) {
         wait_all_terminal(&self.client).await;
         let snapshot = Snapshot::from_api(&self.client, &self.journal.users()).await;
         assert_fine(&Evidence { journal: self.journal, snapshot, refunds: None, operators: self.simulator.journal() });
         self.simulator.stop().await;
+        // The file goes last: its process ends before.
+        drop((self.service, self.folder.take()));
     }
-}
-
-fn database_url(folder: &TempDir) -> String {
-    format!("sqlite://{}", folder.path().join("platform.sqlite").display())
 }

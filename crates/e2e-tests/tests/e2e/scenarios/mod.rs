@@ -4,6 +4,7 @@ mod delivery;
 mod exported;
 mod failover_crashes;
 mod fairness;
+mod full_disk;
 mod kills;
 mod logs;
 mod outages;

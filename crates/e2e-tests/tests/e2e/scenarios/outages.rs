@@ -1,5 +1,8 @@
 //! The database and RabbitMQ under traffic: killed and started again, or frozen for a while with all connections open.
 
+use std::collections::BTreeSet;
+
+use serde_json::Value;
 use test_support::{
     database_url,
     provision::{Backend, DatabaseServer, RabbitServer},
@@ -9,8 +12,24 @@ use test_support::{
 use super::wait_readiness;
 use crate::{
     client::{Answer, Kind, Submission},
-    platform::{Platform, Setup},
+    platform::{Platform, Service, Setup},
 };
+
+/// Each kind of line about an outage is written once a second at most; gives how many were left out in all.
+fn lines_left_out(service: &Service) -> u64 {
+    let (mut written, mut left_out) = (BTreeSet::new(), 0);
+    for line in service.output().lines() {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        let second = line["timestamp"].as_str().expect("a time").split('.').next().unwrap_or_default().to_owned();
+        let kind = (line["target"].to_string(), line["message"].to_string(), second);
+        if line["outage"].is_string() {
+            assert!(written.insert(kind), "twice in a second: {line}");
+        }
+        left_out += line["repeated"].as_u64().unwrap_or_default();
+    }
+    assert!(!written.is_empty(), "an outage that nothing tells of");
+    left_out
+}
 
 /// Messages are delivered as ever.
 async fn assert_flowing(platform: &mut Platform) {
@@ -76,6 +95,10 @@ async fn without_the_database_requests_are_answered_503_and_messages_go_on_when_
     platform.absorb(traffic).await;
     platform.wait_all_terminal().await;
     assert_flowing(&mut platform).await;
+    for service in [&platform.gateway, &platform.relays[0]] {
+        let left_out = lines_left_out(service);
+        assert!(left_out > 0, "nothing was left out");
+    }
     platform.finish().await;
 }
 

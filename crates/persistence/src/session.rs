@@ -1,0 +1,169 @@
+//! One connection for one try of an operation: back to the pool when all went well, otherwise closed.
+//!
+//! sea-orm's own transactions always give their connection back, also when a commit or rollback failed or their future
+//! was dropped; then the next transaction may find itself inside an older one, and never commit.
+
+use std::sync::Arc;
+
+use sea_orm::{
+    ConnAcquireErr, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr,
+    SqlxError, Statement, Values,
+    prelude::async_trait,
+    sqlx::{
+        AssertSqlSafe, Database, Executor, IntoArguments, MySql, Sqlite, pool::PoolConnection, query::Query, query_with,
+    },
+};
+use sea_query_sqlx::SqlxValues;
+use tokio::sync::Mutex;
+
+/// A connection of the pool. Dropped without [`Session::keep`] it is closed, which ends whatever was open on it: a
+/// transaction, an answer that nobody waits for, a session that its server has given up.
+pub(crate) struct Session {
+    /// Never contended: what shares a session asks one thing after the other.
+    connection: Mutex<Connection>,
+    backend: DbBackend,
+    is_kept: bool,
+}
+
+enum Connection {
+    MySql(PoolConnection<MySql>),
+    Sqlite(PoolConnection<Sqlite>),
+}
+
+impl Session {
+    /// Waits for a connection of the pool.
+    pub(crate) async fn take(pool: &DatabaseConnection) -> Result<Self, DbErr> {
+        let backend = pool.get_database_backend();
+        let connection = match backend {
+            DbBackend::Sqlite => pool.get_sqlite_connection_pool().acquire().await.map(Connection::Sqlite),
+            _ => pool.get_mysql_connection_pool().acquire().await.map(Connection::MySql),
+        };
+        let connection = Mutex::new(connection.map_err(while_acquiring)?);
+        Ok(Self { connection, backend, is_kept: false })
+    }
+
+    pub(crate) async fn begin(&mut self) -> Result<(), DbErr> {
+        self.control("BEGIN").await
+    }
+
+    pub(crate) async fn commit(&mut self) -> Result<(), DbErr> {
+        self.control("COMMIT").await
+    }
+
+    pub(crate) async fn rollback(&mut self) -> Result<(), DbErr> {
+        self.control("ROLLBACK").await
+    }
+
+    /// Gives the connection back to the pool. It must not be in a transaction.
+    pub(crate) fn keep(mut self) {
+        self.is_kept = true;
+    }
+
+    async fn control(&mut self, statement: &'static str) -> Result<(), DbErr> {
+        let done = self.connection.get_mut().execute_unprepared(statement.to_owned()).await;
+        done.map(drop).map_err(while_executing)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.is_kept {
+            return;
+        }
+        // Its place in the pool is free once it is closed, or after five seconds.
+        match self.connection.get_mut() {
+            Connection::MySql(connection) => connection.close_on_drop(),
+            Connection::Sqlite(connection) => connection.close_on_drop(),
+        }
+    }
+}
+
+impl Connection {
+    async fn execute(&mut self, statement: Statement) -> Result<ExecResult, SqlxError> {
+        match self {
+            Self::MySql(connection) => query(statement).execute(&mut **connection).await.map(Into::into),
+            Self::Sqlite(connection) => query(statement).execute(&mut **connection).await.map(Into::into),
+        }
+    }
+
+    async fn execute_unprepared(&mut self, sql: String) -> Result<ExecResult, SqlxError> {
+        let sql = AssertSqlSafe(sql);
+        match self {
+            Self::MySql(connection) => connection.execute(sql).await.map(Into::into),
+            Self::Sqlite(connection) => connection.execute(sql).await.map(Into::into),
+        }
+    }
+
+    async fn fetch_one(&mut self, statement: Statement) -> Result<QueryResult, SqlxError> {
+        match self {
+            Self::MySql(connection) => query(statement).fetch_one(&mut **connection).await.map(Into::into),
+            Self::Sqlite(connection) => query(statement).fetch_one(&mut **connection).await.map(Into::into),
+        }
+    }
+
+    async fn fetch_all(&mut self, statement: Statement) -> Result<Vec<QueryResult>, SqlxError> {
+        match self {
+            Self::MySql(connection) => {
+                let rows = query(statement).fetch_all(&mut **connection).await?;
+                Ok(rows.into_iter().map(Into::into).collect())
+            }
+            Self::Sqlite(connection) => {
+                let rows = query(statement).fetch_all(&mut **connection).await?;
+                Ok(rows.into_iter().map(Into::into).collect())
+            }
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl ConnectionTrait for Session {
+    fn get_database_backend(&self) -> DbBackend {
+        self.backend
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.connection.lock().await.execute(statement).await.map_err(while_executing)
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.connection.lock().await.execute_unprepared(sql.to_owned()).await.map_err(while_executing)
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        match self.connection.lock().await.fetch_one(statement).await {
+            Ok(row) => Ok(Some(row)),
+            Err(SqlxError::RowNotFound) => Ok(None),
+            Err(error) => Err(while_querying(error)),
+        }
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.connection.lock().await.fetch_all(statement).await.map_err(while_querying)
+    }
+}
+
+/// The statement with its values bound, prepared once for each connection.
+fn query<DB>(statement: Statement) -> Query<'static, DB, SqlxValues>
+where
+    DB: Database,
+    SqlxValues: IntoArguments<DB>,
+{
+    let values = statement.values.unwrap_or_else(|| Values(Vec::new()));
+    query_with(AssertSqlSafe(statement.sql), SqlxValues(values))
+}
+
+fn while_acquiring(error: SqlxError) -> DbErr {
+    match error {
+        SqlxError::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
+        SqlxError::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
+        error => DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))),
+    }
+}
+
+fn while_executing(error: SqlxError) -> DbErr {
+    DbErr::Exec(RuntimeErr::SqlxError(Arc::new(error)))
+}
+
+fn while_querying(error: SqlxError) -> DbErr {
+    DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)))
+}
