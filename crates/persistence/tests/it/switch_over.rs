@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use persistence::{Database, DatabaseConfig};
-use sea_orm::{ConnectionTrait as _, DatabaseConnection};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, TransactionTrait as _};
 use test_support::{
     FaultProxy, create_database,
     provision::{Backend, DatabaseServer},
@@ -55,6 +55,20 @@ async fn failures(db: &Database) -> usize {
     writes.join_all().await.into_iter().filter(|failed| *failed).count()
 }
 
+/// Makes all connections to the server open, by writes that have to wait for each other.
+async fn fill_pool(db: &Database, admin: &DatabaseConnection) {
+    wait_until(PATIENCE, "balances", async || (failures(db).await == 0).then_some(())).await;
+    let held = admin.begin().await.expect("begins");
+    held.execute_unprepared("SELECT user_id FROM user_balances FOR UPDATE").await.expect("locks all balances");
+    let release = async {
+        wait_until(PATIENCE, "all connections", async || (db.pool_use().0 == CONNECTIONS).then_some(())).await;
+        held.rollback().await.expect("rolls back");
+    };
+    tokio::join!(failures(db), release);
+    wait_until(PATIENCE, "idle connections", async || (db.pool_use() == (CONNECTIONS, CONNECTIONS)).then_some(()))
+        .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_switch_over_writes_work_again_at_once() {
     let backend = Backend::choose_private().expect("a way to start servers");
@@ -64,10 +78,7 @@ async fn after_a_switch_over_writes_work_again_at_once() {
     config.max_connections = CONNECTIONS;
     let db = Database::open(config).await.expect("opens");
     db.assume_migrated();
-    wait_until(PATIENCE, "a full pool", async || {
-        (failures(&db).await == 0 && db.pool_use() == (CONNECTIONS, CONNECTIONS)).then_some(())
-    })
-    .await;
+    fill_pool(&db, &old.admin).await;
 
     old.admin.execute_unprepared("SET GLOBAL read_only = 1").await.expect("the old server can be made read-only");
     let refused = db.top_up(&top_up(1, 1)).await.expect_err("the server takes no writes");
