@@ -153,7 +153,7 @@ async fn the_parts_of_a_database_url_are_taken_as_they_are() {
         ("DB_PASSWORD", "p%41@/:?#[]!$&()*+,;= \u{e9}".to_owned()),
         ("RABBIT_URI", "amqp://127.0.0.1:1".to_owned()),
     ];
-    let mut migrate = Process::start(&binary("migrate"), &["status"], env.clone());
+    let mut migrate = Process::start(&binary("migrate"), &["up"], env.clone());
     assert!(migrate.wait(PATIENCE).await.success(), "{}", migrate.output());
     let env = env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let mut gateway = Service::new("api-gateway", "LISTEN_ADDR", env);
