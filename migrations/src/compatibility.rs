@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm_migration::{
     prelude::*,
-    sea_orm::{DatabaseConnection, DbBackend, Statement},
+    sea_orm::{DbBackend, Statement},
 };
 
 use crate::change::{Change, Older};
@@ -38,15 +38,14 @@ pub(crate) struct Found {
 
 impl Found {
     /// Reads and changes nothing, so that an account without rights on the schema can ask too.
-    pub(crate) async fn read(db: &DatabaseConnection) -> Result<Self, DbErr> {
-        let manager = SchemaManager::new(db);
+    pub(crate) async fn read(db: &impl ConnectionTrait) -> Result<Self, DbErr> {
         let mut found = Self::default();
-        if manager.has_table(RECORDS).await? {
+        if has_table(db, RECORDS).await? {
             for row in db.query_all_raw(statement(db, "SELECT version FROM seaql_migrations")).await? {
                 found.applied.insert(row.try_get("", "version")?);
             }
         }
-        if manager.has_table(DECLARATIONS).await? {
+        if has_table(db, DECLARATIONS).await? {
             let query = "SELECT migration, oldest_binary FROM schema_compatibility";
             for row in db.query_all_raw(statement(db, query)).await? {
                 let oldest: i32 = row.try_get("", "oldest_binary")?;
@@ -55,6 +54,11 @@ impl Found {
             }
         }
         Ok(found)
+    }
+
+    /// Changes among `known` that were begun and not made, nor taken back to the end.
+    pub(crate) fn unfinished<'a>(&'a self, known: &'a [Change]) -> impl Iterator<Item = &'a String> {
+        self.declared.keys().filter(|name| is_among(known, name) && !self.applied.contains(*name))
     }
 
     /// Changes made that are not among `known`.
@@ -122,6 +126,15 @@ pub(crate) async fn withdraw(manager: &SchemaManager<'_>, change: &Change) -> Re
     manager.get_connection().execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.map(drop)
 }
 
-fn statement(db: &DatabaseConnection, sql: &str) -> Statement {
+async fn has_table(db: &impl ConnectionTrait, name: &str) -> Result<bool, DbErr> {
+    let sql = match db.get_database_backend() {
+        DbBackend::Sqlite => "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?",
+        _ => "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
+    };
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [name.into()]);
+    Ok(db.query_one_raw(statement).await?.is_some())
+}
+
+fn statement(db: &impl ConnectionTrait, sql: &str) -> Statement {
     Statement::from_string(db.get_database_backend(), sql)
 }

@@ -17,7 +17,7 @@ mod m0005_ledger_sum_index;
 mod m0006_schema_compatibility;
 mod migrator;
 
-use sea_orm_migration::{DbErr, sea_orm::DatabaseConnection};
+use sea_orm_migration::{DbErr, sea_orm::ConnectionTrait};
 
 pub use address::{ACCEPTED_URLS, Address, AddressError};
 pub use change::{Change, Older, Step};
@@ -55,7 +55,7 @@ pub async fn status(url: &str) -> Result<Vec<Status>, Error> {
 }
 
 /// As [`Migrator::inspect`].
-pub async fn inspect(db: &DatabaseConnection) -> Result<Fit, DbErr> {
+pub async fn inspect(db: &impl ConnectionTrait) -> Result<Fit, DbErr> {
     migrator().inspect(db).await
 }
 

@@ -48,6 +48,12 @@ pub enum Error {
         /// The changes of the newer release.
         above: Vec<String>,
     },
+    /// A change was cut off: only its way forward is known to be safe.
+    #[error("a change was begun and not finished ({}): finish it first, with `migrate up`", .changes.join(", "))]
+    Unfinished {
+        /// The changes.
+        changes: Vec<String>,
+    },
     /// The database.
     #[error(transparent)]
     Database(#[from] DbErr),
@@ -118,13 +124,19 @@ impl Migrator {
     /// Takes back the newest `count` changes, or all of them.
     ///
     /// # Errors
-    /// [`Error::NotOurs`] where a newer release has made changes since; nothing is changed then.
+    /// [`Error::NotOurs`] where a newer release has made changes since, [`Error::Unfinished`] where a change was cut off;
+    /// nothing is changed then.
     pub async fn down(&self, url: &str, count: Option<u32>) -> Result<(), Error> {
         let db = connect(url).await?;
         let work = async {
-            let above: Vec<String> = Found::read(&db).await?.unknown(&self.known).cloned().collect();
+            let found = Found::read(&db).await?;
+            let above: Vec<String> = found.unknown(&self.known).cloned().collect();
             if !above.is_empty() {
                 return Err(Error::NotOurs { above });
+            }
+            let changes: Vec<String> = found.unfinished(&self.known).cloned().collect();
+            if !changes.is_empty() {
+                return Err(Error::Unfinished { changes });
             }
             Ok(MigratorTraitSelf::down(self, &db, count).await?)
         };
@@ -150,7 +162,7 @@ impl Migrator {
     }
 
     /// How the schema fits this release. A few short queries, which change nothing.
-    pub async fn inspect(&self, db: &DatabaseConnection) -> Result<Fit, DbErr> {
+    pub async fn inspect(&self, db: &impl ConnectionTrait) -> Result<Fit, DbErr> {
         Ok(Found::read(db).await?.fit(&self.known))
     }
 }
@@ -195,8 +207,9 @@ async fn under_lock(db: &DatabaseConnection, work: impl Future<Output = Result<(
         // SQLite's write lock, taken before anything is looked at; its DDL rolls back.
         db.execute_unprepared("BEGIN IMMEDIATE").await?;
         let result = work.await;
-        db.execute_unprepared(if result.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
-        return result;
+        let ended = db.execute_unprepared(if result.is_ok() { "COMMIT" } else { "ROLLBACK" }).await;
+        // What went wrong first is what is told: a full disk has ended the transaction by itself.
+        return result.and_then(|()| Ok(ended.map(drop)?));
     }
     // The name is per database, for servers are shared and schemas are not; it may have 64 characters.
     let lock = "CONCAT('messaging_platform.migrations.', LEFT(SHA2(DATABASE(), 256), 32))";
@@ -209,6 +222,6 @@ async fn under_lock(db: &DatabaseConnection, work: impl Future<Output = Result<(
         return Err(DbErr::Migration(wait).into());
     }
     let result = work.await;
-    db.execute_unprepared(&format!("DO RELEASE_LOCK({lock})")).await?;
-    result
+    let released = db.execute_unprepared(&format!("DO RELEASE_LOCK({lock})")).await;
+    result.and_then(|()| Ok(released.map(drop)?))
 }

@@ -17,6 +17,8 @@ pub(crate) enum Cause {
     /// The session or its server is gone or going, or must not be used any more: run it again on another connection,
     /// unless the commit was on its way.
     Session,
+    /// This one session cannot be used any more, others can: run it again on another connection.
+    Stale,
     /// Refused for now (a full disk, a right that is missing, a statement that was killed): later, but not at once.
     Later,
     /// A mistake of ours: running it again would not help.
@@ -31,7 +33,7 @@ impl Cause {
 
     /// Whether a transaction that met this before its commit may be run again at once: nothing of it was stored.
     pub(crate) fn allows_another_try(self) -> bool {
-        matches!(self, Self::Contention | Self::ReadOnly | Self::Session)
+        matches!(self, Self::Contention | Self::ReadOnly | Self::Session | Self::Stale)
     }
 
     /// Whether this, as the answer to a commit, says for sure that nothing was stored. What else can be said of a
@@ -77,26 +79,28 @@ fn cause_in_driver(error: &SqlxError) -> Cause {
 /// not free.
 const CONTENTION: [u16; 6] = [1020, 1205, 1213, 1412, 3101, 3572];
 
-/// The server or the session takes no writes: after a switch-over, or for maintenance.
-const READ_ONLY: [u16; 3] = [1290, 1792, 1836];
+/// The server, the session or the table takes no writes: after a switch-over, or for maintenance.
+const READ_ONLY: [u16; 5] = [1036, 1290, 1792, 1836, 1874];
 
-/// Too many connections, node not in the cluster (Galera), shutdown, host refused, connection ended, account's limit,
-/// unknown handler of a prepared statement (a proxy changed servers), statement killed, no more prepared statements, a
-/// statement that must be prepared again, session killed, refused by group replication, server not available, session
-/// ended for its silence.
-const SESSION: [u16; 18] =
-    [1040, 1047, 1053, 1077, 1079, 1129, 1130, 1152, 1203, 1226, 1243, 1317, 1461, 1615, 1927, 3100, 3168, 4031];
+/// Too many connections, node not in the cluster (Galera), shutdown, host refused, connection ended, session killed,
+/// refused by group replication, server not available.
+const SESSION: [u16; 12] = [1040, 1047, 1053, 1077, 1079, 1129, 1130, 1152, 1203, 1927, 3100, 3168];
+
+/// An account's limit, unknown handler of a prepared statement (a proxy changed servers), no more prepared statements, a
+/// statement that must be prepared again, a session ended for its silence.
+const STALE: [u16; 5] = [1226, 1243, 1461, 1615, 4031];
 
 /// Errors of files (the disk is full, above all) and of the storage engine, out of memory, table full, no thread, lock table
-/// full, too many transactions.
-const SHORT_OF: [u16; 13] = [1016, 1021, 1023, 1024, 1026, 1030, 1037, 1038, 1041, 1114, 1135, 1206, 1637];
+/// full, too many transactions, no binary log, no temporary file.
+const SHORT_OF: [u16; 16] =
+    [1016, 1021, 1023, 1024, 1026, 1028, 1030, 1037, 1038, 1041, 1114, 1135, 1206, 1598, 1637, 1878];
 
 /// Rights that are being changed: on a database, the login itself, on a table, a column, of an administrator.
 const RIGHTS: [u16; 5] = [1044, 1045, 1142, 1143, 1227];
 
-/// Unknown error (what proxies and clusters say for want of a better number), error at commit, statement timed out
-/// (MariaDB, MySQL).
-const GENERAL: [u16; 4] = [1105, 1180, 1969, 3024];
+/// Unknown error (what proxies and clusters say for want of a better number), error at commit, statement killed, statement
+/// timed out (MariaDB, MySQL).
+const GENERAL: [u16; 5] = [1105, 1180, 1317, 1969, 3024];
 
 /// A packet that is too large: the same batch would be refused again, so whoever can shall take it apart. Its state is one
 /// of a broken connection (08S01), for the server ends that as well.
@@ -108,9 +112,12 @@ fn of_mysql(number: u16, state: &str) -> Cause {
         PACKET_TOO_LARGE => Cause::Mistake,
         // Not a server's: those of the client library, as proxies pass them on, and proxies' own.
         2000..=2999 | 9000.. => Cause::Session,
+        // Of files of the server, a temporary one on a full disk above all.
+        1..=999 => Cause::Later,
         _ if CONTENTION.contains(&number) => Cause::Contention,
         _ if READ_ONLY.contains(&number) => Cause::ReadOnly,
         _ if SESSION.contains(&number) => Cause::Session,
+        _ if STALE.contains(&number) => Cause::Stale,
         _ if [&SHORT_OF[..], &RIGHTS, &GENERAL].iter().any(|known| known.contains(&number)) => Cause::Later,
         _ => of_state(state),
     }
@@ -149,12 +156,13 @@ mod tests {
     use super::*;
 
     /// Every number that has a place, as servers send it.
-    const MYSQL: [(Cause, &[(u16, &str)]); 5] = [
+    const MYSQL: [(Cause, &[(u16, &str)]); 6] = [
         (
             Cause::Contention,
             &[(1020, "HY000"), (1205, "HY000"), (1213, "40001"), (1412, "HY000"), (3101, "40000"), (3572, "HY000")],
         ),
-        (Cause::ReadOnly, &[(1290, "HY000"), (1792, "25006"), (1836, "HY000")]),
+        (Cause::ReadOnly, &[(1036, "HY000"), (1290, "HY000"), (1792, "25006"), (1836, "HY000"), (1874, "HY000")]),
+        (Cause::Stale, &[(1226, "42000"), (1243, "HY000"), (1461, "42000"), (1615, "HY000"), (4031, "HY000")]),
         (
             Cause::Session,
             &[
@@ -171,18 +179,12 @@ mod tests {
                 (1160, "08S01"),
                 (1161, "08S01"),
                 (1203, "42000"),
-                (1226, "42000"),
-                (1243, "HY000"),
-                (1317, "70100"),
-                (1461, "42000"),
-                (1615, "HY000"),
                 (1927, "70100"),
                 (2003, "HY000"),
                 (2006, "HY000"),
                 (2013, "HY000"),
                 (3100, "HY000"),
                 (3168, "HY000"),
-                (4031, "HY000"),
                 (9001, "HY000"),
                 (9006, "HY000"),
             ],
@@ -190,11 +192,14 @@ mod tests {
         (
             Cause::Later,
             &[
+                (3, "HY000"),
+                (28, "HY000"),
                 (1016, "HY000"),
                 (1021, "HY000"),
                 (1023, "HY000"),
                 (1024, "HY000"),
                 (1026, "HY000"),
+                (1028, "HY000"),
                 (1030, "HY000"),
                 (1037, "HY001"),
                 (1038, "HY001"),
@@ -209,7 +214,10 @@ mod tests {
                 (1180, "HY000"),
                 (1206, "HY000"),
                 (1227, "42000"),
+                (1317, "70100"),
+                (1598, "HY000"),
                 (1637, "HY000"),
+                (1878, "HY000"),
                 (1969, "70100"),
                 (3024, "HY000"),
             ],
@@ -301,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_commit_of_unknown_outcome_is_never_run_again() {
-        for cause in [Cause::Unreachable, Cause::Session, Cause::Later, Cause::Mistake] {
+        for cause in [Cause::Unreachable, Cause::Session, Cause::Stale, Cause::Later, Cause::Mistake] {
             assert!(!cause.is_rolled_back(), "{cause:?}");
         }
     }

@@ -25,8 +25,11 @@ const PREPARED_STATEMENTS: usize = 256;
 const SILENT_OPERATIONS: u32 = 16;
 /// The least time between two such decisions.
 const RENEW_EVERY: Duration = Duration::from_secs(10);
-/// The least time between two times that an error of the server makes new connections.
+/// The least time between two times that an error of the server makes new connections; it doubles while they go on.
 const DISTRUST_EVERY: Duration = Duration::from_secs(1);
+const DISTRUST_AT_MOST: Duration = Duration::from_secs(5);
+/// After this long without one, the next counts as the first.
+const TRUSTED_AFTER: Duration = Duration::from_secs(30);
 
 /// The connections in use now.
 pub(crate) struct Pool {
@@ -38,11 +41,13 @@ pub(crate) struct Pool {
 struct Silence {
     operations: u32,
     renewed: Instant,
+    /// The least time until an error of the server makes new connections again.
+    distrust_pause: Duration,
 }
 
 impl Pool {
     pub(crate) async fn open(config: &DatabaseConfig) -> Result<Self, Error> {
-        let silence = Silence { operations: 0, renewed: Instant::now() };
+        let silence = Silence { operations: 0, renewed: Instant::now(), distrust_pause: DISTRUST_EVERY };
         let current = RwLock::new(connect(config).await?);
         Ok(Self { current, silence: Mutex::new(silence) })
     }
@@ -70,7 +75,7 @@ impl Pool {
     /// The idle connections lead to the same server, which may be read-only for good now or not there any more. A new
     /// pool takes the old one's place, so that not every one of them has to fail an operation first.
     pub(crate) async fn distrust(&self, error: &DbErr, config: &DatabaseConfig) {
-        if !is_sqlite(config) && self.is_time_to_renew(DISTRUST_EVERY) && self.renew(config).await {
+        if !is_sqlite(config) && self.is_time_to_renew() && self.renew(config).await {
             tracing::warn!(outage = "database", %error, "the database server is given up with its connections");
         }
     }
@@ -81,13 +86,16 @@ impl Pool {
         true
     }
 
-    fn is_time_to_renew(&self, every: Duration) -> bool {
+    fn is_time_to_renew(&self) -> bool {
         let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_time = silence.renewed.elapsed() >= every;
-        if is_time {
-            *silence = Silence { operations: 0, renewed: Instant::now() };
+        let since = silence.renewed.elapsed();
+        if since < silence.distrust_pause {
+            return false;
         }
-        is_time
+        let pause =
+            if since < TRUSTED_AFTER { DISTRUST_AT_MOST.min(silence.distrust_pause * 2) } else { DISTRUST_EVERY };
+        *silence = Silence { operations: 0, renewed: Instant::now(), distrust_pause: pause };
+        true
     }
 
     fn is_silent(&self, ended: bool) -> bool {
@@ -99,7 +107,7 @@ impl Pool {
         silence.operations += 1;
         let is_silent = silence.operations >= SILENT_OPERATIONS && silence.renewed.elapsed() >= RENEW_EVERY;
         if is_silent {
-            *silence = Silence { operations: 0, renewed: Instant::now() };
+            (silence.operations, silence.renewed) = (0, Instant::now());
         }
         is_silent
     }

@@ -1,9 +1,10 @@
 //! Whether the database can be worked on now, in one word.
 
-use sea_orm::{ConnectionTrait, DbErr, RuntimeErr, SqlxError, SqlxMySqlError, Statement};
+use sea_orm::{ConnectionTrait, Statement};
 
 use crate::{
-    Database, Error,
+    Database,
+    cause::{Cause, cause_of},
     dialect::Dialect,
     retry::{StepError, read},
     schema::Schema,
@@ -23,9 +24,6 @@ pub enum Readiness {
     /// It cannot be reached, or does not answer.
     Unavailable,
 }
-
-/// Server codes for "read-only": by an option, for this transaction, or as a whole.
-const READ_ONLY_CODES: [u16; 3] = [1290, 1792, 1836];
 
 /// As text, since MariaDB has more than two values for it.
 const IS_READ_ONLY: &str = "SELECT CONCAT(@@GLOBAL.read_only, ' ', @@GLOBAL.innodb_read_only) AS flags";
@@ -60,33 +58,24 @@ impl Database {
         let answer = read!(self, "ping", "checking that the database answers", |db| {
             match self.dialect() {
                 Dialect::MySql => try_to_write(db).await,
-                Dialect::Sqlite => Ok(db.execute_unprepared("SELECT 1").await.map(drop)?),
+                Dialect::Sqlite => Ok(db.execute_unprepared("SELECT 1").await.map(|_| Readiness::Ok)?),
             }
         });
-        match answer {
-            Ok(()) => Readiness::Ok,
-            Err(error) if is_read_only(&error) => Readiness::ReadOnly,
-            Err(_) => Readiness::Unavailable,
-        }
+        answer.unwrap_or(Readiness::Unavailable)
     }
 }
 
-async fn try_to_write(db: &impl ConnectionTrait) -> Result<(), StepError> {
+/// A refusal is an answer here: nothing is tried again, and the connection stays.
+async fn try_to_write(db: &impl ConnectionTrait) -> Result<Readiness, StepError> {
     let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), IS_READ_ONLY)).await?;
     let flags: Option<String> = row.map(|row| row.try_get("", "flags")).transpose()?.flatten();
     let is_off = |flag: &str| ["0", "OFF"].contains(&flag);
-    if flags.is_some_and(|flags| !flags.split(' ').all(is_off)) {
-        db.execute_unprepared(WRITES_NOTHING).await?;
+    if flags.is_none_or(|flags| flags.split(' ').all(is_off)) {
+        return Ok(Readiness::Ok);
     }
-    Ok(())
-}
-
-fn is_read_only(error: &Error) -> bool {
-    let (Error::Unavailable { source: Some(source), .. } | Error::Refused { source, .. }) = error else { return false };
-    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = source else {
-        return false;
-    };
-    let SqlxError::Database(refusal) = &**error else { return false };
-    let code = refusal.try_downcast_ref::<SqlxMySqlError>().map(SqlxMySqlError::number);
-    code.is_some_and(|code| READ_ONLY_CODES.contains(&code))
+    match db.execute_unprepared(WRITES_NOTHING).await {
+        Ok(_) => Ok(Readiness::Ok),
+        Err(error) if cause_of(&error) == Cause::ReadOnly => Ok(Readiness::ReadOnly),
+        Err(error) => Err(error.into()),
+    }
 }

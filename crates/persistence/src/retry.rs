@@ -19,6 +19,8 @@ const CONTENTION: RetrySchedule =
 #[derive(Debug)]
 pub(crate) enum StepError {
     Driver(DbErr),
+    /// A commit failed, and whether it happened is known to nobody: never run again, whole or in parts.
+    Commit(DbErr),
     Final(Error),
 }
 
@@ -37,6 +39,7 @@ impl From<Error> for StepError {
 pub(crate) fn to_error(doing: &'static str, error: StepError) -> Error {
     match error {
         StepError::Final(error) => error,
+        StepError::Commit(source) => Error::Unavailable { doing, source: Some(source) },
         StepError::Driver(source) if cause_of(&source).is_passing() => {
             Error::Unavailable { doing, source: Some(source) }
         }
@@ -52,11 +55,13 @@ pub(crate) fn to_error(doing: &'static str, error: StepError) -> Error {
 pub(crate) struct Tries<'a> {
     database: &'a Database,
     retry: u32,
+    /// A server that takes no writes was met.
+    met_read_only: bool,
 }
 
 impl<'a> Tries<'a> {
     pub(crate) fn new(database: &'a Database) -> Self {
-        Self { database, retry: 0 }
+        Self { database, retry: 0, met_read_only: false }
     }
 
     /// A connection in a new transaction.
@@ -98,7 +103,7 @@ impl<'a> Tries<'a> {
                 }
                 Err(error) => {
                     drop(session);
-                    self.again_if(Cause::is_rolled_back, error).await?;
+                    self.again_if(Cause::is_rolled_back, error).await.map_err(of_commit)?;
                     Ok(None)
                 }
             },
@@ -111,7 +116,7 @@ impl<'a> Tries<'a> {
                 self.again_if(Cause::allows_another_try, error).await?;
                 Ok(None)
             }
-            Err(error @ StepError::Final(_)) => {
+            Err(error @ (StepError::Commit(_) | StepError::Final(_))) => {
                 roll_back(session).await;
                 Err(error)
             }
@@ -147,13 +152,22 @@ impl<'a> Tries<'a> {
         if cause.concerns_server() {
             self.database.distrust_connections(&error).await;
         }
-        let delay = CONTENTION.delay(self.retry, &mut rand::rng()).filter(|_| allowed(cause));
+        // Where no other server answers a second try is as vain as five, and each costs a connection.
+        let in_vain = cause == Cause::ReadOnly && std::mem::replace(&mut self.met_read_only, true);
+        let delay = CONTENTION.delay(self.retry, &mut rand::rng()).filter(|_| allowed(cause) && !in_vain);
         let Some(delay) = delay else { return Err(error.into()) };
         tracing::debug!(retry = self.retry, %error, "running a transaction again");
         metrics::counter!("db_transaction_retries_total").increment(1);
         self.retry += 1;
         tokio::time::sleep(delay).await;
         Ok(())
+    }
+}
+
+fn of_commit(error: StepError) -> StepError {
+    match error {
+        StepError::Driver(error) => StepError::Commit(error),
+        error => error,
     }
 }
 

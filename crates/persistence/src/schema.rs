@@ -7,7 +7,10 @@ use migrations::Fit;
 use secrecy::ExposeSecret as _;
 use tokio::time::{Instant, sleep};
 
-use crate::{Database, Error, retry::to_error};
+use crate::{
+    Database, Error,
+    retry::{StepError, Tries, to_error},
+};
 
 /// Pauses until the schema fits.
 const PAUSES: RetrySchedule = RetrySchedule::endless(Duration::from_millis(200), Duration::from_secs(5));
@@ -67,7 +70,16 @@ impl Database {
 
     /// Looks at the schema, and migrates it where that is wanted and needed; why it cannot be worked on now.
     async fn trouble(&self, migrate: bool) -> Option<String> {
-        let looking = Box::pin(async { Ok(migrations::inspect(&self.pool()).await?) });
+        let looking = Box::pin(async {
+            let mut tries = Tries::new(self);
+            loop {
+                let session = tries.take().await?;
+                let fit = migrations::inspect(&session).await.map_err(StepError::from);
+                if let Some(fit) = tries.finish_reading(session, fit).await? {
+                    return Ok(fit);
+                }
+            }
+        });
         let looked = self.measured("schema", "looking at the schema", looking).await;
         self.note(&looked);
         match looked {

@@ -34,7 +34,7 @@ use crate::{Error, outages::Outages};
 pub const DEFAULT_FILTER: &str = "info";
 
 /// Libraries that log each of their steps at info; held at warn unless the filter names them.
-pub(crate) const NOISY: [&str; 11] = [
+pub(crate) const NOISY: [&str; 14] = [
     "actix_server",
     "amqprs",
     "h2",
@@ -45,6 +45,9 @@ pub(crate) const NOISY: [&str; 11] = [
     "sea_orm",
     "sea_orm_migration",
     "sqlx",
+    "sqlx_core",
+    "sqlx_mysql",
+    "sqlx_sqlite",
     "tonic",
 ];
 

@@ -82,7 +82,16 @@ impl Outages {
 
     /// Writes a line for each place with lines that nobody has told of.
     pub(crate) fn tell(&self) {
-        for ((module, line), repeated) in self.untold((self.clock)()) {
+        self.tell_as_of((self.clock)());
+    }
+
+    /// The same at the end of the process, when nobody else will.
+    pub(crate) fn tell_the_rest(&self) {
+        self.tell_as_of((self.clock)() + EVERY);
+    }
+
+    fn tell_as_of(&self, now: Instant) {
+        for ((module, line), repeated) in self.untold(now) {
             tracing::warn!(repeated, module, line, "log lines of an outage were left out");
         }
     }

@@ -96,6 +96,7 @@ impl Upkeep {
                     handle.inner.run_upkeep();
                 }
             }
+            outages.tell_the_rest();
         })?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }

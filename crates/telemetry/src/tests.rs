@@ -299,7 +299,7 @@ fn an_outage_fills_no_log_and_loses_no_count() {
             (500..900).for_each(fail);
             for request in 0..3 {
                 tracing::warn!(request, "a message was refunded");
-                tracing::warn!(target: "sqlx::pool", request, "a connection was lost");
+                tracing::warn!(target: "sqlx_core::pool::inner", request, "a connection was lost");
             }
             outages.tell();
             seconds.store(2, Ordering::SeqCst);

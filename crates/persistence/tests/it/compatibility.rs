@@ -158,6 +158,9 @@ pub(crate) async fn a_newer_change_cut_off_keeps_us_off_from_its_beginning(f: &F
         process.works().await;
     } else {
         process.refuses(Readiness::SchemaTooNew).await;
+        // Back would take the change before it, and with that one what keeps older releases off.
+        let back = release.down(&f.url, Some(1)).await;
+        assert!(matches!(back, Err(migrations::Error::Unfinished { .. })), "{back:?}");
     }
     newer(Older::From(99)).up(&f.url).await.expect("the next try goes through");
     process.refuses(Readiness::SchemaTooNew).await;

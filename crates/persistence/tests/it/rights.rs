@@ -37,7 +37,10 @@ impl Documented {
         let mut config = DatabaseConfig::new(serving.into());
         config.operation_timeout = Duration::from_secs(30);
         let serving = Database::open(config).await.expect("the URL is accepted");
-        serving.clone().prepare(false).await;
+        tokio::select! {
+            () = serving.clone().prepare(false) => unreachable!("it watches the schema without end"),
+            () = serving.migrated() => {}
+        }
         std::mem::replace(&mut fixture.db, serving).close().await;
         Self { fixture, migrating, accounts }
     }
