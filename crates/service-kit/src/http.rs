@@ -6,6 +6,7 @@
 mod answer;
 mod connection;
 pub(crate) mod descriptors;
+mod framing;
 mod gate;
 mod listener;
 
@@ -192,7 +193,15 @@ where
             let draining = draining.clone();
             async move { draining.notified().await }
         })
-        .expect(fn_service(move |request: Request| std::future::ready(invite(request.head()).map(|()| request))))
+        .expect(fn_service(move |request: Request| async move {
+            match invite(request.head()) {
+                Ok(()) => Ok(request),
+                Err(error) => {
+                    gate::declined(request).await;
+                    Err(error)
+                }
+            }
+        }))
         .on_connect_ext(|connection: &Connection, data| {
             data.insert(connection.gate());
         })
