@@ -14,7 +14,7 @@ use bytes::{Buf as _, Bytes};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, Sleep, sleep},
 };
 use tokio_util::{sync::PollSemaphore, task::task_tracker::TaskTrackerToken};
@@ -24,6 +24,8 @@ use super::{
     gate::{Gate, Phase},
 };
 
+/// A head that is larger needs its place before it is whole.
+const SMALL_HEAD: usize = 4 * 1024;
 /// A request that is larger needs a place among the large ones.
 const SMALL_REQUEST: usize = 20 * 1024;
 /// Least that a client takes of an answer in [`STALL_TIMEOUT`], once it keeps us waiting.
@@ -36,7 +38,9 @@ const MARGIN: Duration = Duration::from_secs(1);
 pub(super) struct Connection {
     io: TcpStream,
     gate: Rc<Gate>,
-    /// Places for large requests.
+    /// Places for requests.
+    places: PollSemaphore,
+    /// Places for large ones.
     large: PollSemaphore,
     /// Requests answered when `reading` began.
     answered: u64,
@@ -56,10 +60,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(io: TcpStream, large: Arc<Semaphore>, open: TaskTrackerToken) -> Self {
+    pub(super) fn new(io: TcpStream, places: Arc<Semaphore>, large: Arc<Semaphore>, open: TaskTrackerToken) -> Self {
         Self {
             io,
             gate: Rc::default(),
+            places: PollSemaphore::new(places),
             large: PollSemaphore::new(large),
             answered: 0,
             reading: Deadline::default(),
@@ -121,19 +126,26 @@ impl Connection {
         Poll::Ready(Ok(taken.length))
     }
 
-    /// Whether the request may go on; a large one may have to wait until others end.
+    /// Whether the request may go on; one that costs more may have to wait until others end.
     fn has_room(&mut self, context: &mut Context<'_>) -> bool {
-        if self.gate.read() < SMALL_REQUEST || self.gate.is_large() {
-            return true;
+        let read = self.gate.read();
+        if read >= SMALL_HEAD && self.gate.phase() == Phase::Head && !self.gate.has_place() {
+            let Some(place) = taken(&mut self.places, context) else { return false };
+            self.gate.give_place(place);
         }
-        match self.large.poll_acquire(context) {
-            Poll::Ready(Some(place)) => {
-                self.gate.allow_large(place);
-                true
-            }
-            // Nobody closes it; without a place there is no room.
-            Poll::Ready(None) | Poll::Pending => false,
+        if read >= SMALL_REQUEST && !self.gate.is_large() {
+            let Some(place) = taken(&mut self.large, context) else { return false };
+            self.gate.allow_large(place);
         }
+        true
+    }
+}
+
+/// Nobody closes the places; without one there is no room.
+fn taken(places: &mut PollSemaphore, context: &mut Context<'_>) -> Option<OwnedSemaphorePermit> {
+    match places.poll_acquire(context) {
+        Poll::Ready(place) => place,
+        Poll::Pending => None,
     }
 }
 
@@ -144,7 +156,8 @@ impl AsyncRead for Connection {
         if this.answered != this.gate.answered() {
             this.answered = this.gate.answered();
             this.reading.clear();
-            // The last request may still stand in line for a place.
+            // The last request may still stand in line.
+            this.places = PollSemaphore::new(this.places.clone_inner());
             this.large = PollSemaphore::new(this.large.clone_inner());
         }
         if !this.is_due() {

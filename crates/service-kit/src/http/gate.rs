@@ -6,15 +6,19 @@ use std::{
     future::poll_fn,
     pin::Pin,
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
 use actix_http::{Payload, Request, error::PayloadError};
 use bytes::Bytes;
 use futures_util::Stream;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
-use super::framing::Framing;
+use super::{STALL_TIMEOUT, framing::Framing};
 
 /// What a connection does now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,6 +46,8 @@ pub(super) struct Gate {
     answered: Cell<u64>,
     /// Bytes of the request so far.
     read: Cell<usize>,
+    /// The place of a request that costs more than an idle connection.
+    place: RefCell<Option<OwnedSemaphorePermit>>,
     /// What allows a request to be large.
     large: RefCell<Option<OwnedSemaphorePermit>>,
     /// Who was told not to read.
@@ -82,6 +88,15 @@ impl Gate {
         self.read.set(self.read.get().saturating_add(bytes));
     }
 
+    /// Gives the current request its place; ends with it.
+    pub(super) fn give_place(&self, permit: OwnedSemaphorePermit) {
+        *self.place.borrow_mut() = Some(permit);
+    }
+
+    pub(super) fn has_place(&self) -> bool {
+        self.place.borrow().is_some()
+    }
+
     /// Lets the current request be large; ends with it.
     pub(super) fn allow_large(&self, permit: OwnedSemaphorePermit) {
         *self.large.borrow_mut() = Some(permit);
@@ -116,6 +131,7 @@ impl Gate {
         self.answered.set(self.answered.get() + 1);
         self.read.set(0);
         self.large.take();
+        self.place.take();
         self.enter(Phase::Head);
     }
 }
@@ -160,14 +176,26 @@ impl Turn {
         poll_fn(|_| if gate.kept.get() && !gate.framing().is_head() { Poll::Pending } else { Poll::Ready(()) }).await;
     }
 
-    /// Lets other connections go first where this one has just been served: it was sent ahead.
-    pub(super) async fn begun(&self) {
+    /// Lets other connections go first where this one has just been served (it was sent ahead), and waits for one of
+    /// `places`: those who have them are answered or cut off.
+    pub(super) async fn begun(&self, places: &Arc<Semaphore>) -> Result<(), NoPlace> {
         self.has_what_is_here().await;
         if self.follows {
             tokio::task::yield_now().await;
         }
+        if self.gate.has_place() {
+            return Ok(());
+        }
+        let place = timeout(STALL_TIMEOUT, Arc::clone(places).acquire_owned()).await;
+        let place = place.map_err(|_| NoPlace)?.map_err(|_| NoPlace)?;
+        self.gate.give_place(place);
+        Ok(())
     }
 }
+
+/// Too many requests are worked on or wait for their clients.
+#[derive(Debug)]
+pub(super) struct NoPlace;
 
 impl Drop for Turn {
     fn drop(&mut self) {
