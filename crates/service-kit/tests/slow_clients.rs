@@ -4,6 +4,7 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use service_kit::{Health, admin::AdminServer};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -93,6 +94,30 @@ async fn others_are_served_beside_many_that_do_not_read() {
         ended = timeout(DEADLINE, &mut cut_off) => ended.expect("all are cut off"),
     }
     assert!(served >= 10, "only {served} were served meanwhile");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn others_are_served_beside_thousands_that_ask_nothing() {
+    // Both ends are in this process.
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+    let address = start();
+    let (mut idle, mut slow) = (Vec::new(), Vec::new());
+    for _ in 0..2_000 {
+        let mut stream = connect(address).await;
+        stream.write_all(HEALTHZ.as_bytes()).await.unwrap();
+        healthy(&mut stream).await;
+        idle.push(stream);
+    }
+    for _ in 0..1_000 {
+        let mut stream = connect(address).await;
+        stream.write_all(&HEALTHZ.as_bytes()[..HEALTHZ.len() - 1]).await.unwrap();
+        slow.push(stream);
+    }
+    let mut stream = connect(address).await;
+    stream.write_all(HEALTHZ.as_bytes()).await.unwrap();
+    healthy(&mut stream).await;
+    drop((idle, slow));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -63,7 +63,7 @@ impl Room {
     }
 }
 
-fn overloaded() -> Response<BoxBody> {
+pub(super) fn overloaded() -> Response<BoxBody> {
     let body = json!({
         "error": "system_overloaded",
         "message": "The system is temporarily overloaded. Please retry later."

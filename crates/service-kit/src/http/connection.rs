@@ -6,14 +6,15 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
+use bytes::{Buf as _, Bytes};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, Sleep, sleep},
 };
 use tokio_util::{sync::PollSemaphore, task::task_tracker::TaskTrackerToken};
@@ -23,10 +24,8 @@ use super::{
     gate::{Gate, Phase},
 };
 
-/// Read at once where a head is expected: what is sent ahead is parsed in one go, and costs a kilobyte a request.
-const HEAD_PIECE: usize = 1024;
-/// Read at once of a body.
-const BODY_PIECE: usize = 8 * 1024;
+/// A head that is larger needs its place before it is whole.
+const SMALL_HEAD: usize = 4 * 1024;
 /// A request that is larger needs a place among the large ones.
 const SMALL_REQUEST: usize = 20 * 1024;
 /// Least that a client takes of an answer in [`STALL_TIMEOUT`], once it keeps us waiting.
@@ -39,14 +38,18 @@ const MARGIN: Duration = Duration::from_secs(1);
 pub(super) struct Connection {
     io: TcpStream,
     gate: Rc<Gate>,
-    /// Places for large requests.
+    /// Places for requests.
+    places: PollSemaphore,
+    /// Places for large ones.
     large: PollSemaphore,
     /// Requests answered when `reading` began.
     answered: u64,
     /// For how long the request, or its next byte, has been waited for.
     reading: Deadline,
-    /// The last piece filled its buffer: what was read is to be looked at before more is.
-    filled: bool,
+    /// What was read behind the end of a head or of a body; less than a kilobyte.
+    kept: Bytes,
+    /// A head or a body has ended, or a buffer is full: what was read is to be looked at before more is.
+    look: bool,
     /// Since when the client has kept us waiting.
     writing: Deadline,
     /// What it has taken since.
@@ -57,14 +60,16 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(io: TcpStream, large: Arc<Semaphore>, open: TaskTrackerToken) -> Self {
+    pub(super) fn new(io: TcpStream, places: Arc<Semaphore>, large: Arc<Semaphore>, open: TaskTrackerToken) -> Self {
         Self {
             io,
             gate: Rc::default(),
+            places: PollSemaphore::new(places),
             large: PollSemaphore::new(large),
             answered: 0,
             reading: Deadline::default(),
-            filled: false,
+            kept: Bytes::new(),
+            look: false,
             writing: Deadline::default(),
             taken: 0,
             blocked: false,
@@ -87,19 +92,60 @@ impl Connection {
         if self.reading.is_over(within + MARGIN, context) { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
-    /// Whether the request may go on; a large one may have to wait until others end.
+    /// Whether more is wanted of what the client sends.
+    fn is_due(&self) -> bool {
+        match self.gate.phase() {
+            Phase::Head => !self.blocked,
+            // What is here already of a body keeps nobody from going on without it.
+            Phase::Body { wanted } => !self.gate.framing().is_head() && (wanted || !self.kept.is_empty()),
+            Phase::Answer => false,
+        }
+    }
+
+    /// Reads at most so much as is expected, and hands on what belongs to the head or the body that comes now.
+    fn read_part(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
+        let mut framing = self.gate.framing();
+        let most = framing.most().min(buffer.remaining());
+        let mut piece = ReadBuf::new(buffer.initialize_unfilled_to(most));
+        if self.kept.is_empty() {
+            ready!(Pin::new(&mut self.io).poll_read(context, &mut piece))?;
+        } else {
+            let length = most.min(self.kept.len());
+            piece.put_slice(&self.kept[..length]);
+            self.kept.advance(length);
+        }
+        let taken = framing.take(piece.filled());
+        let behind = &piece.filled()[taken.length..];
+        if !behind.is_empty() {
+            self.kept = [behind, &self.kept].concat().into();
+        }
+        self.look = taken.ends || taken.length == most;
+        self.gate.set_framing(framing);
+        self.gate.set_kept(!self.kept.is_empty());
+        buffer.advance(taken.length);
+        Poll::Ready(Ok(taken.length))
+    }
+
+    /// Whether the request may go on; one that costs more may have to wait until others end.
     fn has_room(&mut self, context: &mut Context<'_>) -> bool {
-        if self.gate.read() < SMALL_REQUEST || self.gate.is_large() {
-            return true;
+        let read = self.gate.read();
+        if read >= SMALL_HEAD && self.gate.phase() == Phase::Head && !self.gate.has_place() {
+            let Some(place) = taken(&mut self.places, context) else { return false };
+            self.gate.give_place(place);
         }
-        match self.large.poll_acquire(context) {
-            Poll::Ready(Some(place)) => {
-                self.gate.allow_large(place);
-                true
-            }
-            // Nobody closes it; without a place there is no room.
-            Poll::Ready(None) | Poll::Pending => false,
+        if read >= SMALL_REQUEST && !self.gate.is_large() {
+            let Some(place) = taken(&mut self.large, context) else { return false };
+            self.gate.allow_large(place);
         }
+        true
+    }
+}
+
+/// Nobody closes the places; without one there is no room.
+fn taken(places: &mut PollSemaphore, context: &mut Context<'_>) -> Option<OwnedSemaphorePermit> {
+    match places.poll_acquire(context) {
+        Poll::Ready(place) => place,
+        Poll::Pending => None,
     }
 }
 
@@ -110,36 +156,26 @@ impl AsyncRead for Connection {
         if this.answered != this.gate.answered() {
             this.answered = this.gate.answered();
             this.reading.clear();
-            // The last request may still stand in line for a place.
+            // The last request may still stand in line.
+            this.places = PollSemaphore::new(this.places.clone_inner());
             this.large = PollSemaphore::new(this.large.clone_inner());
         }
-        let most = match this.gate.phase() {
-            Phase::Head if !this.blocked => HEAD_PIECE,
-            Phase::Body { wanted: true } => BODY_PIECE,
-            _ => {
-                this.gate.refuse(context);
-                return Poll::Pending;
-            }
-        };
-        if std::mem::take(&mut this.filled) {
+        if !this.is_due() {
+            this.gate.refuse(context);
+            return Poll::Pending;
+        }
+        if std::mem::take(&mut this.look) {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if !this.has_room(context) {
+        if this.kept.is_empty() && !this.has_room(context) {
             return this.nothing_read(context);
         }
-        let most = most.min(buffer.remaining());
-        let mut piece = ReadBuf::new(buffer.initialize_unfilled_to(most));
-        if Pin::new(&mut this.io).poll_read(context, &mut piece)?.is_pending() {
-            return this.nothing_read(context);
-        }
-        let read = piece.filled().len();
-        buffer.advance(read);
+        let Poll::Ready(read) = this.read_part(context, buffer)? else { return this.nothing_read(context) };
         if this.gate.read() == 0 {
             this.reading.clear();
         }
         this.gate.add_read(read);
-        this.filled = read == most;
         Poll::Ready(Ok(()))
     }
 }

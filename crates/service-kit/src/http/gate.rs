@@ -1,17 +1,24 @@
 //! Whose turn it is on a connection: one request at a time is read, worked on and answered, and what the client
-//! sends ahead waits in the kernel. The server underneath would read and parse it all meanwhile.
+//! sends ahead waits, most of it in the kernel. The server underneath would read and parse it all meanwhile.
 
 use std::{
     cell::{Cell, RefCell},
+    future::poll_fn,
     pin::Pin,
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
 use actix_http::{Payload, Request, error::PayloadError};
 use bytes::Bytes;
 use futures_util::Stream;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+
+use super::{STALL_TIMEOUT, framing::Framing};
 
 /// What a connection does now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,12 +36,18 @@ pub(super) enum Phase {
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     phase: Cell<Phase>,
+    /// Where what is read now ends.
+    framing: Cell<Framing>,
+    /// Something that comes behind the last piece is here already.
+    kept: Cell<bool>,
     /// Nothing was begun since the connection last looked whether there is something to read.
     rested: Cell<bool>,
     /// Requests answered so far.
     answered: Cell<u64>,
     /// Bytes of the request so far.
     read: Cell<usize>,
+    /// The place of a request that costs more than an idle connection.
+    place: RefCell<Option<OwnedSemaphorePermit>>,
     /// What allows a request to be large.
     large: RefCell<Option<OwnedSemaphorePermit>>,
     /// Who was told not to read.
@@ -44,6 +57,18 @@ pub(super) struct Gate {
 impl Gate {
     pub(super) fn phase(&self) -> Phase {
         self.phase.get()
+    }
+
+    pub(super) fn framing(&self) -> Framing {
+        self.framing.get()
+    }
+
+    pub(super) fn set_framing(&self, framing: Framing) {
+        self.framing.set(framing);
+    }
+
+    pub(super) fn set_kept(&self, kept: bool) {
+        self.kept.set(kept);
     }
 
     pub(super) fn rest(&self) {
@@ -61,6 +86,15 @@ impl Gate {
 
     pub(super) fn add_read(&self, bytes: usize) {
         self.read.set(self.read.get().saturating_add(bytes));
+    }
+
+    /// Gives the current request its place; ends with it.
+    pub(super) fn give_place(&self, permit: OwnedSemaphorePermit) {
+        *self.place.borrow_mut() = Some(permit);
+    }
+
+    pub(super) fn has_place(&self) -> bool {
+        self.place.borrow().is_some()
     }
 
     /// Lets the current request be large; ends with it.
@@ -91,6 +125,24 @@ impl Gate {
         self.phase.set(phase);
         self.wake();
     }
+
+    /// The request has its answer. What still comes of its body is thrown away.
+    fn end(&self) {
+        self.answered.set(self.answered.get() + 1);
+        self.read.set(0);
+        self.large.take();
+        self.place.take();
+        self.enter(Phase::Head);
+    }
+}
+
+fn gate_of(request: &Request) -> Rc<Gate> {
+    Rc::clone(request.conn_data::<Rc<Gate>>().expect("every connection has a gate"))
+}
+
+/// `request` is answered with a refusal of its body.
+pub(super) async fn declined(mut request: Request) {
+    Turn::begin(&mut request).has_what_is_here().await;
 }
 
 /// One request and its answer; ends when the answer has been handed on in whole.
@@ -103,11 +155,11 @@ pub(super) struct Turn {
 impl Turn {
     /// The head of `request` has arrived.
     pub(super) fn begin(request: &mut Request) -> Self {
-        let gate = request.conn_data::<Rc<Gate>>().expect("every connection has a gate");
-        let gate = Rc::clone(gate);
+        let gate = gate_of(request);
         match request.take_payload() {
             Payload::None => gate.enter(Phase::Answer),
             payload => {
+                gate.set_framing(Framing::of_body(request));
                 gate.enter(Phase::Body { wanted: false });
                 let body = Body { payload, gate: Rc::clone(&gate) };
                 *request.payload() = Payload::Stream { payload: Box::pin(body) };
@@ -117,21 +169,37 @@ impl Turn {
         Self { gate, follows }
     }
 
-    /// Lets other connections go first where this one has just been served: it was sent ahead.
-    pub(super) async fn begun(&self) {
+    /// Waits until what is here already of the body was handed on: a body that came with its head is no unread one, and
+    /// the connection goes on behind it. The task that asks is the one that reads, so it is awake until then.
+    async fn has_what_is_here(&self) {
+        let gate = &self.gate;
+        poll_fn(|_| if gate.kept.get() && !gate.framing().is_head() { Poll::Pending } else { Poll::Ready(()) }).await;
+    }
+
+    /// Lets other connections go first where this one has just been served (it was sent ahead), and waits for one of
+    /// `places`: those who have them are answered or cut off.
+    pub(super) async fn begun(&self, places: &Arc<Semaphore>) -> Result<(), NoPlace> {
+        self.has_what_is_here().await;
         if self.follows {
             tokio::task::yield_now().await;
         }
+        if self.gate.has_place() {
+            return Ok(());
+        }
+        let place = timeout(STALL_TIMEOUT, Arc::clone(places).acquire_owned()).await;
+        let place = place.map_err(|_| NoPlace)?.map_err(|_| NoPlace)?;
+        self.gate.give_place(place);
+        Ok(())
     }
 }
 
+/// Too many requests are worked on or wait for their clients.
+#[derive(Debug)]
+pub(super) struct NoPlace;
+
 impl Drop for Turn {
     fn drop(&mut self) {
-        let gate = &self.gate;
-        gate.answered.set(gate.answered.get() + 1);
-        gate.read.set(0);
-        gate.large.take();
-        gate.enter(Phase::Head);
+        self.gate.end();
     }
 }
 
