@@ -103,13 +103,13 @@ async fn others_are_served_beside_thousands_that_ask_nothing() {
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
     let address = start();
     let (mut idle, mut slow) = (Vec::new(), Vec::new());
-    for _ in 0..2_000 {
+    for _ in 0..1_200 {
         let mut stream = connect(address).await;
         stream.write_all(HEALTHZ.as_bytes()).await.unwrap();
         healthy(&mut stream).await;
         idle.push(stream);
     }
-    for _ in 0..1_000 {
+    for _ in 0..700 {
         let mut stream = connect(address).await;
         stream.write_all(&HEALTHZ.as_bytes()[..HEALTHZ.len() - 1]).await.unwrap();
         slow.push(stream);
@@ -159,4 +159,35 @@ async fn a_body_that_nobody_wants_must_come_to_its_end() {
     healthy(&mut stream).await;
     stream.write_all(b"5\r\nhel").await.unwrap();
     is_closed(&mut stream).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_without_end_that_nobody_wants_is_not_read_for_ever() {
+    let mut stream = connect(start()).await;
+    let chunked = "GET /healthz HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n";
+    stream.write_all(chunked.as_bytes()).await.unwrap();
+    let chunks = "5\r\nhello\r\n".repeat(1_000);
+    let sending = async { while stream.write_all(chunks.as_bytes()).await.is_ok() {} };
+    timeout(DEADLINE, sending).await.expect("the server ends the connection");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_is_kept_after_a_body_that_nobody_wanted() {
+    let mut stream = connect(start()).await;
+    let chunked = "GET /healthz HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
+    stream.write_all(chunked.as_bytes()).await.unwrap();
+    healthy(&mut stream).await;
+    stream.write_all(b"0\r\n\r\n").await.unwrap();
+    stream.write_all(HEALTHZ.as_bytes()).await.unwrap();
+    healthy(&mut stream).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_head_ends_its_connection() {
+    let mut stream = connect(start()).await;
+    let large = format!("GET /healthz HTTP/1.1\r\nHost: test\r\nX: {}\r\n\r\n", "y".repeat(100_000));
+    stream.write_all(large.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(DEADLINE, stream.read_to_string(&mut answer)).await.expect("the connection is closed").unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.to_lowercase().contains("connection: close"), "{answer}");
 }

@@ -116,8 +116,9 @@ pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketA
     Ok(address)
 }
 
-/// Both together take no longer than the drain.
+/// Both together take no longer than the drain, with a second to spare: the server looks once a second who is left.
 fn ending(drain: Duration) -> Ending {
+    let drain = drain.saturating_sub(Duration::from_secs(1));
     let farewell = FAREWELL.min(drain / 2);
     Ending { farewell, drain: drain.saturating_sub(farewell) }
 }

@@ -309,7 +309,10 @@ impl<'a> Session<'a> {
                     }
                     self.batches.settle(ticket, outcome);
                 }
-                (Flight::Probe, Published::Returned { .. } | Published::Confirmed) => self.probe_passed(),
+                // A nack is an answer too, such as of a full queue that somebody set up to take everything.
+                (Flight::Probe, Published::Returned { .. } | Published::Confirmed | Published::Nacked) => {
+                    self.probe_passed();
+                }
                 (Flight::Probe, outcome) => {
                     return Some(format!("the broker did not take a test message: {outcome:?}"));
                 }
@@ -361,7 +364,7 @@ async fn at(deadline: Option<Instant>) {
     }
 }
 
-/// Leaves nothing behind: no queue takes it, and one that somebody set up to take everything drops it at once.
+/// No queue of ours takes it. One that somebody set up to take everything (an alternate exchange) lets it expire at once.
 async fn publish_probe(channel: &Channel, topology: &Topology) -> Result<(), amqprs::error::Error> {
     let mut properties = BasicProperties::default();
     properties.with_message_id(PROBE_ROUTING_KEY).with_expiration("0");

@@ -45,8 +45,9 @@ impl Room {
             response = overloaded().map_body(|_, body| Source::from(body));
             None
         });
+        let ends = closing || turn.had_large_head();
         let mut response = response.map_body(|_, source| Answer { source, _turn: turn, _room: room });
-        if closing {
+        if ends {
             response.head_mut().set_connection_type(ConnectionType::Close);
         }
         response

@@ -25,11 +25,14 @@ use super::{
 };
 
 /// A head that is larger needs its place before it is whole.
-const SMALL_HEAD: usize = 4 * 1024;
+pub(super) const SMALL_HEAD: usize = 4 * 1024;
 /// A request that is larger needs a place among the large ones.
 const SMALL_REQUEST: usize = 20 * 1024;
-/// Least that a client takes of an answer in [`STALL_TIMEOUT`], once it keeps us waiting.
-const LEAST_TAKEN: usize = 32 * 1024;
+/// Least that a client takes of an answer in [`STALL_TIMEOUT`], once it keeps us waiting. The kernel tells in steps of
+/// some KiB.
+const LEAST_TAKEN: usize = 16 * 1024;
+/// Most that is thrown away of what a client sent ahead when its connection ends.
+const THROWN_AWAY: usize = 64 * 1024;
 /// What the server underneath ends by itself is left to it.
 const MARGIN: Duration = Duration::from_secs(1);
 
@@ -92,6 +95,11 @@ impl Connection {
         if self.reading.is_over(within + MARGIN, context) { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
+    /// Whether a request that has begun takes too long.
+    fn is_late(&mut self, context: &mut Context<'_>) -> bool {
+        self.gate.phase() == Phase::Head && self.gate.read() > 0 && self.reading.is_over(HEAD_TIMEOUT + MARGIN, context)
+    }
+
     /// Whether more is wanted of what the client sends.
     fn is_due(&self) -> bool {
         match self.gate.phase() {
@@ -152,7 +160,6 @@ fn taken(places: &mut PollSemaphore, context: &mut Context<'_>) -> Option<OwnedS
 impl AsyncRead for Connection {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.gate.rest();
         if this.answered != this.gate.answered() {
             this.answered = this.gate.answered();
             this.reading.clear();
@@ -164,6 +171,10 @@ impl AsyncRead for Connection {
             this.gate.refuse(context);
             return Poll::Pending;
         }
+        // Also where something always comes, as of a body without end that nobody wants.
+        if this.is_late(context) {
+            return Poll::Ready(Ok(()));
+        }
         if std::mem::take(&mut this.look) {
             context.waker().wake_by_ref();
             return Poll::Pending;
@@ -171,11 +182,16 @@ impl AsyncRead for Connection {
         if this.kept.is_empty() && !this.has_room(context) {
             return this.nothing_read(context);
         }
+        let was_body = !this.gate.framing().is_head();
         let Poll::Ready(read) = this.read_part(context, buffer)? else { return this.nothing_read(context) };
         if this.gate.read() == 0 {
             this.reading.clear();
         }
         this.gate.add_read(read);
+        if was_body && this.gate.phase() == Phase::Head && this.gate.framing().is_head() {
+            this.gate.drained();
+            this.reading.clear();
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -220,7 +236,16 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(context)
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.io).poll_shutdown(context))?;
+        // A connection that is closed with something unread is reset, and the end of its answer may be lost.
+        let mut scrap = [0; 1024];
+        for _ in 0..THROWN_AWAY / scrap.len() {
+            if !matches!(this.io.try_read(&mut scrap), Ok(1..)) {
+                break;
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{STALL_TIMEOUT, framing::Framing};
+use super::{STALL_TIMEOUT, connection::SMALL_HEAD, framing::Framing};
 
 /// What a connection does now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,8 +40,6 @@ pub(super) struct Gate {
     framing: Cell<Framing>,
     /// Something that comes behind the last piece is here already.
     kept: Cell<bool>,
-    /// Nothing was begun since the connection last looked whether there is something to read.
-    rested: Cell<bool>,
     /// Requests answered so far.
     answered: Cell<u64>,
     /// Bytes of the request so far.
@@ -69,10 +67,6 @@ impl Gate {
 
     pub(super) fn set_kept(&self, kept: bool) {
         self.kept.set(kept);
-    }
-
-    pub(super) fn rest(&self) {
-        self.rested.set(true);
     }
 
     pub(super) fn answered(&self) -> u64 {
@@ -126,12 +120,17 @@ impl Gate {
         self.wake();
     }
 
-    /// The request has its answer. What still comes of its body is thrown away.
-    fn end(&self) {
-        self.answered.set(self.answered.get() + 1);
+    /// A body that nobody wanted has come to its end: what it cost is given back, and the next request begins.
+    pub(super) fn drained(&self) {
         self.read.set(0);
         self.large.take();
         self.place.take();
+    }
+
+    /// The request has its answer. What still comes of its body is thrown away.
+    fn end(&self) {
+        self.answered.set(self.answered.get() + 1);
+        self.drained();
         self.enter(Phase::Head);
     }
 }
@@ -149,13 +148,15 @@ pub(super) async fn declined(mut request: Request) {
 #[derive(Debug)]
 pub(super) struct Turn {
     gate: Rc<Gate>,
-    follows: bool,
+    /// The buffer that the head was read into stays with its connection.
+    had_large_head: bool,
 }
 
 impl Turn {
     /// The head of `request` has arrived.
     pub(super) fn begin(request: &mut Request) -> Self {
         let gate = gate_of(request);
+        let had_large_head = gate.read() > SMALL_HEAD;
         match request.take_payload() {
             Payload::None => gate.enter(Phase::Answer),
             payload => {
@@ -165,8 +166,12 @@ impl Turn {
                 *request.payload() = Payload::Stream { payload: Box::pin(body) };
             }
         }
-        let follows = !gate.rested.replace(false);
-        Self { gate, follows }
+        Self { gate, had_large_head }
+    }
+
+    /// Whether the connection costs more than others from now on, and so had better end.
+    pub(super) fn had_large_head(&self) -> bool {
+        self.had_large_head
     }
 
     /// Waits until what is here already of the body was handed on: a body that came with its head is no unread one, and
@@ -176,16 +181,10 @@ impl Turn {
         poll_fn(|_| if gate.kept.get() && !gate.framing().is_head() { Poll::Pending } else { Poll::Ready(()) }).await;
     }
 
-    /// Lets other connections go first where this one has just been served (it was sent ahead), and waits for one of
-    /// `places`: those who have them are answered or cut off.
-    pub(super) async fn begun(&self, places: &Arc<Semaphore>) -> Result<(), NoPlace> {
+    /// Waits for one of `places`, where there are any: those who have them are answered or cut off.
+    pub(super) async fn begun(&self, places: Option<&Arc<Semaphore>>) -> Result<(), NoPlace> {
         self.has_what_is_here().await;
-        if self.follows {
-            tokio::task::yield_now().await;
-        }
-        if self.gate.has_place() {
-            return Ok(());
-        }
+        let Some(places) = places.filter(|_| !self.gate.has_place()) else { return Ok(()) };
         let place = timeout(STALL_TIMEOUT, Arc::clone(places).acquire_owned()).await;
         let place = place.map_err(|_| NoPlace)?.map_err(|_| NoPlace)?;
         self.gate.give_place(place);

@@ -11,9 +11,10 @@ use super::STALL_TIMEOUT;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 2_048;
-/// What the kernel holds of requests that were not read, and of answers that were not taken. It counts twice as much,
-/// for its own.
-const KERNEL_BUFFER: usize = 32 * 1024;
+/// What the kernel holds for a connection, of requests that were not read and of answers that were not taken. Both count
+/// twice, for its own.
+const UNREAD: usize = 16 * 1024;
+const NOT_TAKEN: usize = 8 * 1024;
 
 /// Listens on the first of `candidates` that this machine has.
 ///
@@ -55,8 +56,8 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
-    socket.set_send_buffer_size(KERNEL_BUFFER)?;
-    socket.set_recv_buffer_size(KERNEL_BUFFER)?;
+    socket.set_send_buffer_size(NOT_TAKEN)?;
+    socket.set_recv_buffer_size(UNREAD)?;
     // Also ends connections that were closed with something not taken yet, which the process no longer sees.
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(STALL_TIMEOUT))?;

@@ -64,3 +64,17 @@ async fn large_heads_that_do_not_end() {
     gateway.needed_less_than(MEMORY);
     drop(attack);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn probes_are_answered_while_all_places_are_taken() {
+    let gateway = Gateway::start().await;
+    let unfinished = request("POST /messages/send HTTP/1.1", "", "{}");
+    let attack = gateway.attack(1_100, unfinished.as_bytes()[..unfinished.len() - 1].to_vec()).await;
+    // For the ten seconds that the bodies may take, everybody else waits for a place.
+    for probe in ["GET /healthz HTTP/1.1", "GET /readyz HTTP/1.1"] {
+        let answer = process::exchange(gateway.address, probe, "").await.expect("an answer");
+        assert!(answer.starts_with(process::OK), "{answer}");
+    }
+    drop(attack);
+    gateway.is_left_alone().await;
+}
