@@ -170,7 +170,7 @@ async fn behind_a_body_that_nobody_reads() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn behind_a_short_body_that_nobody_reads() {
     let mut stream = TcpStream::connect(start()).await.unwrap();
-    let refused = Kind::Counted.request(0).replacen("/", "/refused", 1);
+    let refused = Kind::Counted.request(0).replacen('/', "/refused", 1);
     let kinds = [Kind::Head, Kind::Get, Kind::Counted];
     stream.write_all(format!("{refused}{}", all(&kinds)).as_bytes()).await.unwrap();
     assert_eq!(head(&mut stream).await, ("403".into(), 2));
