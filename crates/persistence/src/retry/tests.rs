@@ -150,10 +150,10 @@ async fn an_operation_that_is_cut_off_closes_its_connection() {
     ] {
         let (database, other) = open(url, Duration::from_millis(500)).await;
         let database = &database;
-        other.execute_unprepared("CREATE TABLE stored (id INT)").await.expect("creates");
+        other.execute_unprepared("CREATE TABLE written (id INT)").await.expect("creates");
         let cut_off = write!(database, "test", "testing", |tx| {
             tx.execute_unprepared(mark).await?;
-            tx.execute_unprepared("INSERT INTO stored VALUES (1)").await?;
+            tx.execute_unprepared("INSERT INTO written VALUES (1)").await?;
             std::future::pending::<Result<(), StepError>>().await
         });
         assert!(cut_off.expect_err("its time is over").is_unavailable());
@@ -162,7 +162,7 @@ async fn an_operation_that_is_cut_off_closes_its_connection() {
         })
         .await;
         assert_eq!(marked, 0, "the connection was used again: {is_marked}");
-        assert_eq!(number(&other, "SELECT COUNT(*) FROM stored").await.expect("answers"), 0);
+        assert_eq!(number(&other, "SELECT COUNT(*) FROM written").await.expect("answers"), 0);
         other.close().await.expect("closes");
         database.close().await;
     }
@@ -204,16 +204,16 @@ async fn a_transaction_that_somebody_left_open_is_not_written_in() {
     let url = format!("sqlite://{}/test.sqlite?mode=rwc", folder.path().display());
     let (database, other) = open(&url, Duration::from_secs(30)).await;
     let database = &database;
-    other.execute_unprepared("CREATE TABLE stored (id INT)").await.expect("creates");
+    other.execute_unprepared("CREATE TABLE written (id INT)").await.expect("creates");
     let mut session = Session::take(&database.pool()).await.expect("a connection");
     session.begin().await.expect("begins");
     session.keep();
     write!(database, "test", "testing", |tx| {
-        tx.execute_unprepared("INSERT INTO stored VALUES (1)").await?;
+        tx.execute_unprepared("INSERT INTO written VALUES (1)").await?;
         Ok(())
     })
     .expect("stored");
-    assert_eq!(number(&other, "SELECT COUNT(*) FROM stored").await.expect("answers"), 1);
+    assert_eq!(number(&other, "SELECT COUNT(*) FROM written").await.expect("answers"), 1);
     other.close().await.expect("closes");
     database.close().await;
 }
