@@ -6,13 +6,13 @@ use serde_json::Value;
 use test_support::{
     database_url,
     provision::{Backend, DatabaseServer, RabbitServer},
-    rabbit_uri,
+    rabbit_uri, wait_until,
 };
 
 use super::wait_readiness;
 use crate::{
     client::{Answer, Kind, Submission},
-    platform::{Platform, Service, Setup},
+    platform::{Platform, SETTLED, Service, Setup},
 };
 
 /// Each kind of line about an outage is written once a second at most; gives how many were left out in all.
@@ -27,7 +27,6 @@ fn lines_left_out(service: &Service) -> u64 {
         }
         left_out += line["repeated"].as_u64().unwrap_or_default();
     }
-    assert!(!written.is_empty(), "an outage that nothing tells of");
     left_out
 }
 
@@ -89,6 +88,13 @@ async fn without_the_database_requests_are_answered_503_and_messages_go_on_when_
     wait_readiness(&platform.relays[0], 503, "mysql", "unavailable").await;
     wait_readiness(&platform.workers[0], 503, "mysql", "unavailable").await;
     traffic.issued(120).await;
+    // It goes on for as long as it takes until both have had more to say than a line a second.
+    wait_until(SETTLED, "lines that count those left out", async || {
+        let asked = platform.client.get("/balance?user_id=1").await?;
+        assert_eq!(asked.0, 503, "{}", asked.1);
+        [&platform.gateway, &platform.relays[0]].into_iter().all(|service| lines_left_out(service) > 0).then_some(())
+    })
+    .await;
 
     database.restart().await.expect("the database starts again");
     platform.ready().await;
@@ -96,8 +102,7 @@ async fn without_the_database_requests_are_answered_503_and_messages_go_on_when_
     platform.wait_all_terminal().await;
     assert_flowing(&mut platform).await;
     for service in [&platform.gateway, &platform.relays[0]] {
-        let left_out = lines_left_out(service);
-        assert!(left_out > 0, "nothing was left out");
+        lines_left_out(service);
     }
     platform.finish().await;
 }
