@@ -7,43 +7,23 @@
 //! - Every change of state is guarded: rows are locked, judged in memory, and changed by primary key.
 //! - Claims are leases with an owner; who no longer owns a row changes nothing.
 //! - Locks are taken in one order everywhere (messages by id, then balances by customer), and what the
-//!   database rolls back as a deadlock is run again, in one place ([`Database`]'s transactions).
+//!   database rolls back as a deadlock is run again, in one place (`engine/transaction.rs`).
 //! - Leases, retries and expiry follow the database's clock, so the clocks of the processes do not matter.
 
-mod accept;
-mod audit;
-mod cause;
-mod config;
-mod credits;
-mod database;
-mod delivery;
-mod dialect;
+mod engine;
 mod entity;
-mod error;
-mod history;
-mod idempotency;
-mod ledger;
+mod messages;
+mod money;
 mod outbox;
-mod outbox_failure;
-mod pool;
-mod reach;
-mod readiness;
-mod recovery;
-mod refund;
-mod retry;
-mod schema;
-mod session;
-mod shape;
+mod page;
 
-pub use accept::{AcceptOutcome, AcceptRequest};
-pub use audit::LedgerSlice;
-pub use config::DatabaseConfig;
-pub use database::Database;
-pub use delivery::{Begin, BeginRequest, ClaimedRecipient, Deferred, Outcome, Settlement};
-pub use error::Error;
-pub use history::{Cursor, HistoryEntry, HistoryFilter, Page};
-pub use idempotency::{IdempotentRequest, Route};
-pub use ledger::{LedgerEntry, TopUpOutcome, TopUpRequest};
+pub use domain::Lane;
+pub use engine::{Database, DatabaseConfig, Error, Query, Readiness};
+pub use messages::{
+    AcceptOutcome, AcceptRequest, Begin, BeginRequest, ClaimedRecipient, Deferred, HistoryEntry, HistoryFilter,
+    Outcome, Settlement,
+};
 pub use migrations::{ACCEPTED_URLS, Address, AddressError};
-pub use outbox::{ClaimToken, ClaimedEvent, Lane};
-pub use readiness::Readiness;
+pub use money::{IdempotentRequest, LedgerEntry, LedgerSlice, Route, TopUpOutcome, TopUpRequest};
+pub use outbox::{ClaimToken, ClaimedEvent};
+pub use page::{Cursor, Page};

@@ -13,13 +13,12 @@ use sea_orm::{
 };
 
 use crate::{
-    Database, Error,
+    Database, Error, Query,
+    engine::{Session, StepError, reading},
     entity::{
         user_balance::{Column as Balance, Entity as Balances},
         user_transaction::{Column as Transaction, Entity as Transactions},
     },
-    retry::{StepError, read},
-    session::Session,
 };
 
 /// Some users whose balances were compared with their ledgers.
@@ -45,15 +44,16 @@ impl Database {
     ///
     /// It reads every ledger row of these users, so it takes as long as they have many.
     pub async fn audit_ledger(&self, after: Option<i64>, limit: u64) -> Result<LedgerSlice, Error> {
-        read!(self, "ledger_audit", "auditing the ledger", |db| audit(db, after, limit).await)
+        reading!(self, Query::LedgerAudit, |db| audit(db, after, limit)).await
     }
 
     /// The first user after the user `after` who has a balance.
     pub async fn user_after(&self, after: Option<i64>) -> Result<Option<i64>, Error> {
-        read!(self, "ledger_audit_next", "looking for the next user to audit", |db| {
+        reading!(self, Query::LedgerAuditNext, |db| async {
             let next = Balances::find().select_only().column(Balance::UserId).filter(is_after(after));
             Ok(next.order_by_asc(Balance::UserId).limit(1).into_tuple().one(db).await?)
         })
+        .await
     }
 }
 

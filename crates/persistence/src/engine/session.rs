@@ -3,7 +3,7 @@
 //! sea-orm's own transactions always give their connection back, also when a commit or rollback failed or their future
 //! was dropped; then the next transaction may find itself inside an older one, and never commit.
 
-use std::sync::Arc;
+use std::{marker::PhantomData, sync::Arc};
 
 use sea_orm::{
     ConnAcquireErr, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr,
@@ -16,12 +16,29 @@ use sea_orm::{
 use sea_query_sqlx::SqlxValues;
 use tokio::sync::Mutex;
 
-/// A connection of the pool. Dropped without [`Session::keep`] it is closed, which ends whatever was open on it: a
-/// transaction, an answer that nobody waits for, a session that its server has given up.
-pub(crate) struct Session {
+use super::dialect::Dialect;
+
+/// A connection of the pool: outside of a transaction, or inside one as a [`Tx`]. Dropped without [`Session::keep`] it is
+/// closed, which ends whatever was open on it: a transaction, an answer that nobody waits for, a session that its server
+/// has given up.
+pub(crate) struct Session<State = Idle> {
+    held: Held,
+    dialect: Dialect,
+    state: PhantomData<State>,
+}
+
+/// A connection in a transaction: what changes rows asks for one.
+pub(crate) type Tx = Session<InTransaction>;
+
+/// The state of a connection on which nothing is open.
+pub(crate) struct Idle;
+
+/// The state of a connection between its `BEGIN` and its end.
+pub(crate) struct InTransaction;
+
+struct Held {
     /// Never contended: what shares a session asks one thing after the other.
     connection: Mutex<Connection>,
-    backend: DbBackend,
     is_kept: bool,
 }
 
@@ -33,39 +50,49 @@ enum Connection {
 impl Session {
     /// Waits for a connection of the pool.
     pub(crate) async fn take(pool: &DatabaseConnection) -> Result<Self, DbErr> {
-        let backend = pool.get_database_backend();
-        let connection = match backend {
-            DbBackend::Sqlite => pool.get_sqlite_connection_pool().acquire().await.map(Connection::Sqlite),
-            _ => pool.get_mysql_connection_pool().acquire().await.map(Connection::MySql),
+        let dialect = Dialect::of(pool.get_database_backend());
+        let connection = match dialect {
+            Dialect::Sqlite => pool.get_sqlite_connection_pool().acquire().await.map(Connection::Sqlite),
+            Dialect::MySql => pool.get_mysql_connection_pool().acquire().await.map(Connection::MySql),
         };
         let connection = Mutex::new(connection.map_err(while_acquiring)?);
-        Ok(Self { connection, backend, is_kept: false })
+        Ok(Self { held: Held { connection, is_kept: false }, dialect, state: PhantomData })
     }
 
-    pub(crate) async fn begin(&mut self) -> Result<(), DbErr> {
+    pub(crate) async fn begin(self) -> Result<Tx, DbErr> {
         self.control("BEGIN").await
     }
 
-    pub(crate) async fn commit(&mut self) -> Result<(), DbErr> {
-        self.control("COMMIT").await
-    }
-
-    pub(crate) async fn rollback(&mut self) -> Result<(), DbErr> {
-        self.control("ROLLBACK").await
-    }
-
-    /// Gives the connection back to the pool. It must not be in a transaction.
+    /// Gives the connection back to the pool.
     pub(crate) fn keep(mut self) {
-        self.is_kept = true;
-    }
-
-    async fn control(&mut self, statement: &'static str) -> Result<(), DbErr> {
-        let done = self.connection.get_mut().execute_unprepared(statement.to_owned()).await;
-        done.map(drop).map_err(while_executing)
+        self.held.is_kept = true;
     }
 }
 
-impl Drop for Session {
+impl Tx {
+    pub(crate) async fn commit(self) -> Result<Session, DbErr> {
+        self.control("COMMIT").await
+    }
+
+    pub(crate) async fn rollback(self) -> Result<Session, DbErr> {
+        self.control("ROLLBACK").await
+    }
+}
+
+impl<State> Session<State> {
+    /// How the database spells what databases spell differently.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    async fn control<Next>(mut self, statement: &'static str) -> Result<Session<Next>, DbErr> {
+        let connection = self.held.connection.get_mut();
+        connection.execute_unprepared(statement.to_owned()).await.map_err(while_executing)?;
+        Ok(Session { held: self.held, dialect: self.dialect, state: PhantomData })
+    }
+}
+
+impl Drop for Held {
     fn drop(&mut self) {
         if self.is_kept {
             return;
@@ -116,21 +143,24 @@ impl Connection {
 }
 
 #[async_trait::async_trait]
-impl ConnectionTrait for Session {
+impl<State: Send + Sync> ConnectionTrait for Session<State> {
     fn get_database_backend(&self) -> DbBackend {
-        self.backend
+        match self.dialect {
+            Dialect::MySql => DbBackend::MySql,
+            Dialect::Sqlite => DbBackend::Sqlite,
+        }
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.connection.lock().await.execute(statement).await.map_err(while_executing)
+        self.held.connection.lock().await.execute(statement).await.map_err(while_executing)
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.connection.lock().await.execute_unprepared(sql.to_owned()).await.map_err(while_executing)
+        self.held.connection.lock().await.execute_unprepared(sql.to_owned()).await.map_err(while_executing)
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        match self.connection.lock().await.fetch_one(statement).await {
+        match self.held.connection.lock().await.fetch_one(statement).await {
             Ok(row) => Ok(Some(row)),
             Err(SqlxError::RowNotFound) => Ok(None),
             Err(error) => Err(while_querying(error)),
@@ -138,7 +168,7 @@ impl ConnectionTrait for Session {
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.connection.lock().await.fetch_all(statement).await.map_err(while_querying)
+        self.held.connection.lock().await.fetch_all(statement).await.map_err(while_querying)
     }
 }
 

@@ -3,40 +3,32 @@
 use domain::{MessageStatus, OutboxStatus};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 
+use super::claims::{ClaimToken, shortened};
 use crate::{
-    ClaimToken, Database, Error, credits,
-    dialect::Dialect,
+    Database, Error, Query,
+    engine::{
+        StepError, Tx,
+        statements::{null_text, null_time, padded},
+        transaction,
+    },
     entity::{message_status, outbox_event},
-    outbox::{null_text, null_time, shortened},
-    refund::refund,
-    retry::{StepError, write},
-    session::Session,
-    shape::padded,
+    money::{credits, ledger, refund::refund},
 };
 
 impl Database {
     /// Gives up a claimed event for good. Its recipients that no worker has taken become `failed` and are
     /// refunded. Returns how many recipients that were, or `None` when the event was no longer ours.
     pub async fn fail_event(&self, id: i64, token: &ClaimToken, error: &str) -> Result<Option<u64>, Error> {
-        let dialect = self.dialect();
-        let failed =
-            write!(self, "outbox_fail", "giving up an outbox event", |tx| fail_event(tx, dialect, id, token, error)
-                .await)?;
+        let failed = transaction!(self, Query::OutboxFail, |tx| fail_event(tx, id, token, error)).await?;
         Ok(failed.map(|(recipients, refunded)| {
-            credits::refunded(refunded);
+            credits::count(ledger::CORRECTIVE, refunded);
             recipients
         }))
     }
 }
 
 /// The recipients that failed with the event, and the credits given back for them.
-async fn fail_event(
-    tx: &Session,
-    dialect: Dialect,
-    id: i64,
-    token: &ClaimToken,
-    error: &str,
-) -> Result<Option<(u64, i64)>, StepError> {
+async fn fail_event(tx: &Tx, id: i64, token: &ClaimToken, error: &str) -> Result<Option<(u64, i64)>, StepError> {
     use outbox_event::{Column, Entity};
     let Some(event) = Entity::find_by_id(id)
         .filter(Column::Status.eq(OutboxStatus::Processing.as_str()))
@@ -53,14 +45,14 @@ async fn fail_event(
         .col_expr(Column::Attempts, Expr::value(event.attempts.saturating_add(1)))
         .col_expr(Column::ClaimedBy, null_text())
         .col_expr(Column::ClaimedUntil, null_time())
-        .col_expr(Column::UpdatedAt, dialect.now())
+        .col_expr(Column::UpdatedAt, tx.dialect().now())
         .filter(Column::Id.eq(id))
         .exec(tx)
         .await?;
-    fail_pending_recipients(tx, dialect, &event.aggregate_id).await.map(Some)
+    fail_pending_recipients(tx, &event.aggregate_id).await.map(Some)
 }
 
-async fn fail_pending_recipients(tx: &Session, dialect: Dialect, message_id: &str) -> Result<(u64, i64), StepError> {
+async fn fail_pending_recipients(tx: &Tx, message_id: &str) -> Result<(u64, i64), StepError> {
     use message_status::{Column, Entity};
     let rows = Entity::find()
         .filter(Column::MessageIdentifier.eq(message_id))
@@ -74,10 +66,10 @@ async fn fail_pending_recipients(tx: &Session, dialect: Dialect, message_id: &st
     }
     let failed = Entity::update_many()
         .col_expr(Column::Status, Expr::value(MessageStatus::Failed.as_str()))
-        .col_expr(Column::UpdatedAt, dialect.now())
+        .col_expr(Column::UpdatedAt, tx.dialect().now())
         .filter(Column::Id.is_in(padded(rows.iter().map(|row| row.id))))
         .exec(tx)
         .await?;
-    let refunded = refund(tx, dialect, &rows.iter().collect::<Vec<_>>()).await?;
+    let refunded = refund(tx, &rows.iter().collect::<Vec<_>>()).await?;
     Ok((failed.rows_affected, refunded))
 }

@@ -6,17 +6,16 @@ use domain::{CustomerId, TransactionId};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
+use super::ledger;
 use crate::{
-    accept::insert,
-    dialect::Dialect,
+    engine::{
+        StepError, Tx,
+        statements::{insert, padded},
+    },
     entity::{
         message_status,
         user_transaction::{ActiveModel, Column, Entity},
     },
-    ledger,
-    retry::StepError,
-    session::Session,
-    shape::padded,
 };
 
 /// What one failed recipient's customer gets back.
@@ -33,11 +32,7 @@ struct Refund {
 ///
 /// The state guard on the rows already makes this happen once; the ledger is asked too, and its unique key
 /// (`refund_of`, `recipient`) would refuse a second refund whatever else went wrong.
-pub(crate) async fn refund(
-    tx: &Session,
-    dialect: Dialect,
-    failed: &[&message_status::Model],
-) -> Result<i64, StepError> {
+pub(crate) async fn refund(tx: &Tx, failed: &[&message_status::Model]) -> Result<i64, StepError> {
     let mut refunds: Vec<Refund> = failed.iter().filter_map(|row| refund_of(row)).collect();
     if refunds.is_empty() {
         return Ok(0);
@@ -59,7 +54,7 @@ pub(crate) async fn refund(
         }
     }
     insert(tx, refunds.iter().map(ledger_row).collect()).await?;
-    ledger::change_balances(tx, dialect, &changes).await?;
+    ledger::change_balances(tx, &changes).await?;
     Ok(changes.values().sum())
 }
 
@@ -82,7 +77,7 @@ fn refund_of(row: &message_status::Model) -> Option<Refund> {
     })
 }
 
-async fn already_refunded(tx: &Session, refunds: &[Refund]) -> Result<HashSet<(String, String)>, StepError> {
+async fn already_refunded(tx: &Tx, refunds: &[Refund]) -> Result<HashSet<(String, String)>, StepError> {
     let charges: HashSet<&str> = refunds.iter().map(|refund| refund.charge.as_str()).collect();
     let rows: Vec<(String, String)> = Entity::find()
         .select_only()

@@ -9,13 +9,7 @@ use sea_orm::{DatabaseConnection, DbErr};
 use secrecy::SecretString;
 use tokio::sync::watch;
 
-use crate::{
-    DatabaseConfig, Error,
-    dialect::Dialect,
-    pool::Pool,
-    retry::{StepError, to_error},
-    schema::Schema,
-};
+use super::{DatabaseConfig, Error, Query, StepError, dialect::Dialect, pool::Pool};
 
 /// A handle on the database; clones share one pool.
 #[derive(Clone)]
@@ -28,6 +22,16 @@ struct Shared {
     dialect: Dialect,
     config: DatabaseConfig,
     schema: watch::Sender<Schema>,
+}
+
+/// What a process knows of the schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Schema {
+    /// Nobody has looked yet, or could.
+    Unknown,
+    Fits,
+    Missing,
+    TooNew,
 }
 
 /// How long closing the pool may take.
@@ -97,36 +101,39 @@ impl Database {
         self.shared.pool.distrust(error, &self.shared.config).await;
     }
 
+    /// Whether the schema is known to fit. Operations are [`Error::Unavailable`] while it is not.
+    pub fn is_migrated(&self) -> bool {
+        *self.schema().borrow() == Schema::Fits
+    }
+
     /// Runs one operation: named and timed for the metrics, bounded in time, and only while the schema fits.
     pub(crate) async fn bounded<T>(
         &self,
-        query: &'static str,
-        doing: &'static str,
+        query: Query,
         work: impl Future<Output = Result<T, StepError>>,
     ) -> Result<T, Error> {
         if !self.is_migrated() {
-            return Err(Error::Unavailable { doing, source: None });
+            return Err(Error::Unavailable { doing: query.doing(), source: None });
         }
-        self.measured(query, doing, work).await
+        self.measured(query, work).await
     }
 
     /// The same whatever the schema is.
     pub(crate) async fn measured<T>(
         &self,
-        query: &'static str,
-        doing: &'static str,
+        query: Query,
         work: impl Future<Output = Result<T, StepError>>,
     ) -> Result<T, Error> {
         let started = Instant::now();
         let in_time = tokio::time::timeout(self.shared.config.operation_timeout, work).await;
         self.shared.pool.note(in_time.is_ok(), &self.shared.config).await;
         let result = match in_time {
-            Ok(result) => result.map_err(|error| to_error(doing, error)),
-            Err(_) => Err(Error::Unavailable { doing, source: None }),
+            Ok(result) => result.map_err(|error| error.into_error(query.doing())),
+            Err(_) => Err(Error::Unavailable { doing: query.doing(), source: None }),
         };
         let label = if result.is_ok() { "ok" } else { "error" };
-        metrics::counter!("db_queries_total", "query" => query, "result" => label).increment(1);
-        metrics::histogram!("db_query_duration_seconds", "query" => query).record(started.elapsed());
+        metrics::counter!("db_queries_total", "query" => query.as_str(), "result" => label).increment(1);
+        metrics::histogram!("db_query_duration_seconds", "query" => query.as_str()).record(started.elapsed());
         let (open, idle) = self.pool_use();
         metrics::gauge!("db_pool_connections", "state" => "open").set(open);
         metrics::gauge!("db_pool_connections", "state" => "idle").set(idle);

@@ -13,12 +13,12 @@ use sea_orm::{
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
-use crate::{DatabaseConfig, Error, retry::to_error};
+use super::{DatabaseConfig, Error, StepError};
 
 /// How long the server keeps a connection, with its locks, that says nothing: a client that vanished in the middle of
 /// a transaction holds up others no longer than this.
 const SERVER_WAIT_SECONDS: u64 = 60;
-/// Statements kept prepared for each connection: more than a service has (see `shape`), so that none is ever closed.
+/// Statements kept prepared for each connection: more than a service has (see `statements`), so that none is ever closed.
 /// The server allows 16,382 in all (`max_prepared_stmt_count`).
 const PREPARED_STATEMENTS: usize = 256;
 /// Operations in a row that must run out of time before the connections are given up.
@@ -116,7 +116,7 @@ impl Pool {
 /// Prepares connections without making one.
 async fn connect(config: &DatabaseConfig) -> Result<DatabaseConnection, Error> {
     let options = connect_options(config)?;
-    sea_orm::Database::connect(options).await.map_err(|error| to_error("opening the database", error.into()))
+    sea_orm::Database::connect(options).await.map_err(|error| StepError::from(error).into_error("opening the database"))
 }
 
 fn is_sqlite(config: &DatabaseConfig) -> bool {

@@ -11,11 +11,8 @@ use sea_orm::{
 };
 
 use crate::{
-    dialect::Dialect,
+    engine::{StepError, Tx, statements::padded},
     entity::idempotency_key::{ActiveModel, Column, Entity},
-    retry::StepError,
-    session::Session,
-    shape::padded,
 };
 
 /// How long a key is kept (the contract's 24 hours).
@@ -71,8 +68,7 @@ struct Row {
 
 /// Reads the keys that were used before. Expired ones are deleted, so that they can be used anew.
 pub(crate) async fn find(
-    tx: &Session,
-    dialect: Dialect,
+    tx: &Tx,
     route: Route,
     keys: &[KeyOf<'_>],
 ) -> Result<HashMap<(i64, String), Saved>, StepError> {
@@ -88,7 +84,7 @@ pub(crate) async fn find(
                 .add(Column::IdempotencyKey.eq(*key)),
         )
     });
-    let expired = Expr::col(Column::CreatedAt).lte(dialect.before(KEPT_FOR));
+    let expired = Expr::col(Column::CreatedAt).lte(tx.dialect().before(KEPT_FOR));
     let rows = Entity::find()
         .select_only()
         .columns([Column::Id, Column::CustomerId, Column::IdempotencyKey, Column::Fingerprint, Column::Response])

@@ -2,12 +2,12 @@
 
 use sea_orm::{ConnectionTrait, Statement};
 
-use crate::{
-    Database,
+use super::{
+    Database, Query, StepError,
     cause::{Cause, cause_of},
+    database::Schema,
     dialect::Dialect,
-    retry::{StepError, read},
-    schema::Schema,
+    transaction::reading,
 };
 
 /// What a process can expect of the database.
@@ -55,13 +55,13 @@ impl Database {
             Schema::TooNew => return Readiness::SchemaTooNew,
             Schema::Unknown => return Readiness::Unavailable,
         }
-        let answer = read!(self, "ping", "checking that the database answers", |db| {
-            match self.dialect() {
+        let answer = reading!(self, Query::Ping, |db| async {
+            match db.dialect() {
                 Dialect::MySql => try_to_write(db).await,
                 Dialect::Sqlite => Ok(db.execute_unprepared("SELECT 1").await.map(|_| Readiness::Ok)?),
             }
         });
-        answer.unwrap_or(Readiness::Unavailable)
+        answer.await.unwrap_or(Readiness::Unavailable)
     }
 }
 

@@ -5,47 +5,14 @@ use std::time::Duration;
 use domain::{Jitter, RetrySchedule};
 use sea_orm::DbErr;
 
-use crate::{
-    Database, Error,
+use super::{
+    Database, Session, StepError, Tx,
     cause::{Cause, cause_of},
-    session::Session,
 };
 
 /// Deadlocks are short: try again soon, five times, never in step with the other party.
 const CONTENTION: RetrySchedule =
     RetrySchedule::limited(Duration::from_millis(5), Duration::from_millis(80), 5, Jitter::Equal);
-
-/// Why a step of a transaction ended: by the driver, or by an error of our own that retrying cannot cure.
-#[derive(Debug)]
-pub(crate) enum StepError {
-    Driver(DbErr),
-    /// A commit failed, and whether it happened is known to nobody: never run again, whole or in parts.
-    Commit(DbErr),
-    Final(Error),
-}
-
-impl From<DbErr> for StepError {
-    fn from(error: DbErr) -> Self {
-        Self::Driver(error)
-    }
-}
-
-impl From<Error> for StepError {
-    fn from(error: Error) -> Self {
-        Self::Final(error)
-    }
-}
-
-pub(crate) fn to_error(doing: &'static str, error: StepError) -> Error {
-    match error {
-        StepError::Final(error) => error,
-        StepError::Commit(source) => Error::Unavailable { doing, source: Some(source) },
-        StepError::Driver(source) if cause_of(&source).is_passing() => {
-            Error::Unavailable { doing, source: Some(source) }
-        }
-        StepError::Driver(source) => Error::Refused { doing, source },
-    }
-}
 
 /// The tries of one operation, each on a connection that goes back to the pool only if nothing is open on it.
 ///
@@ -65,15 +32,11 @@ impl<'a> Tries<'a> {
     }
 
     /// A connection in a new transaction.
-    pub(crate) async fn begin(&mut self) -> Result<Session, StepError> {
+    pub(crate) async fn begin(&mut self) -> Result<Tx, StepError> {
         loop {
-            let begun = async {
-                let mut session = Session::take(&self.database.pool()).await?;
-                session.begin().await?;
-                Ok(session)
-            };
+            let begun = async { Session::take(&self.database.pool()).await?.begin().await };
             match begun.await {
-                Ok(session) => return Ok(session),
+                Ok(tx) => return Ok(tx),
                 Err(error) => self.again_if(Cause::is_passing, error).await?,
             }
         }
@@ -90,34 +53,29 @@ impl<'a> Tries<'a> {
     }
 
     /// Commits what went well and gives its value; `None` asks for another try.
-    pub(crate) async fn finish<T>(
-        &mut self,
-        mut session: Session,
-        result: Result<T, StepError>,
-    ) -> Result<Option<T>, StepError> {
+    pub(crate) async fn finish<T>(&mut self, tx: Tx, result: Result<T, StepError>) -> Result<Option<T>, StepError> {
         match result {
-            Ok(value) => match session.commit().await {
-                Ok(()) => {
+            Ok(value) => match tx.commit().await {
+                Ok(session) => {
                     session.keep();
                     Ok(Some(value))
                 }
                 Err(error) => {
-                    drop(session);
                     self.again_if(Cause::is_rolled_back, error).await.map_err(of_commit)?;
                     Ok(None)
                 }
             },
             Err(StepError::Driver(error)) => {
                 if cause_of(&error).spares_connection() {
-                    roll_back(session).await;
+                    roll_back(tx).await;
                 } else {
-                    drop(session);
+                    drop(tx);
                 }
                 self.again_if(Cause::allows_another_try, error).await?;
                 Ok(None)
             }
             Err(error @ (StepError::Commit(_) | StepError::Final(_))) => {
-                roll_back(session).await;
+                roll_back(tx).await;
                 Err(error)
             }
         }
@@ -172,71 +130,63 @@ fn of_commit(error: StepError) -> StepError {
 }
 
 /// A connection that does not roll back is closed, which has the same effect.
-async fn roll_back(mut session: Session) {
-    match session.rollback().await {
-        Ok(()) => session.keep(),
+async fn roll_back(tx: Tx) {
+    match tx.rollback().await {
+        Ok(session) => session.keep(),
         Err(error) => tracing::debug!(%error, "rollback failed; the connection is closed"),
     }
 }
 
-/// `write!(database, "query name", "what is being done", |tx| async body)`: runs the body in one transaction that is
-/// named, timed, bounded, and run again after contention.
+/// `transaction!(database, Query::Name, |tx| future)`: runs the future, made anew for each try, in one transaction that is
+/// named, timed, bounded, and run again after contention. `tx` is a `&Tx`. The result is a future.
 ///
 /// A macro and not a function: no closure over borrowed arguments can be shown to return `Send` futures today.
-macro_rules! write {
-    ($database:expr, $query:expr, $doing:expr, |$tx:ident| $body:expr) => {
-        $database
-            // Boxed: what sea-orm awaits is large, and callers await this in the middle of their own work.
-            .bounded(
-                $query,
-                $doing,
-                Box::pin(async {
-                    let mut tries = $crate::retry::Tries::new($database);
-                    loop {
-                        let session = tries.begin().await?;
-                        let result: Result<_, $crate::retry::StepError> = async {
-                            let $tx = &session;
-                            $body
-                        }
-                        .await;
-                        if let Some(value) = tries.finish(session, result).await? {
-                            return Ok(value);
-                        }
+macro_rules! transaction {
+    ($database:expr, $query:expr, |$tx:ident| $future:expr) => {
+        // Boxed: what sea-orm awaits is large, and callers await this in the middle of their own work.
+        $database.bounded(
+            $query,
+            Box::pin(async {
+                let mut tries = $crate::engine::Tries::new($database);
+                loop {
+                    let begun = tries.begin().await?;
+                    let result: Result<_, $crate::engine::StepError> = {
+                        let $tx = &begun;
+                        $future.await
+                    };
+                    if let Some(value) = tries.finish(begun, result).await? {
+                        return Ok(value);
                     }
-                }),
-            )
-            .await
+                }
+            }),
+        )
     };
 }
 
-/// `read!(database, "query name", "what is being done", |db| async body)`: the same for a body that only reads, without
-/// a transaction around it.
-macro_rules! read {
-    ($database:expr, $query:expr, $doing:expr, |$db:ident| $body:expr) => {
-        $database
-            .bounded(
-                $query,
-                $doing,
-                Box::pin(async {
-                    let mut tries = $crate::retry::Tries::new($database);
-                    loop {
-                        let session = tries.take().await?;
-                        let result: Result<_, $crate::retry::StepError> = async {
-                            let $db = &session;
-                            $body
-                        }
-                        .await;
-                        if let Some(value) = tries.finish_reading(session, result).await? {
-                            return Ok(value);
-                        }
+/// `reading!(database, Query::Name, |db| future)`: the same for a future that only reads, on a `&Session`, without a transaction
+/// around it.
+macro_rules! reading {
+    ($database:expr, $query:expr, |$db:ident| $future:expr) => {
+        $database.bounded(
+            $query,
+            Box::pin(async {
+                let mut tries = $crate::engine::Tries::new($database);
+                loop {
+                    let session = tries.take().await?;
+                    let result: Result<_, $crate::engine::StepError> = {
+                        let $db = &session;
+                        $future.await
+                    };
+                    if let Some(value) = tries.finish_reading(session, result).await? {
+                        return Ok(value);
                     }
-                }),
-            )
-            .await
+                }
+            }),
+        )
     };
 }
 
-pub(crate) use {read, write};
+pub(crate) use {reading, transaction};
 
 #[cfg(test)]
 mod tests;

@@ -7,10 +7,7 @@ use migrations::Fit;
 use secrecy::ExposeSecret as _;
 use tokio::time::{Instant, sleep};
 
-use crate::{
-    Database, Error,
-    retry::{StepError, Tries, to_error},
-};
+use super::{Database, Error, Query, StepError, database::Schema, transaction::Tries};
 
 /// Pauses until the schema fits.
 const PAUSES: RetrySchedule = RetrySchedule::endless(Duration::from_millis(200), Duration::from_secs(5));
@@ -18,16 +15,6 @@ const PAUSES: RetrySchedule = RetrySchedule::endless(Duration::from_millis(200),
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How often the same reason to wait is logged.
 const SAY_EVERY: Duration = Duration::from_mins(5);
-
-/// What a process knows of the schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Schema {
-    /// Nobody has looked yet, or could.
-    Unknown,
-    Fits,
-    Missing,
-    TooNew,
-}
 
 impl Database {
     /// Brings the schema up to date, and lets operations begin. Safe when several processes start at once.
@@ -38,7 +25,7 @@ impl Database {
         let doing = "migrating the schema";
         let migrated = migrations::up(self.url().expose_secret()).await;
         migrated.map_err(|error| match error {
-            migrations::Error::Database(error) => to_error(doing, error.into()),
+            migrations::Error::Database(error) => StepError::from(error).into_error(doing),
             error => Error::Schema { doing, reason: error.to_string() },
         })?;
         self.assume_migrated();
@@ -80,7 +67,7 @@ impl Database {
                 }
             }
         });
-        let looked = self.measured("schema", "looking at the schema", looking).await;
+        let looked = self.measured(Query::Schema, looking).await;
         self.note(&looked);
         match looked {
             Ok(Fit::Fits) => None,
@@ -110,11 +97,6 @@ impl Database {
     /// Lets operations begin on a schema that somebody else keeps up to date.
     pub fn assume_migrated(&self) {
         self.schema().send_replace(Schema::Fits);
-    }
-
-    /// Whether the schema is known to fit. Operations are [`Error::Unavailable`] while it is not.
-    pub fn is_migrated(&self) -> bool {
-        *self.schema().borrow() == Schema::Fits
     }
 
     /// Resolves once the schema is known to fit, so that background work need not begin with errors. Cancel safe.

@@ -11,20 +11,22 @@ use sea_orm::{
     sea_query::{CaseStatement, Expr, SimpleExpr},
 };
 
-use crate::{
-    Cursor, Database, Error, IdempotentRequest, Page, Route,
-    accept::insert,
+use super::{
     credits,
-    dialect::Dialect,
+    idempotency::{self, IdempotentRequest, Route},
+};
+use crate::{
+    Cursor, Database, Error, Page, Query,
+    engine::{
+        Session, StepError, Tx, reading,
+        statements::{insert, padded},
+        transaction,
+    },
     entity::{
         user_balance::{self, Column as Balances},
         user_transaction::{self, Column as Transactions},
     },
-    history::after_cursor,
-    idempotency,
-    retry::{StepError, read, write},
-    session::Session,
-    shape::padded,
+    page::after_cursor,
 };
 
 pub(crate) const DEPOSIT: &str = "deposit";
@@ -77,9 +79,10 @@ pub struct LedgerEntry {
 impl Database {
     /// Adds credits and their ledger entry in one transaction; creates the balance of a new customer.
     pub async fn top_up(&self, request: &TopUpRequest) -> Result<TopUpOutcome, Error> {
-        let dialect = self.dialect();
-        let outcome = write!(self, "top_up", "adding to a balance", |tx| top_up(tx, dialect, request).await)?;
-        credits::added(request, &outcome);
+        let outcome = transaction!(self, Query::TopUp, |tx| top_up(tx, request)).await?;
+        if matches!(outcome, TopUpOutcome::Added(..)) {
+            credits::count(DEPOSIT, request.amount.get());
+        }
         Ok(outcome)
     }
 
@@ -90,8 +93,7 @@ impl Database {
         cursor: Option<Cursor>,
         limit: u64,
     ) -> Result<(Balance, Page<LedgerEntry>), Error> {
-        let dialect = self.dialect();
-        read!(self, "account", "reading a balance", |db| account(db, dialect, customer, cursor, limit).await)
+        reading!(self, Query::Account, |db| account(db, customer, cursor, limit)).await
     }
 }
 
@@ -108,7 +110,6 @@ struct EntryRow {
 
 async fn account(
     db: &Session,
-    dialect: Dialect,
     customer: CustomerId,
     cursor: Option<Cursor>,
     limit: u64,
@@ -122,7 +123,7 @@ async fn account(
         .expr_as(SimpleExpr::SubQuery(None, Box::new(balance.clone().into_query().into())), "balance")
         .filter(Transactions::UserId.eq(customer.get()));
     if let Some(cursor) = cursor {
-        entries = entries.filter(after_cursor(dialect, Transactions::CreatedAt, Transactions::Id, cursor));
+        entries = entries.filter(after_cursor(db.dialect(), Transactions::CreatedAt, Transactions::Id, cursor));
     }
     let rows = entries
         .order_by_desc(Transactions::CreatedAt)
@@ -147,11 +148,11 @@ async fn account(
     Ok((Balance::from_stored(credits.unwrap_or(0)), page))
 }
 
-async fn top_up(tx: &Session, dialect: Dialect, request: &TopUpRequest) -> Result<TopUpOutcome, StepError> {
+async fn top_up(tx: &Tx, request: &TopUpRequest) -> Result<TopUpOutcome, StepError> {
     let customer = request.customer;
     let balance = lock_or_create_balance(tx, customer).await?;
     if let Some(used) = &request.idempotency {
-        let saved = idempotency::find(tx, dialect, Route::TopUp, &[(customer, used.key.as_str())]).await?;
+        let saved = idempotency::find(tx, Route::TopUp, &[(customer, used.key.as_str())]).await?;
         if let Some(saved) = saved.into_values().next() {
             if saved.fingerprint != used.fingerprint {
                 return Ok(TopUpOutcome::KeyReused);
@@ -163,7 +164,7 @@ async fn top_up(tx: &Session, dialect: Dialect, request: &TopUpRequest) -> Resul
     let Some(new_balance) = balance.top_up(request.amount) else {
         return Ok(TopUpOutcome::TooMuch);
     };
-    change_balances(tx, dialect, &BTreeMap::from([(customer, request.amount.get())])).await?;
+    change_balances(tx, &BTreeMap::from([(customer, request.amount.get())])).await?;
     let entry = user_transaction::ActiveModel {
         user_id: Set(customer.get()),
         amount: Set(request.amount.get()),
@@ -192,7 +193,7 @@ fn saved_top_up(response: &str) -> Result<(Balance, TransactionId), Error> {
 /// Locks the balances of `customers` in the order of their ids, the order every transaction keeps.
 /// Customers without a balance are left out.
 pub(crate) async fn lock_balances(
-    tx: &Session,
+    tx: &Tx,
     customers: &[CustomerId],
 ) -> Result<HashMap<CustomerId, Balance>, StepError> {
     let mut ids: Vec<i64> = customers.iter().map(|customer| customer.get()).collect();
@@ -211,7 +212,7 @@ pub(crate) async fn lock_balances(
     Ok(known.collect())
 }
 
-async fn lock_or_create_balance(tx: &Session, customer: CustomerId) -> Result<Balance, StepError> {
+async fn lock_or_create_balance(tx: &Tx, customer: CustomerId) -> Result<Balance, StepError> {
     if let Some(balance) = lock_balances(tx, &[customer]).await?.remove(&customer) {
         return Ok(balance);
     }
@@ -222,7 +223,7 @@ async fn lock_or_create_balance(tx: &Session, customer: CustomerId) -> Result<Ba
 }
 
 /// Creates an empty balance; one that somebody else has just created will do as well.
-pub(crate) async fn create_balance(tx: &Session, customer: CustomerId) -> Result<(), StepError> {
+pub(crate) async fn create_balance(tx: &Tx, customer: CustomerId) -> Result<(), StepError> {
     let row = user_balance::ActiveModel { user_id: Set(customer.get()), balance: Set(0), ..Default::default() };
     match row.insert(tx).await {
         Ok(_) => Ok(()),
@@ -233,11 +234,7 @@ pub(crate) async fn create_balance(tx: &Session, customer: CustomerId) -> Result
 
 /// Adds to each customer's balance what `changes` says (negative to charge), in one statement.
 /// The rows must be locked by this transaction.
-pub(crate) async fn change_balances(
-    tx: &Session,
-    dialect: Dialect,
-    changes: &BTreeMap<CustomerId, i64>,
-) -> Result<(), StepError> {
+pub(crate) async fn change_balances(tx: &Tx, changes: &BTreeMap<CustomerId, i64>) -> Result<(), StepError> {
     let mut change_of = CaseStatement::new();
     for (customer, change) in padded(changes) {
         let changed = Expr::col(Balances::Balance).add(*change);
@@ -245,7 +242,7 @@ pub(crate) async fn change_balances(
     }
     let updated = user_balance::Entity::update_many()
         .col_expr(Balances::Balance, change_of.finally(Expr::col(Balances::Balance)).into())
-        .col_expr(Balances::LastUpdated, dialect.now())
+        .col_expr(Balances::LastUpdated, tx.dialect().now())
         .filter(Balances::UserId.is_in(padded(changes.keys().map(|customer| customer.get()))))
         .exec(tx)
         .await?;

@@ -14,17 +14,17 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    Database, Error, credits,
-    dialect::Dialect,
+    Database, Error, Query,
+    engine::{
+        StepError, Tx,
+        statements::{null_text, null_time, padded},
+        transaction,
+    },
     entity::{
         message_status::{Column, Entity, Model},
         outbox_event::{self, Column as Outbox},
     },
-    outbox::{null_text, null_time},
-    refund::refund,
-    retry::{StepError, write},
-    session::Session,
-    shape::padded,
+    money::{credits, ledger, refund::refund},
 };
 
 /// Recipients of one message that a worker wants to send to.
@@ -123,17 +123,14 @@ struct Candidate {
 impl Database {
     /// Takes recipients of several messages under leases, in one transaction. Answers come in order.
     pub async fn begin_sending(&self, requests: &[BeginRequest], lease: Duration) -> Result<Vec<Begin>, Error> {
-        let dialect = self.dialect();
-        write!(self, "begin_sending", "taking messages to send", |tx| begin(tx, dialect, requests, lease).await)
+        transaction!(self, Query::BeginSending, |tx| begin(tx, requests, lease)).await
     }
 
     /// Records outcomes; what failed is refunded in the same transaction. Answers in order whether each was
     /// recorded: `false` means that our lease had run out and somebody else decides.
     pub async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, Error> {
-        let dialect = self.dialect();
-        let (recorded, refunded) =
-            write!(self, "settle", "recording outcomes", |tx| settle(tx, dialect, settlements).await)?;
-        credits::refunded(refunded);
+        let (recorded, refunded) = transaction!(self, Query::Settle, |tx| settle(tx, settlements)).await?;
+        credits::count(ledger::CORRECTIVE, refunded);
         Ok(recorded)
     }
 
@@ -145,18 +142,12 @@ impl Database {
         recipients: &[ClaimedRecipient],
         delay: Duration,
     ) -> Result<Deferred, Error> {
-        let dialect = self.dialect();
-        write!(self, "defer", "putting off a message", |tx| defer(tx, dialect, message_id, recipients, delay).await)
+        transaction!(self, Query::Defer, |tx| defer(tx, message_id, recipients, delay)).await
     }
 }
 
-async fn begin(
-    tx: &Session,
-    dialect: Dialect,
-    requests: &[BeginRequest],
-    lease: Duration,
-) -> Result<Vec<Begin>, StepError> {
-    let mut candidates = lock_candidates(tx, dialect, requests).await?;
+async fn begin(tx: &Tx, requests: &[BeginRequest], lease: Duration) -> Result<Vec<Begin>, StepError> {
+    let mut candidates = lock_candidates(tx, requests).await?;
     let token: Arc<str> = Uuid::now_v7().to_string().into();
     let mut begins = Vec::with_capacity(requests.len());
     let mut taken = Vec::new();
@@ -183,8 +174,8 @@ async fn begin(
         Entity::update_many()
             .col_expr(Column::Status, Expr::value(MessageStatus::Sending.as_str()))
             .col_expr(Column::ClaimedBy, Expr::value(&*token))
-            .col_expr(Column::ClaimedUntil, dialect.after(lease))
-            .col_expr(Column::UpdatedAt, dialect.now())
+            .col_expr(Column::ClaimedUntil, tx.dialect().after(lease))
+            .col_expr(Column::UpdatedAt, tx.dialect().now())
             .filter(Column::Id.is_in(padded(taken)))
             .exec(tx)
             .await?;
@@ -193,8 +184,7 @@ async fn begin(
 }
 
 async fn lock_candidates(
-    tx: &Session,
-    dialect: Dialect,
+    tx: &Tx,
     requests: &[BeginRequest],
 ) -> Result<HashMap<(String, String), Candidate>, StepError> {
     let pairs = requests.iter().flat_map(|request| request.recipients.iter().map(move |to| (&request.message_id, to)));
@@ -209,8 +199,8 @@ async fn lock_candidates(
     let rows = Entity::find()
         .select_only()
         .columns([Column::Id, Column::MessageIdentifier, Column::Recipient, Column::Status])
-        .expr_as(dialect.millis_since(Expr::col(Column::CreatedAt)), "age_millis")
-        .expr_as(dialect.millis_since(Expr::col(Column::ClaimedUntil)), "lease_over_millis")
+        .expr_as(tx.dialect().millis_since(Expr::col(Column::CreatedAt)), "age_millis")
+        .expr_as(tx.dialect().millis_since(Expr::col(Column::ClaimedUntil)), "lease_over_millis")
         .filter(wanted)
         .lock_exclusive()
         .into_model::<Candidate>()
@@ -257,7 +247,7 @@ impl Candidate {
 }
 
 /// Whether each was recorded, and the credits given back for those that failed.
-async fn settle(tx: &Session, dialect: Dialect, settlements: &[Settlement]) -> Result<(Vec<bool>, i64), StepError> {
+async fn settle(tx: &Tx, settlements: &[Settlement]) -> Result<(Vec<bool>, i64), StepError> {
     let claims: Vec<_> = settlements.iter().map(|settlement| &settlement.claim).collect();
     let rows = lock_claimed(tx, &claims).await?;
     let mut done: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
@@ -280,19 +270,19 @@ async fn settle(tx: &Session, dialect: Dialect, settlements: &[Settlement]) -> R
                 .col_expr(Column::Provider, Expr::value(*provider))
                 .col_expr(Column::ClaimedBy, null_text())
                 .col_expr(Column::ClaimedUntil, null_time())
-                .col_expr(Column::UpdatedAt, dialect.now())
+                .col_expr(Column::UpdatedAt, tx.dialect().now())
                 .filter(Column::Id.is_in(padded(ids.iter().copied())))
                 .exec(tx)
                 .await?;
         }
     }
     let failed: Vec<_> = failed.values().flatten().filter_map(|id| rows.get(id)).collect();
-    let refunded = refund(tx, dialect, &failed).await?;
+    let refunded = refund(tx, &failed).await?;
     Ok((recorded, refunded))
 }
 
 /// Locks those of the claimed rows that are still under the very claim, by primary key and in its order.
-async fn lock_claimed(tx: &Session, claims: &[&Claim]) -> Result<HashMap<i64, Model>, StepError> {
+async fn lock_claimed(tx: &Tx, claims: &[&Claim]) -> Result<HashMap<i64, Model>, StepError> {
     let tokens: HashMap<i64, &str> = claims.iter().map(|claim| (claim.row, &*claim.token)).collect();
     let rows = Entity::find()
         .filter(Column::Id.is_in(padded(tokens.keys().copied())))
@@ -309,8 +299,7 @@ async fn lock_claimed(tx: &Session, claims: &[&Claim]) -> Result<HashMap<i64, Mo
 }
 
 async fn defer(
-    tx: &Session,
-    dialect: Dialect,
+    tx: &Tx,
     message_id: &MessageId,
     recipients: &[ClaimedRecipient],
     delay: Duration,
@@ -321,15 +310,15 @@ async fn defer(
         Entity::update_many()
             .col_expr(Column::ClaimedBy, null_text())
             .col_expr(Column::ClaimedUntil, null_time())
-            .col_expr(Column::UpdatedAt, dialect.now())
+            .col_expr(Column::UpdatedAt, tx.dialect().now())
             .filter(Column::Id.is_in(padded(ours.keys().copied())))
             .exec(tx)
             .await?;
     }
     let scheduled = outbox_event::Entity::update_many()
         .col_expr(Outbox::Status, Expr::value(OutboxStatus::Pending.as_str()))
-        .col_expr(Outbox::NextRunAt, dialect.after(delay))
-        .col_expr(Outbox::UpdatedAt, dialect.now())
+        .col_expr(Outbox::NextRunAt, tx.dialect().after(delay))
+        .col_expr(Outbox::UpdatedAt, tx.dialect().now())
         .filter(Outbox::AggregateId.eq(message_id.as_str()))
         .filter(Outbox::EventType.eq(event::EVENT_TYPE_SEND))
         .filter(Outbox::Status.is_in([OutboxStatus::Processed.as_str(), OutboxStatus::Failed.as_str()]))

@@ -4,7 +4,12 @@
 //! one for each. The server does not answer a close, and sqlx 0.9.0 leaves Nagle's algorithm on (sqlx issue 4335): what
 //! is sent next waits for a delayed acknowledgement, 40 ms for each statement of every batch.
 
-use crate::dialect::Dialect;
+use sea_orm::{
+    ActiveModelTrait, EntityTrait,
+    sea_query::{Expr, SimpleExpr},
+};
+
+use super::{StepError, Tx, dialect::Dialect};
 
 /// The values, and the last one again up to the next power of two. For conditions that a repetition does not change.
 pub(crate) fn padded<T: Clone>(values: impl IntoIterator<Item = T>) -> Vec<T> {
@@ -21,6 +26,29 @@ pub(crate) fn insert_size(rows: usize) -> usize {
     let power = 1 << rows.clamp(1, Dialect::INSERT_ROWS).ilog2();
     let larger = power + power / 2;
     if larger <= rows.min(Dialect::INSERT_ROWS) { larger } else { power }
+}
+
+/// Inserts rows with few statements of few shapes.
+pub(crate) async fn insert<A>(tx: &Tx, mut rows: Vec<A>) -> Result<(), StepError>
+where
+    A: ActiveModelTrait + Send,
+{
+    while !rows.is_empty() {
+        let rest = rows.split_off(insert_size(rows.len()));
+        A::Entity::insert_many(rows).exec_without_returning(tx).await?;
+        rows = rest;
+    }
+    Ok(())
+}
+
+/// No text; for columns that are set by an expression.
+pub(crate) fn null_text() -> SimpleExpr {
+    Expr::value(None::<String>)
+}
+
+/// No time; for columns that are set by an expression.
+pub(crate) fn null_time() -> SimpleExpr {
+    Expr::value(None::<chrono::NaiveDateTime>)
 }
 
 #[cfg(test)]

@@ -4,17 +4,17 @@
 use std::collections::{BTreeMap, HashMap};
 
 use domain::{Balance, CustomerId, MessageId, MessageStatus, Money, OutboxPayload, Turn, event, pricing};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait};
+use sea_orm::ActiveValue::Set;
 
 use crate::{
-    Database, Error, IdempotentRequest, Route, credits,
-    dialect::Dialect,
+    Database, Error, IdempotentRequest, Query, Route,
+    engine::{StepError, Tx, statements::insert, transaction},
     entity::{idempotency_key, message_status, outbox_event, user_transaction},
-    idempotency::{self, Saved},
-    ledger,
-    retry::{StepError, write},
-    session::Session,
-    shape::insert_size,
+    money::{
+        credits,
+        idempotency::{self, Saved},
+        ledger,
+    },
 };
 
 /// One request to send, priced and addressed.
@@ -62,21 +62,21 @@ impl Database {
     /// When the whole batch could not be stored; then nothing of it was, unless the connection broke during the
     /// commit: a client that sent an idempotency key finds out by sending it again.
     pub async fn accept(&self, batch: &[AcceptRequest]) -> Result<Vec<AcceptOutcome>, Error> {
-        let dialect = self.dialect();
-        let outcomes = write!(self, "accept", "accepting messages", |tx| accept(tx, dialect, batch).await)?;
-        credits::charged(batch, &outcomes);
+        let outcomes = transaction!(self, Query::Accept, |tx| accept(tx, batch)).await?;
+        let accepted = batch.iter().zip(&outcomes).filter(|(_, outcome)| matches!(outcome, AcceptOutcome::Accepted(_)));
+        credits::count(ledger::WITHDRAWAL, accepted.map(|(request, _)| request.total().get()).sum());
         Ok(outcomes)
     }
 }
 
-async fn accept(tx: &Session, dialect: Dialect, batch: &[AcceptRequest]) -> Result<Vec<AcceptOutcome>, StepError> {
+async fn accept(tx: &Tx, batch: &[AcceptRequest]) -> Result<Vec<AcceptOutcome>, StepError> {
     let customers: Vec<_> = batch.iter().map(AcceptRequest::customer).collect();
     let balances = ledger::lock_balances(tx, &customers).await?;
     let keys: Vec<_> = batch
         .iter()
         .filter_map(|request| request.idempotency.as_ref().map(|used| (request.customer(), used.key.as_str())))
         .collect();
-    let saved = idempotency::find(tx, dialect, Route::Send, &keys).await?;
+    let saved = idempotency::find(tx, Route::Send, &keys).await?;
     let outcomes = decide(batch, balances, &saved)?;
     let accepted: Vec<_> = batch
         .iter()
@@ -85,7 +85,7 @@ async fn accept(tx: &Session, dialect: Dialect, batch: &[AcceptRequest]) -> Resu
         .map(|(request, _)| request)
         .collect();
     if !accepted.is_empty() {
-        debit(tx, dialect, &accepted).await?;
+        debit(tx, &accepted).await?;
         insert(tx, accepted.iter().map(|request| charge_row(request)).collect()).await?;
         insert(tx, accepted.iter().flat_map(|request| message_rows(request)).collect()).await?;
         insert(tx, accepted.iter().map(|request| outbox_row(request)).collect()).await?;
@@ -141,13 +141,13 @@ fn saved_message(saved: &Saved) -> Result<MessageId, Error> {
         .map_err(|error| Error::Inconsistent { table: "idempotency_keys", what: error.to_string() })
 }
 
-async fn debit(tx: &Session, dialect: Dialect, accepted: &[&AcceptRequest]) -> Result<(), StepError> {
+async fn debit(tx: &Tx, accepted: &[&AcceptRequest]) -> Result<(), StepError> {
     let mut totals: BTreeMap<CustomerId, i64> = BTreeMap::new();
     for request in accepted {
         // Each total was covered by a balance, so their sum per customer is too.
         *totals.entry(request.customer()).or_default() -= request.total().get();
     }
-    ledger::change_balances(tx, dialect, &totals).await
+    ledger::change_balances(tx, &totals).await
 }
 
 fn charge_row(request: &AcceptRequest) -> user_transaction::ActiveModel {
@@ -196,17 +196,4 @@ fn key_row(request: &AcceptRequest) -> Option<idempotency_key::ActiveModel> {
     let used = request.idempotency.as_ref()?;
     let response = request.payload.message.message_identifier.as_str().to_owned();
     Some(idempotency::row(request.customer(), Route::Send, used, response))
-}
-
-/// Inserts rows with few statements of few shapes.
-pub(crate) async fn insert<A>(tx: &Session, mut rows: Vec<A>) -> Result<(), StepError>
-where
-    A: ActiveModelTrait + Send,
-{
-    while !rows.is_empty() {
-        let rest = rows.split_off(insert_size(rows.len()));
-        A::Entity::insert_many(rows).exec_without_returning(tx).await?;
-        rows = rest;
-    }
-    Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use migrations::Address;
 use secrecy::ExposeSecret as _;
 
-use crate::{Database, Error, retry::to_error};
+use super::{Database, Error, StepError};
 
 /// How long a server may take to let somebody in.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -15,6 +15,7 @@ impl Database {
     /// the cause and the address.
     pub(crate) async fn reach(&self) -> Result<(), Error> {
         let address = Address::parse(self.url().expose_secret())?;
-        address.reach(LIMIT).await.map_err(|error| to_error("connecting to the database", error.into()))
+        let reached = address.reach(LIMIT).await;
+        reached.map_err(|error| StepError::from(error).into_error("connecting to the database"))
     }
 }

@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use test_support::TestDatabase;
 
 use super::*;
-use crate::DatabaseConfig;
+use crate::{DatabaseConfig, Error, Query};
 
 /// A database with one connection, and one beside it.
 async fn open(url: &str, timeout: Duration) -> (Database, DatabaseConnection) {
@@ -30,7 +30,7 @@ async fn number(db: &impl ConnectionTrait, sql: &str) -> Result<i64, StepError> 
 async fn tries_of(database: &Database, failing: usize, error: u16, state: &str) -> (Vec<i64>, Result<(), Error>) {
     let connections = Mutex::new(Vec::new());
     let signal = format!("SIGNAL SQLSTATE '{state}' SET MYSQL_ERRNO = {error}, MESSAGE_TEXT = 'no'");
-    let result = write!(database, "test", "testing", |tx| {
+    let result = transaction!(database, Query::Ping, |tx| async {
         let connection = number(tx, "SELECT CAST(CONNECTION_ID() AS SIGNED)").await?;
         let fails = {
             let mut connections = connections.lock().expect("no test panics here");
@@ -41,7 +41,8 @@ async fn tries_of(database: &Database, failing: usize, error: u16, state: &str) 
             tx.execute_unprepared(&signal).await?;
         }
         Ok(())
-    });
+    })
+    .await;
     (connections.into_inner().expect("no test panics here"), result)
 }
 
@@ -121,7 +122,7 @@ async fn a_commit_without_an_answer_is_not_run_again() {
     let server = TestDatabase::create(&test_support::database_url()).await;
     let (database, other) = open(server.url(), Duration::from_secs(30)).await;
     let (database, tries) = (&database, AtomicU32::new(0));
-    let result = write!(database, "test", "testing", |tx| {
+    let result = transaction!(database, Query::Ping, |tx| async {
         tries.fetch_add(1, Ordering::SeqCst);
         let connection = number(tx, "SELECT CAST(CONNECTION_ID() AS SIGNED)").await?;
         other.execute_unprepared(&format!("KILL {connection}")).await?;
@@ -131,7 +132,8 @@ async fn a_commit_without_an_answer_is_not_run_again() {
         })
         .await;
         Ok(())
-    });
+    })
+    .await;
     assert!(result.expect_err("nobody knows what became of the commit").is_unavailable());
     assert_eq!(tries.load(Ordering::SeqCst), 1);
     other.close().await.expect("closes");
@@ -151,14 +153,15 @@ async fn an_operation_that_is_cut_off_closes_its_connection() {
         let (database, other) = open(url, Duration::from_millis(500)).await;
         let database = &database;
         other.execute_unprepared("CREATE TABLE written (id INT)").await.expect("creates");
-        let cut_off = write!(database, "test", "testing", |tx| {
+        let cut_off = transaction!(database, Query::Ping, |tx| async {
             tx.execute_unprepared(mark).await?;
             tx.execute_unprepared("INSERT INTO written VALUES (1)").await?;
             std::future::pending::<Result<(), StepError>>().await
-        });
+        })
+        .await;
         assert!(cut_off.expect_err("its time is over").is_unavailable());
         let marked = test_support::wait_until(Duration::from_secs(30), "a connection", async || {
-            read!(database, "test", "testing", |db| number(db, is_marked).await).ok()
+            reading!(database, Query::Ping, |db| number(db, is_marked)).await.ok()
         })
         .await;
         assert_eq!(marked, 0, "the connection was used again: {is_marked}");
@@ -181,10 +184,11 @@ async fn a_commit_that_fails_leaves_no_open_transaction_behind() {
         other.execute_unprepared(table).await.expect(table);
     }
     let insert = async |row: &str| {
-        write!(database, "test", "testing", |tx| {
+        transaction!(database, Query::Ping, |tx| async {
             tx.execute_unprepared(row).await?;
             Ok(())
         })
+        .await
     };
     for _ in 0..2 {
         let failed = insert("INSERT INTO child VALUES (7)").await.expect_err("it has no parent");
@@ -205,13 +209,14 @@ async fn a_transaction_that_somebody_left_open_is_not_written_in() {
     let (database, other) = open(&url, Duration::from_secs(30)).await;
     let database = &database;
     other.execute_unprepared("CREATE TABLE written (id INT)").await.expect("creates");
-    let mut session = Session::take(&database.pool()).await.expect("a connection");
-    session.begin().await.expect("begins");
+    let session = Session::take(&database.pool()).await.expect("a connection");
+    session.execute_unprepared("BEGIN").await.expect("begins");
     session.keep();
-    write!(database, "test", "testing", |tx| {
+    transaction!(database, Query::Ping, |tx| async {
         tx.execute_unprepared("INSERT INTO written VALUES (1)").await?;
         Ok(())
     })
+    .await
     .expect("stored");
     assert_eq!(number(&other, "SELECT COUNT(*) FROM written").await.expect("answers"), 1);
     other.close().await.expect("closes");

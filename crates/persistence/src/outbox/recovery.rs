@@ -13,16 +13,16 @@ use sea_orm::{
 };
 
 use crate::{
-    Database, Error,
-    dialect::Dialect,
+    Database, Error, Query,
+    engine::{
+        StepError, Tx,
+        statements::{null_text, null_time, padded},
+        transaction,
+    },
     entity::{
         message_status::{Column as Message, Entity as Messages},
         outbox_event::{Column as Outbox, Entity as Events},
     },
-    outbox::{null_text, null_time},
-    retry::{StepError, write},
-    session::Session,
-    shape::padded,
 };
 
 /// Unfinished rows that one transaction of a search looks at.
@@ -51,17 +51,17 @@ impl Database {
     }
 
     async fn stuck_page(&self, status: MessageStatus, age: Duration, after: i64) -> Result<StuckPage, Error> {
-        let dialect = self.dialect();
-        write!(self, "outbox_republish", "looking for stuck messages", |tx| {
-            let rows = oldest_unfinished(tx, dialect, status, age, after).await?;
+        transaction!(self, Query::OutboxRepublish, |tx| async {
+            let rows = oldest_unfinished(tx, status, age, after).await?;
             let is_full = rows.len() as u64 == SEARCH_ROWS;
             // Rows are read in the order they were accepted: after the first young one there are no old ones.
             let next = rows.last().filter(|row| is_full && row.is_old).map(|row| row.id);
             let stuck: Vec<String> =
                 rows.into_iter().filter(|row| row.is_old).map(|row| row.message_identifier).collect();
-            let republished = if stuck.is_empty() { 0 } else { republish(tx, dialect, stuck, age).await? };
+            let republished = if stuck.is_empty() { 0 } else { republish(tx, stuck, age).await? };
             Ok(StuckPage { republished, next })
         })
+        .await
     }
 
     /// Makes everything unfinished start again: claims and leases of the last run are void, and every message
@@ -69,8 +69,7 @@ impl Database {
     ///
     /// Only for a database that no other process uses, before anything else runs: it ignores leases.
     pub async fn recover_embedded(&self) -> Result<u64, Error> {
-        let dialect = self.dialect();
-        write!(self, "recover_embedded", "recovering after the last run", |tx| {
+        transaction!(self, Query::RecoverEmbedded, |tx| async {
             let unfinished = [MessageStatus::Pending.as_str(), MessageStatus::Sending.as_str()];
             Messages::update_many()
                 .col_expr(Message::ClaimedBy, null_text())
@@ -90,12 +89,13 @@ impl Database {
                 .col_expr(Outbox::NextRunAt, null_time())
                 .col_expr(Outbox::ClaimedBy, null_text())
                 .col_expr(Outbox::ClaimedUntil, null_time())
-                .col_expr(Outbox::UpdatedAt, dialect.now())
+                .col_expr(Outbox::UpdatedAt, tx.dialect().now())
                 .filter(ColumnTrait::eq(&Outbox::Status, OutboxStatus::Processing.as_str()).or(lost))
                 .exec(tx)
                 .await?;
             Ok(restarted.rows_affected)
         })
+        .await
     }
 }
 
@@ -114,8 +114,7 @@ struct Unfinished {
 
 /// The oldest rows in `status` after the row `after`, each with whether it was accepted more than `age` ago.
 async fn oldest_unfinished(
-    tx: &Session,
-    dialect: Dialect,
+    tx: &Tx,
     status: MessageStatus,
     age: Duration,
     after: i64,
@@ -123,7 +122,7 @@ async fn oldest_unfinished(
     let mut query = Messages::find()
         .select_only()
         .columns([Message::Id, Message::MessageIdentifier])
-        .expr_as(Expr::col(Message::CreatedAt).lt(dialect.before(age)), "is_old")
+        .expr_as(Expr::col(Message::CreatedAt).lt(tx.dialect().before(age)), "is_old")
         .filter(ColumnTrait::eq(&Message::Status, status.as_str()))
         .filter(ColumnTrait::gt(&Message::Id, after))
         .order_by_asc(Message::Id)
@@ -132,14 +131,14 @@ async fn oldest_unfinished(
     Ok(query.into_model().all(tx).await?)
 }
 
-async fn republish(tx: &Session, dialect: Dialect, messages: Vec<String>, age: Duration) -> Result<u64, StepError> {
+async fn republish(tx: &Tx, messages: Vec<String>, age: Duration) -> Result<u64, StepError> {
     let republished = Events::update_many()
         .col_expr(Outbox::Status, Expr::value(OutboxStatus::Pending.as_str()))
-        .col_expr(Outbox::UpdatedAt, dialect.now())
+        .col_expr(Outbox::UpdatedAt, tx.dialect().now())
         .filter(Outbox::AggregateId.is_in(padded(messages)))
         .filter(ColumnTrait::eq(&Outbox::EventType, event::EVENT_TYPE_SEND))
         .filter(Outbox::Status.is_in([OutboxStatus::Processed.as_str(), OutboxStatus::Failed.as_str()]))
-        .filter(Expr::col(Outbox::UpdatedAt).lt(dialect.before(age)))
+        .filter(Expr::col(Outbox::UpdatedAt).lt(tx.dialect().before(age)))
         .exec(tx)
         .await?;
     Ok(republished.rows_affected)

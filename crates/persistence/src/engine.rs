@@ -1,0 +1,26 @@
+//! What every operation runs on: connections, transactions, errors, and the ways to build statements. No rule of the
+//! business and no table.
+
+mod cause;
+mod config;
+mod database;
+pub(crate) mod dialect;
+mod error;
+mod pool;
+mod query;
+mod reach;
+mod readiness;
+mod schema;
+mod session;
+pub(crate) mod statements;
+mod step;
+mod transaction;
+
+pub use config::DatabaseConfig;
+pub use database::Database;
+pub use error::Error;
+pub use query::Query;
+pub use readiness::Readiness;
+pub(crate) use session::{Session, Tx};
+pub(crate) use step::StepError;
+pub(crate) use transaction::{Tries, reading, transaction};

@@ -1,0 +1,56 @@
+//! What can be asked of the database: one row for each operation.
+
+/// Each operation with its name in metrics and what errors and logs say it was doing.
+macro_rules! queries {
+    ($($variant:ident: $name:literal, $doing:literal;)*) => {
+        /// An operation on the database: the value of the label `query`, and the words of its errors.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Query {
+            $(#[doc = concat!("`", $name, "`: ", $doing, ".")] $variant,)*
+        }
+
+        impl Query {
+            /// All operations.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The name in metrics.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What is being done, to follow "while".
+            pub(crate) fn doing(self) -> &'static str {
+                match self { $(Self::$variant => $doing,)* }
+            }
+        }
+    };
+}
+
+queries! {
+    Accept: "accept", "accepting messages";
+    Account: "account", "reading a balance";
+    BeginSending: "begin_sending", "taking messages to send";
+    Defer: "defer", "putting off a message";
+    History: "history", "reading the history";
+    IdempotencyPurge: "idempotency_purge", "deleting old idempotency keys";
+    LedgerAudit: "ledger_audit", "auditing the ledger";
+    LedgerAuditNext: "ledger_audit_next", "looking for the next user to audit";
+    OutboxClaim: "outbox_claim", "claiming outbox events";
+    OutboxFail: "outbox_fail", "giving up an outbox event";
+    OutboxOldest: "outbox_oldest", "looking for the oldest waiting event";
+    OutboxPending: "outbox_pending", "counting pending outbox events";
+    OutboxProcessed: "outbox_processed", "recording published events";
+    OutboxPromote: "outbox_promote", "promoting due outbox events";
+    OutboxPublished: "outbox_published", "counting published outbox events";
+    OutboxPurge: "outbox_purge", "deleting old outbox events";
+    OutboxRelease: "outbox_release", "giving back outbox events";
+    OutboxRepublish: "outbox_republish", "looking for stuck messages";
+    OutboxRescue: "outbox_rescue", "rescuing expired claims";
+    OutboxRetry: "outbox_retry", "putting off an outbox event";
+    OutboxTurn: "outbox_turn", "looking for the turn of a lane";
+    Ping: "ping", "checking that the database answers";
+    RecoverEmbedded: "recover_embedded", "recovering after the last run";
+    Schema: "schema", "looking at the schema";
+    Settle: "settle", "recording outcomes";
+    TopUp: "top_up", "adding to a balance";
+}

@@ -1,0 +1,89 @@
+//! How much waits in a lane, how long, and how fast it is worked off. Every count has an end, so that it costs little.
+
+use std::time::Duration;
+
+use domain::{Lane, OutboxStatus, Turn};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    sea_query::{
+        self, Expr,
+        extension::mysql::{IndexHintScope, MySqlSelectStatementExt},
+    },
+};
+
+use super::rows::{in_lane, waiting_in};
+use crate::{
+    Database, Error, Query,
+    engine::{Session, StepError, reading},
+    entity::outbox_event::{Column, Entity},
+};
+
+impl Database {
+    /// Counts events of a lane not yet published or claimed, those that wait for a retry too, up to `most`.
+    pub async fn pending_events(&self, lane: Lane, most: u64) -> Result<u64, Error> {
+        reading!(self, Query::OutboxPending, |db| async {
+            let mut query = in_lane(lane, OutboxStatus::Pending);
+            QuerySelect::query(&mut query).force_index("idx_outbox_claim", IndexHintScope::All);
+            count(db, query, most).await
+        })
+        .await
+    }
+
+    /// Counts events of a lane published within the last `window`, up to `most`.
+    pub async fn published_events(&self, lane: Lane, window: Duration, most: u64) -> Result<u64, Error> {
+        reading!(self, Query::OutboxPublished, |db| async {
+            let mut query = in_lane(lane, OutboxStatus::Processed)
+                .filter(Column::NextRunAt.is_null())
+                .filter(Expr::col(Column::UpdatedAt).gte(db.dialect().before(window)));
+            QuerySelect::query(&mut query).force_index("idx_outbox_purge", IndexHintScope::All);
+            count(db, query, most).await
+        })
+        .await
+    }
+
+    /// The turn that a lane is at: the lowest of those waiting; `None` when nothing waits. Rows without a turn are
+    /// left out.
+    pub async fn turn_of(&self, lane: Lane) -> Result<Option<Turn>, Error> {
+        reading!(self, Query::OutboxTurn, |db| async {
+            let turn: Option<i64> = waiting_in(lane)
+                .select_only()
+                .column(Column::Turn)
+                .filter(Column::Turn.gt(0))
+                .order_by_asc(Column::Turn)
+                .limit(1)
+                .into_tuple()
+                .one(db)
+                .await?;
+            Ok(turn.map(Turn::from_stored))
+        })
+        .await
+    }
+
+    /// How long the oldest claimable event of a lane has waited; zero when none does.
+    pub async fn oldest_waiting(&self, lane: Lane) -> Result<Duration, Error> {
+        reading!(self, Query::OutboxOldest, |db| async {
+            // By the last change, which an index follows; for what waits that is its acceptance, or its last return.
+            let mut query = in_lane(lane, OutboxStatus::Pending).filter(Column::NextRunAt.is_null());
+            QuerySelect::query(&mut query).force_index("idx_outbox_purge", IndexHintScope::All);
+            let waited: Option<i64> = query
+                .select_only()
+                .expr_as(db.dialect().millis_since(Expr::col(Column::CreatedAt)), "waited")
+                .order_by_asc(Column::UpdatedAt)
+                .limit(1)
+                .into_tuple()
+                .one(db)
+                .await?;
+            Ok(Duration::from_millis(waited.and_then(|millis| u64::try_from(millis).ok()).unwrap_or(0)))
+        })
+        .await
+    }
+}
+
+/// Counts inside a limited subquery: the cost is bounded by `most`, whatever the table holds.
+async fn count(db: &Session, rows: sea_orm::Select<Entity>, most: u64) -> Result<u64, StepError> {
+    let rows = rows.select_only().column(Column::Id).limit(most).into_query();
+    let count = sea_query::Query::select().expr(Expr::cust("COUNT(*)")).from_subquery(rows, "counted").to_owned();
+    let row = db.query_one(&count).await?;
+    let counted: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;
+    Ok(counted.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+}

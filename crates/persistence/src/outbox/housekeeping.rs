@@ -1,0 +1,135 @@
+//! What a sweeper does: rescue expired claims, promote due retries, delete what is old.
+
+use std::time::Duration;
+
+use domain::OutboxStatus;
+use sea_orm::{
+    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{
+        Expr, LockBehavior, LockType, SimpleExpr,
+        extension::mysql::{IndexHintScope, MySqlSelectStatementExt},
+    },
+};
+
+use crate::{
+    Database, Error, Query,
+    engine::{
+        StepError, Tx,
+        statements::{null_text, null_time, padded},
+        transaction,
+    },
+    entity::{
+        idempotency_key,
+        outbox_event::{Column, Entity},
+    },
+    money::idempotency,
+};
+
+/// Rows that one round of housekeeping changes at most, so that it never holds many locks.
+const HOUSEKEEPING_ROWS: u64 = 500;
+
+impl Database {
+    /// Makes events claimable again whose claimer did not finish within its lease. Returns how many.
+    pub async fn rescue_expired_claims(&self) -> Result<u64, Error> {
+        transaction!(self, Query::OutboxRescue, |tx| async {
+            let expired = Expr::col(Column::ClaimedUntil).lt(tx.dialect().now()).or(Column::ClaimedUntil.is_null());
+            let ids = lock_some(tx, OutboxStatus::Processing, "idx_outbox_lease", expired).await?;
+            let change = [(Column::ClaimedBy, null_text()), (Column::ClaimedUntil, null_time())];
+            make_pending(tx, ids, change).await
+        })
+        .await
+    }
+
+    /// Makes events claimable whose wait after a failed try is over. Returns how many.
+    pub async fn promote_due_events(&self) -> Result<u64, Error> {
+        transaction!(self, Query::OutboxPromote, |tx| async {
+            let due = Column::Lane.is_in([0, 1]).and(Expr::col(Column::NextRunAt).lte(tx.dialect().now()));
+            let ids = lock_some(tx, OutboxStatus::Pending, "idx_outbox_claim", due).await?;
+            make_pending(tx, ids, []).await
+        })
+        .await
+    }
+
+    /// Deletes some events published more than `age` ago. Returns how many; call again while it is not 0.
+    pub async fn purge_processed_events(&self, age: Duration) -> Result<u64, Error> {
+        transaction!(self, Query::OutboxPurge, |tx| async {
+            // The event of an unfinished message is what brings it back: it stays, however old.
+            let finished = Expr::cust(
+                "NOT EXISTS (SELECT 1 FROM message_status m WHERE m.message_identifier = outbox_events.aggregate_id \
+                 AND m.status IN ('pending', 'sending'))",
+            );
+            let old = Column::Lane
+                .is_in([0, 1])
+                .and(Column::NextRunAt.is_null())
+                .and(Expr::col(Column::UpdatedAt).lt(tx.dialect().before(age)))
+                .and(finished);
+            let ids = lock_some(tx, OutboxStatus::Processed, "idx_outbox_purge", old).await?;
+            if ids.is_empty() {
+                return Ok(0);
+            }
+            let deleted = Entity::delete_many().filter(Column::Id.is_in(padded(ids))).exec(tx).await?;
+            Ok(deleted.rows_affected)
+        })
+        .await
+    }
+
+    /// Deletes some idempotency keys older than 24 hours. Returns how many; call again while it is not 0.
+    pub async fn purge_idempotency_keys(&self) -> Result<u64, Error> {
+        use idempotency_key::{Column, Entity};
+        transaction!(self, Query::IdempotencyPurge, |tx| async {
+            let ids: Vec<i64> = Entity::find()
+                .select_only()
+                .column(Column::Id)
+                .filter(Expr::col(Column::CreatedAt).lt(tx.dialect().before(idempotency::KEPT_FOR)))
+                .order_by_asc(Column::CreatedAt)
+                .limit(HOUSEKEEPING_ROWS)
+                .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+                .into_tuple()
+                .all(tx)
+                .await?;
+            if ids.is_empty() {
+                return Ok(0);
+            }
+            let deleted = Entity::delete_many().filter(Column::Id.is_in(padded(ids))).exec(tx).await?;
+            Ok(deleted.rows_affected)
+        })
+        .await
+    }
+}
+
+/// Locks a bounded number of rows for housekeeping, leaving out those that somebody else is at.
+async fn lock_some(
+    tx: &Tx,
+    status: OutboxStatus,
+    index: &'static str,
+    condition: SimpleExpr,
+) -> Result<Vec<i64>, StepError> {
+    let mut query = Entity::find().select_only().column(Column::Id).filter(Column::Status.eq(status.as_str()));
+    QuerySelect::query(&mut query).force_index(index, IndexHintScope::All);
+    let ids = query
+        .filter(condition)
+        .limit(HOUSEKEEPING_ROWS)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .into_tuple()
+        .all(tx)
+        .await?;
+    Ok(ids)
+}
+
+async fn make_pending<const N: usize>(
+    tx: &Tx,
+    ids: Vec<i64>,
+    change: [(Column, SimpleExpr); N],
+) -> Result<u64, StepError> {
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let mut update = Entity::update_many()
+        .col_expr(Column::Status, Expr::value(OutboxStatus::Pending.as_str()))
+        .col_expr(Column::NextRunAt, null_time())
+        .col_expr(Column::UpdatedAt, tx.dialect().now());
+    for (column, value) in change {
+        update = update.col_expr(column, value);
+    }
+    Ok(update.filter(Column::Id.is_in(padded(ids))).exec(tx).await?.rows_affected)
+}
