@@ -6,10 +6,29 @@ use crate::{CustomerId, Invalid, Message, MessageId, MessageText, MessageType, R
 
 /// `outbox_events.aggregate_type` of a message.
 pub const AGGREGATE_TYPE: &str = "message";
-/// `outbox_events.event_type` of a request to send.
-pub const EVENT_TYPE_SEND: &str = "message.send";
 /// Longest exchange, queue or routing key name AMQP 0-9-1 can carry, in bytes (a short string).
 pub const MAX_AMQP_NAME: usize = 255;
+
+/// What an outbox event asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    /// To send a message.
+    Send,
+}
+
+impl EventKind {
+    /// The name in `outbox_events.event_type`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Send => "message.send",
+        }
+    }
+
+    /// The kind of this name; `None` for what only a newer release knows.
+    pub fn parse(name: &str) -> Option<Self> {
+        (name == Self::Send.as_str()).then_some(Self::Send)
+    }
+}
 
 /// The AMQP body: one accepted request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +128,14 @@ mod tests {
     fn the_reference_payload_round_trips() {
         let parsed = OutboxPayload::from_json(payload()).expect("valid");
         assert_eq!(serde_json::to_value(parsed).expect("serialises"), payload());
+    }
+
+    #[test]
+    fn kinds_of_other_releases_are_not_taken_for_ours() {
+        assert_eq!(EventKind::parse("message.send"), Some(EventKind::Send));
+        for other in ["", "message.cancel", "Message.Send", "message.send "] {
+            assert_eq!(EventKind::parse(other), None, "{other:?}");
+        }
     }
 
     #[test]

@@ -92,7 +92,7 @@ async fn insert(tx: &mut MySqlTransaction<'_>, batch: &[OutboxPayload]) -> anyho
     .push_values(batch, |mut row, payload| {
         row.push_bind(event::AGGREGATE_TYPE)
             .push_bind(payload.message.message_identifier.as_str().to_owned())
-            .push_bind(event::EVENT_TYPE_SEND)
+            .push_bind(event::EventKind::Send.as_str())
             .push_bind(serde_json::to_string(payload).expect("strings and numbers serialise"))
             .push_bind(payload.message.kind.priority())
             .push_bind(payload.message.customer_id.get());

@@ -25,5 +25,5 @@ pub use messages::{
 };
 pub use migrations::{ACCEPTED_URLS, Address, AddressError};
 pub use money::{IdempotentRequest, LedgerEntry, LedgerSlice, Route, TopUpOutcome, TopUpRequest};
-pub use outbox::{ClaimToken, ClaimedEvent};
+pub use outbox::{ClaimToken, ClaimedEvent, EventContent, OutboxEventId, Promoted};
 pub use page::{Cursor, Page};

@@ -7,4 +7,5 @@ mod housekeeping;
 mod recovery;
 mod rows;
 
-pub use claims::{ClaimToken, ClaimedEvent};
+pub use claims::{ClaimToken, ClaimedEvent, EventContent, OutboxEventId};
+pub use housekeeping::Promoted;

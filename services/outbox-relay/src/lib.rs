@@ -10,6 +10,7 @@ mod metrics;
 mod publish;
 mod settings;
 mod sweeper;
+mod unknown_kinds;
 mod wake;
 
 pub use settings::{ADMIN_ADDR, RelayConfig, Settings};
@@ -22,15 +23,16 @@ use service_kit::{
     health::{Finding, Required},
 };
 
-use crate::{claimer::Claimer, gate::Gate, publish::Publish};
+use crate::{claimer::Claimer, gate::Gate, publish::Publish, unknown_kinds::UnknownKinds};
 
 /// Starts the claimers, the sweeper and the ledger audit on `scope`. They end after their batch in hand when the scope stops.
 pub fn start(config: &RelayConfig, database: &Database, broker: &Broker, wake: &Wake, scope: &Scope) {
     let gate = Gate::start(config.max_queued, broker, scope);
     metrics::start(broker.topology());
+    let unknown_kinds = UnknownKinds::default();
     for lane in Lane::ALL {
         for _ in 0..config.claimers(lane) {
-            let publish = Publish::new(database.clone(), broker.publisher());
+            let publish = Publish::new(database.clone(), broker.publisher(), unknown_kinds.clone());
             let claimer = Claimer {
                 lane,
                 config: config.clone(),
@@ -42,7 +44,7 @@ pub fn start(config: &RelayConfig, database: &Database, broker: &Broker, wake: &
             scope.spawn("claimer", claimer.run(scope.stop.clone()));
         }
     }
-    scope.spawn("sweeper", sweeper::run(config.clone(), database.clone(), scope.stop.clone()));
+    scope.spawn("sweeper", sweeper::run(config.clone(), database.clone(), unknown_kinds, scope.stop.clone()));
     if let Some(every) = config.ledger_audit {
         scope.spawn("ledger audit", audit::run(every, database.clone(), scope.stop.clone()));
     }

@@ -8,7 +8,7 @@ use telemetry::{
 };
 
 /// The database queries that the relay makes.
-const QUERIES: [&str; 15] = [
+const QUERIES: [&str; 16] = [
     "idempotency_purge",
     "ledger_audit",
     "ledger_audit_next",
@@ -19,6 +19,7 @@ const QUERIES: [&str; 15] = [
     "outbox_processed",
     "outbox_promote",
     "outbox_purge",
+    "outbox_put_off",
     "outbox_release",
     "outbox_republish",
     "outbox_rescue",

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use broker::{Outgoing, Published, Publisher};
 use domain::{Jitter, OutboxPayload, RetrySchedule};
-use persistence::{ClaimToken, ClaimedEvent, Database, Error};
+use persistence::{ClaimToken, ClaimedEvent, Database, Error, EventContent, OutboxEventId};
 use telemetry::{names, propagation};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span, info_span};
+
+use crate::unknown_kinds::{self, UnknownKinds};
 
 /// Retries of an event that the broker returned as unroutable: the reference's ten tries over 318 s.
 const REFUSED: RetrySchedule = RetrySchedule::limited(Duration::from_secs(2), Duration::from_secs(64), 9, Jitter::None);
@@ -24,6 +26,7 @@ const RECORD_PAUSES: RetrySchedule = RetrySchedule::endless(Duration::from_milli
 pub(crate) struct Publish {
     database: Database,
     publisher: Publisher,
+    unknown_kinds: UnknownKinds,
 }
 
 /// A claimed event whose payload could be read.
@@ -42,8 +45,8 @@ struct FailedTry<'a> {
 }
 
 impl Publish {
-    pub(crate) fn new(database: Database, publisher: Publisher) -> Self {
-        Self { database, publisher }
+    pub(crate) fn new(database: Database, publisher: Publisher, unknown_kinds: UnknownKinds) -> Self {
+        Self { database, publisher, unknown_kinds }
     }
 
     pub(crate) async fn ready(&self) {
@@ -60,14 +63,17 @@ impl Publish {
         stop: &CancellationToken,
     ) -> bool {
         let record = Record { database: &self.database, token, until: Instant::now() + lease, stop };
-        let (mut readable, mut failed) = (Vec::with_capacity(events.len()), Vec::new());
+        let (mut readable, mut failed, mut unknown) = (Vec::with_capacity(events.len()), Vec::new(), Vec::new());
         for event in events {
-            match &event.payload {
-                Ok(payload) => readable.push(Readable { event, payload, span: publish_span(event) }),
-                Err(reason) => {
-                    let (reason, span) = (reason.to_string(), publish_span(event));
+            match &event.content {
+                EventContent::Message(payload) => {
+                    readable.push(Readable { event, payload, span: publish_span(event, Some(payload)) });
+                }
+                EventContent::Unreadable(reason) => {
+                    let (reason, span) = (reason.to_string(), publish_span(event, None));
                     failed.push(FailedTry { event, schedule: &UNREADABLE, reason, span });
                 }
+                EventContent::UnknownKind(kind) => unknown.push((event.id, kind)),
             }
         }
         let outgoing = readable.iter().map(outgoing).collect();
@@ -86,6 +92,10 @@ impl Publish {
         // What was confirmed first: while it is not recorded, it would be published twice.
         record.processed(&confirmed).await;
         record.released(&unsent).await;
+        if !unknown.is_empty() {
+            self.unknown_kinds.note(unknown.iter().map(|(_, kind)| kind.as_str()), Instant::now());
+            record.put_off(&unknown.iter().map(|(id, _)| *id).collect::<Vec<_>>()).await;
+        }
         for failed in failed {
             let span = failed.span.clone();
             record.failed_try(failed).instrument(span).await;
@@ -107,8 +117,8 @@ fn outgoing(Readable { event, payload, span }: &Readable<'_>) -> Outgoing {
 }
 
 /// Part of the request's trace, until the outcome is recorded.
-fn publish_span(event: &ClaimedEvent) -> Span {
-    let user_id = event.payload.as_ref().ok().map(|payload| payload.message.customer_id.get());
+fn publish_span(event: &ClaimedEvent, payload: Option<&OutboxPayload>) -> Span {
+    let user_id = payload.map(|payload| payload.message.customer_id.get());
     let span =
         info_span!("outbox.publish", otel.kind = "producer", message_identifier = event.message_id, user_id = user_id);
     if let Some(traceparent) = &event.traceparent {
@@ -127,13 +137,13 @@ struct Record<'a> {
 }
 
 impl Record<'_> {
-    async fn processed(&self, ids: &[i64]) {
+    async fn processed(&self, ids: &[OutboxEventId]) {
         if let Some(ours) = self.until_recorded(|| self.database.mark_processed(ids, self.token)).await {
             report_lost("recording published events", ids.len(), ours);
         }
     }
 
-    async fn released(&self, ids: &[i64]) {
+    async fn released(&self, ids: &[OutboxEventId]) {
         if ids.is_empty() {
             return;
         }
@@ -141,6 +151,13 @@ impl Record<'_> {
         tracing::warn!(outage = "broker", events, "the broker did not confirm these events; they are given back");
         if let Some(ours) = self.until_recorded(|| self.database.release_events(ids, self.token)).await {
             report_lost("giving back events", ids.len(), ours);
+        }
+    }
+
+    async fn put_off(&self, ids: &[OutboxEventId]) {
+        let put_off = || self.database.put_off_unknown(ids, self.token, unknown_kinds::PUT_OFF);
+        if let Some(ours) = self.until_recorded(put_off).await {
+            report_lost("putting off events of an unknown kind", ids.len(), ours);
         }
     }
 

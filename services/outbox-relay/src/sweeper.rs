@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use persistence::{Database, Error, Lane};
+use persistence::{Database, Error, Lane, Promoted};
 use rand::RngExt as _;
 use telemetry::names;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::settings::RelayConfig;
+use crate::{
+    settings::RelayConfig,
+    unknown_kinds::{self, UnknownKinds},
+};
 
 /// How often it looks; this bounds how late a rescue or a retry is.
 const ROUND: Duration = Duration::from_secs(1);
@@ -23,7 +26,7 @@ const REST_AFTER_COUNT: u32 = 20;
 /// What it rests at most, however slow the database is.
 const LONGEST_REST: Duration = Duration::from_secs(10);
 
-pub(crate) async fn run(config: RelayConfig, database: Database, stop: CancellationToken) {
+pub(crate) async fn run(config: RelayConfig, database: Database, unknown_kinds: UnknownKinds, stop: CancellationToken) {
     let mut swept_slowly = Instant::now();
     let mut measure_from = Instant::now();
     loop {
@@ -36,7 +39,7 @@ pub(crate) async fn run(config: RelayConfig, database: Database, stop: Cancellat
             return;
         }
         report("rescuing expired claims", rescue(&database).await);
-        report("promoting due retries", promote(&database).await);
+        report("promoting due retries", promote(&database, &unknown_kinds).await);
         let round = Instant::now();
         if round >= measure_from {
             report("measuring the backlog", measure(&database).await);
@@ -60,9 +63,14 @@ async fn rescue(database: &Database) -> Result<(), Error> {
     }
 }
 
-async fn promote(database: &Database) -> Result<(), Error> {
-    while database.promote_due_events().await? > 0 {}
-    Ok(())
+async fn promote(database: &Database, unknown: &UnknownKinds) -> Result<(), Error> {
+    loop {
+        let Promoted { claimable, unknown_kinds } = database.promote_due_events(unknown_kinds::PUT_OFF).await?;
+        unknown.note(unknown_kinds.iter().map(String::as_str), Instant::now());
+        if claimable == 0 && unknown_kinds.is_empty() {
+            return Ok(());
+        }
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "at most 200,000")]

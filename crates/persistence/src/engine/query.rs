@@ -4,7 +4,7 @@
 macro_rules! queries {
     ($($variant:ident: $name:literal, $doing:literal;)*) => {
         /// An operation on the database: the value of the label `query`, and the words of its errors.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Query {
             $(#[doc = concat!("`", $name, "`: ", $doing, ".")] $variant,)*
         }
@@ -42,6 +42,7 @@ queries! {
     OutboxProcessed: "outbox_processed", "recording published events";
     OutboxPromote: "outbox_promote", "promoting due outbox events";
     OutboxPublished: "outbox_published", "counting published outbox events";
+    OutboxPutOff: "outbox_put_off", "putting off outbox events of an unknown kind";
     OutboxPurge: "outbox_purge", "deleting old outbox events";
     OutboxRelease: "outbox_release", "giving back outbox events";
     OutboxRepublish: "outbox_republish", "looking for stuck messages";

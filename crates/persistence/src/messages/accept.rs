@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use domain::{Balance, CustomerId, MessageId, MessageStatus, Money, OutboxPayload, Turn, event, pricing};
+use domain::{Balance, CustomerId, EventKind, MessageId, MessageStatus, Money, OutboxPayload, Turn, event, pricing};
 use sea_orm::ActiveValue::Set;
 
 use crate::{
@@ -182,7 +182,7 @@ fn outbox_row(request: &AcceptRequest) -> outbox_event::ActiveModel {
     outbox_event::ActiveModel {
         aggregate_type: Set(event::AGGREGATE_TYPE.to_owned()),
         aggregate_id: Set(body.message_identifier.as_str().to_owned()),
-        event_type: Set(event::EVENT_TYPE_SEND.to_owned()),
+        event_type: Set(EventKind::Send.as_str().to_owned()),
         payload: Set(payload),
         priority: Set(body.kind.priority()),
         user_id: Set(Some(body.customer_id.get())),

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use domain::{MessageId, MessageStatus, OutboxStatus, Recipient, event};
+use domain::{EventKind, MessageId, MessageStatus, OutboxStatus, Recipient};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::Expr,
@@ -320,7 +320,7 @@ async fn defer(
         .col_expr(Outbox::NextRunAt, tx.dialect().after(delay))
         .col_expr(Outbox::UpdatedAt, tx.dialect().now())
         .filter(Outbox::AggregateId.eq(message_id.as_str()))
-        .filter(Outbox::EventType.eq(event::EVENT_TYPE_SEND))
+        .filter(Outbox::EventType.eq(EventKind::Send.as_str()))
         .filter(Outbox::Status.is_in([OutboxStatus::Processed.as_str(), OutboxStatus::Failed.as_str()]))
         .exec(tx)
         .await?;
@@ -330,7 +330,7 @@ async fn defer(
     // Another part of this message, or an earlier try of ours, may have scheduled it already.
     let waiting = outbox_event::Entity::find()
         .filter(Outbox::AggregateId.eq(message_id.as_str()))
-        .filter(Outbox::EventType.eq(event::EVENT_TYPE_SEND))
+        .filter(Outbox::EventType.eq(EventKind::Send.as_str()))
         .filter(Outbox::Status.eq(OutboxStatus::Pending.as_str()))
         .count(tx)
         .await?;

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use domain::{Balance, CustomerId, TopUpAmount, TransactionId};
 use sea_orm::{
-    ActiveModelTrait,
     ActiveValue::Set,
     ColumnTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait, SqlErr,
     sea_query::{CaseStatement, Expr, SimpleExpr},
@@ -225,7 +224,7 @@ async fn lock_or_create_balance(tx: &Tx, customer: CustomerId) -> Result<Balance
 /// Creates an empty balance; one that somebody else has just created will do as well.
 pub(crate) async fn create_balance(tx: &Tx, customer: CustomerId) -> Result<(), StepError> {
     let row = user_balance::ActiveModel { user_id: Set(customer.get()), balance: Set(0), ..Default::default() };
-    match row.insert(tx).await {
+    match user_balance::Entity::insert(row).exec_without_returning(tx).await {
         Ok(_) => Ok(()),
         Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => Ok(()),
         Err(error) => Err(error.into()),

@@ -19,10 +19,11 @@ use crate::{
 };
 
 impl Database {
-    /// Counts events of a lane not yet published or claimed, those that wait for a retry too, up to `most`.
+    /// Counts events of a lane not yet published or claimed, those that wait for a retry too, up to `most`. Those that were put
+    /// off as of an unknown kind are left out: no relay of this release will ever work them off.
     pub async fn pending_events(&self, lane: Lane, most: u64) -> Result<u64, Error> {
         reading!(self, Query::OutboxPending, |db| async {
-            let mut query = in_lane(lane, OutboxStatus::Pending);
+            let mut query = in_lane(lane, OutboxStatus::Pending).filter(Column::Turn.gte(0));
             QuerySelect::query(&mut query).force_index("idx_outbox_claim", IndexHintScope::All);
             count(db, query, most).await
         })

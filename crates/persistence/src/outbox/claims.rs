@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use domain::{Invalid, Lane, OutboxPayload, OutboxStatus, event};
+use domain::{EventKind, Invalid, Lane, OutboxPayload, OutboxStatus};
 use sea_orm::{
     ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, LockBehavior, LockType, SimpleExpr},
 };
 use uuid::Uuid;
 
-use super::rows::waiting_in;
+use super::rows::{out_of_line, waiting_in};
 use crate::{
     Database, Error, Query,
     engine::{
@@ -36,15 +36,30 @@ impl ClaimToken {
     }
 }
 
+/// A row of the outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OutboxEventId(pub(super) i64);
+
+/// What a claimed event holds.
+#[derive(Debug, Clone)]
+pub enum EventContent {
+    /// A message to publish.
+    Message(OutboxPayload),
+    /// It is of a kind that this release knows, and cannot be read.
+    Unreadable(Invalid),
+    /// It is of a kind that only a newer release knows: not this one's to publish, nor to give up.
+    UnknownKind(String),
+}
+
 /// An event under our lease.
 #[derive(Debug, Clone)]
 pub struct ClaimedEvent {
     /// The row.
-    pub id: i64,
+    pub id: OutboxEventId,
     /// The message the event is about (`aggregate_id`).
     pub message_id: String,
-    /// What to publish, or why it cannot be read.
-    pub payload: Result<OutboxPayload, Invalid>,
+    /// What to publish, or why that cannot be done.
+    pub content: EventContent,
     /// Failed tries so far.
     pub attempts: u32,
     /// W3C trace context of the request.
@@ -66,13 +81,13 @@ impl Database {
     }
 
     /// Records that the broker confirmed these events. Returns how many were still ours.
-    pub async fn mark_processed(&self, ids: &[i64], token: &ClaimToken) -> Result<u64, Error> {
+    pub async fn mark_processed(&self, ids: &[OutboxEventId], token: &ClaimToken) -> Result<u64, Error> {
         let change = [(Column::Status, Expr::value(OutboxStatus::Processed.as_str()))];
         self.finish_claim(Query::OutboxProcessed, ids, token, change).await
     }
 
     /// Gives claimed events back untouched, without using up a try. Returns how many were still ours.
-    pub async fn release_events(&self, ids: &[i64], token: &ClaimToken) -> Result<u64, Error> {
+    pub async fn release_events(&self, ids: &[OutboxEventId], token: &ClaimToken) -> Result<u64, Error> {
         let change = [(Column::Status, Expr::value(OutboxStatus::Pending.as_str()))];
         self.finish_claim(Query::OutboxRelease, ids, token, change).await
     }
@@ -80,7 +95,7 @@ impl Database {
     /// Puts a claimed event off after a failed try: it waits for `delay` and remembers why.
     pub async fn retry_event_later(
         &self,
-        id: i64,
+        id: OutboxEventId,
         token: &ClaimToken,
         delay: Duration,
         error: &str,
@@ -94,10 +109,26 @@ impl Database {
         self.finish_claim(Query::OutboxRetry, &[id], token, change).await
     }
 
+    /// Puts claimed events off for `delay` that are of a kind which this release does not know. That uses up no try; until
+    /// they are promoted they count as nothing that waits. Returns how many were still ours.
+    pub async fn put_off_unknown(
+        &self,
+        ids: &[OutboxEventId],
+        token: &ClaimToken,
+        delay: Duration,
+    ) -> Result<u64, Error> {
+        let change = [
+            (Column::Status, Expr::value(OutboxStatus::Pending.as_str())),
+            (Column::NextRunAt, self.dialect().after(delay)),
+            (Column::Turn, out_of_line()),
+        ];
+        self.finish_claim(Query::OutboxPutOff, ids, token, change).await
+    }
+
     async fn finish_claim<const N: usize>(
         &self,
         query: Query,
-        ids: &[i64],
+        ids: &[OutboxEventId],
         token: &ClaimToken,
         change: [(Column, SimpleExpr); N],
     ) -> Result<u64, Error> {
@@ -113,7 +144,7 @@ impl Database {
                 update = update.col_expr(column, value);
             }
             let updated = update
-                .filter(Column::Id.is_in(padded(ids.iter().copied())))
+                .filter(Column::Id.is_in(padded(ids.iter().map(|id| id.0))))
                 .filter(Column::Status.eq(OutboxStatus::Processing.as_str()))
                 .filter(Column::ClaimedBy.eq(token.as_str()))
                 .exec(tx)
@@ -153,15 +184,17 @@ async fn claim(
 }
 
 fn claimed(row: Model) -> ClaimedEvent {
-    let payload = if row.event_type == event::EVENT_TYPE_SEND {
-        OutboxPayload::from_json(row.payload)
-    } else {
-        Err(Invalid::new("event_type", format!("must be {}", event::EVENT_TYPE_SEND)))
+    let content = match EventKind::parse(&row.event_type) {
+        None => EventContent::UnknownKind(row.event_type),
+        Some(EventKind::Send) => match OutboxPayload::from_json(row.payload) {
+            Ok(payload) => EventContent::Message(payload),
+            Err(reason) => EventContent::Unreadable(reason),
+        },
     };
     ClaimedEvent {
-        id: row.id,
+        id: OutboxEventId(row.id),
         message_id: row.aggregate_id,
-        payload,
+        content,
         attempts: u32::try_from(row.attempts).unwrap_or(0),
         traceparent: row.traceparent,
         created_at: row.created_at.and_utc(),

@@ -1,9 +1,9 @@
 //! Events that can never be published: recorded, and their messages failed and refunded, in one transaction.
 
-use domain::{MessageStatus, OutboxStatus};
+use domain::{EventKind, MessageStatus, OutboxStatus};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 
-use super::claims::{ClaimToken, shortened};
+use super::claims::{ClaimToken, OutboxEventId, shortened};
 use crate::{
     Database, Error, Query,
     engine::{
@@ -17,8 +17,8 @@ use crate::{
 
 impl Database {
     /// Gives up a claimed event for good. Its recipients that no worker has taken become `failed` and are
-    /// refunded. Returns how many recipients that were, or `None` when the event was no longer ours.
-    pub async fn fail_event(&self, id: i64, token: &ClaimToken, error: &str) -> Result<Option<u64>, Error> {
+    /// refunded. Returns how many recipients that were, or `None` when the event was no longer ours, or is not about a message to send.
+    pub async fn fail_event(&self, id: OutboxEventId, token: &ClaimToken, error: &str) -> Result<Option<u64>, Error> {
         let failed = transaction!(self, Query::OutboxFail, |tx| fail_event(tx, id, token, error)).await?;
         Ok(failed.map(|(recipients, refunded)| {
             credits::count(ledger::CORRECTIVE, refunded);
@@ -28,9 +28,16 @@ impl Database {
 }
 
 /// The recipients that failed with the event, and the credits given back for them.
-async fn fail_event(tx: &Tx, id: i64, token: &ClaimToken, error: &str) -> Result<Option<(u64, i64)>, StepError> {
+async fn fail_event(
+    tx: &Tx,
+    id: OutboxEventId,
+    token: &ClaimToken,
+    error: &str,
+) -> Result<Option<(u64, i64)>, StepError> {
     use outbox_event::{Column, Entity};
-    let Some(event) = Entity::find_by_id(id)
+    let Some(event) = Entity::find_by_id(id.0)
+        // What any other kind means to its message is not ours to say.
+        .filter(Column::EventType.eq(EventKind::Send.as_str()))
         .filter(Column::Status.eq(OutboxStatus::Processing.as_str()))
         .filter(Column::ClaimedBy.eq(token.as_str()))
         .lock_exclusive()
@@ -46,7 +53,7 @@ async fn fail_event(tx: &Tx, id: i64, token: &ClaimToken, error: &str) -> Result
         .col_expr(Column::ClaimedBy, null_text())
         .col_expr(Column::ClaimedUntil, null_time())
         .col_expr(Column::UpdatedAt, tx.dialect().now())
-        .filter(Column::Id.eq(id))
+        .filter(Column::Id.eq(id.0))
         .exec(tx)
         .await?;
     fail_pending_recipients(tx, &event.aggregate_id).await.map(Some)

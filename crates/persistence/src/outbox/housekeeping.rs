@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use domain::OutboxStatus;
+use domain::{EventKind, OutboxStatus};
 use sea_orm::{
-    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Select,
     sea_query::{
         Expr, LockBehavior, LockType, SimpleExpr,
         extension::mysql::{IndexHintScope, MySqlSelectStatementExt},
     },
 };
 
+use super::rows::{back_in_line, out_of_line};
 use crate::{
     Database, Error, Query,
     engine::{
@@ -28,6 +29,15 @@ use crate::{
 /// Rows that one round of housekeeping changes at most, so that it never holds many locks.
 const HOUSEKEEPING_ROWS: u64 = 500;
 
+/// What became of events whose wait was over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promoted {
+    /// How many can be claimed now.
+    pub claimable: u64,
+    /// The kinds of those that wait on, one for each event.
+    pub unknown_kinds: Vec<String>,
+}
+
 impl Database {
     /// Makes events claimable again whose claimer did not finish within its lease. Returns how many.
     pub async fn rescue_expired_claims(&self) -> Result<u64, Error> {
@@ -40,23 +50,20 @@ impl Database {
         .await
     }
 
-    /// Makes events claimable whose wait after a failed try is over. Returns how many.
-    pub async fn promote_due_events(&self) -> Result<u64, Error> {
-        transaction!(self, Query::OutboxPromote, |tx| async {
-            let due = Column::Lane.is_in([0, 1]).and(Expr::col(Column::NextRunAt).lte(tx.dialect().now()));
-            let ids = lock_some(tx, OutboxStatus::Pending, "idx_outbox_claim", due).await?;
-            make_pending(tx, ids, []).await
-        })
-        .await
+    /// Makes events claimable whose wait is over; those of a kind that this release does not know wait for `delay` again, so that
+    /// they never come between the others. Call again while there are some.
+    pub async fn promote_due_events(&self, delay: Duration) -> Result<Promoted, Error> {
+        transaction!(self, Query::OutboxPromote, |tx| promote(tx, delay)).await
     }
 
     /// Deletes some events published more than `age` ago. Returns how many; call again while it is not 0.
     pub async fn purge_processed_events(&self, age: Duration) -> Result<u64, Error> {
         transaction!(self, Query::OutboxPurge, |tx| async {
-            // The event of an unfinished message is what brings it back: it stays, however old.
+            // The event of an unfinished message is what brings it back: it stays, however old. Not `NOT EXISTS`, for which
+            // MariaDB reads all messages first.
             let finished = Expr::cust(
-                "NOT EXISTS (SELECT 1 FROM message_status m WHERE m.message_identifier = outbox_events.aggregate_id \
-                 AND m.status IN ('pending', 'sending'))",
+                "(SELECT 1 FROM message_status m WHERE m.message_identifier = outbox_events.aggregate_id \
+                 AND m.status IN ('pending', 'sending') LIMIT 1) IS NULL",
             );
             let old = Column::Lane
                 .is_in([0, 1])
@@ -97,6 +104,27 @@ impl Database {
     }
 }
 
+async fn promote(tx: &Tx, delay: Duration) -> Result<Promoted, StepError> {
+    let due = Column::Lane.is_in([0, 1]).and(Expr::col(Column::NextRunAt).lte(tx.dialect().now()));
+    let rows: Vec<(i64, String)> =
+        some(OutboxStatus::Pending, "idx_outbox_claim", due).column(Column::EventType).into_tuple().all(tx).await?;
+    let is_known = |(_, kind): &(i64, String)| EventKind::parse(kind).is_some();
+    let (known, unknown): (Vec<_>, Vec<_>) = rows.into_iter().partition(is_known);
+    let known = known.into_iter().map(|(id, _)| id).collect();
+    let claimable = make_pending(tx, known, [(Column::Turn, back_in_line())]).await?;
+    let (ids, unknown_kinds): (Vec<_>, Vec<_>) = unknown.into_iter().unzip();
+    if !ids.is_empty() {
+        Entity::update_many()
+            .col_expr(Column::NextRunAt, tx.dialect().after(delay))
+            .col_expr(Column::Turn, out_of_line())
+            .col_expr(Column::UpdatedAt, tx.dialect().now())
+            .filter(Column::Id.is_in(padded(ids)))
+            .exec(tx)
+            .await?;
+    }
+    Ok(Promoted { claimable, unknown_kinds })
+}
+
 /// Locks a bounded number of rows for housekeeping, leaving out those that somebody else is at.
 async fn lock_some(
     tx: &Tx,
@@ -104,16 +132,13 @@ async fn lock_some(
     index: &'static str,
     condition: SimpleExpr,
 ) -> Result<Vec<i64>, StepError> {
+    Ok(some(status, index, condition).into_tuple().all(tx).await?)
+}
+
+fn some(status: OutboxStatus, index: &'static str, condition: SimpleExpr) -> Select<Entity> {
     let mut query = Entity::find().select_only().column(Column::Id).filter(Column::Status.eq(status.as_str()));
     QuerySelect::query(&mut query).force_index(index, IndexHintScope::All);
-    let ids = query
-        .filter(condition)
-        .limit(HOUSEKEEPING_ROWS)
-        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        .into_tuple()
-        .all(tx)
-        .await?;
-    Ok(ids)
+    query.filter(condition).limit(HOUSEKEEPING_ROWS).lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
 }
 
 async fn make_pending<const N: usize>(

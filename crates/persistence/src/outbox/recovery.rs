@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use domain::{MessageStatus, OutboxStatus, event};
+use domain::{EventKind, MessageStatus, OutboxStatus};
 use sea_orm::{
     ColumnTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     sea_query::{
@@ -136,7 +136,7 @@ async fn republish(tx: &Tx, messages: Vec<String>, age: Duration) -> Result<u64,
         .col_expr(Outbox::Status, Expr::value(OutboxStatus::Pending.as_str()))
         .col_expr(Outbox::UpdatedAt, tx.dialect().now())
         .filter(Outbox::AggregateId.is_in(padded(messages)))
-        .filter(ColumnTrait::eq(&Outbox::EventType, event::EVENT_TYPE_SEND))
+        .filter(ColumnTrait::eq(&Outbox::EventType, EventKind::Send.as_str()))
         .filter(Outbox::Status.is_in([OutboxStatus::Processed.as_str(), OutboxStatus::Failed.as_str()]))
         .filter(Expr::col(Outbox::UpdatedAt).lt(tx.dialect().before(age)))
         .exec(tx)

@@ -2,8 +2,11 @@
 
 use domain::{Lane, OutboxStatus};
 use sea_orm::{
-    ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Select,
-    sea_query::extension::mysql::{IndexHintScope, MySqlSelectStatementExt},
+    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QuerySelect, Select,
+    sea_query::{
+        CaseStatement, Expr, SimpleExpr,
+        extension::mysql::{IndexHintScope, MySqlSelectStatementExt},
+    },
 };
 
 use crate::entity::outbox_event::{Column, Entity};
@@ -27,4 +30,22 @@ fn stored(lane: Lane) -> i8 {
         Lane::Express => 1,
         Lane::Normal => 0,
     }
+}
+
+/// The turn of an event that steps out of line, for it is of a kind that this release does not know. It is kept as a negative
+/// number, which [`back_in_line`] undoes: what counts along the index of claims tells these events by it, without reading
+/// a row.
+pub(super) fn out_of_line() -> SimpleExpr {
+    turned_if(Expr::col(Column::Turn).gte(0))
+}
+
+/// The turn that the event had before.
+pub(super) fn back_in_line() -> SimpleExpr {
+    turned_if(Expr::col(Column::Turn).lt(0))
+}
+
+/// `-1 - turn` where `condition` holds; so 0 has a counterpart too.
+fn turned_if(condition: SimpleExpr) -> SimpleExpr {
+    let turned = Expr::val(-1).sub(Expr::col(Column::Turn));
+    CaseStatement::new().case(condition, turned).finally(Expr::col(Column::Turn)).into()
 }

@@ -3,7 +3,7 @@
 use domain::MessageType;
 use persistence::AcceptOutcome::{Accepted, InsufficientBalance, KeyReused, Replayed};
 
-use crate::support::{Fixture, message_id, request, typed_request, with_key};
+use crate::support::{Fixture, message_id, message_of, request, typed_request, with_key};
 
 pub(crate) async fn an_accepted_request_is_charged_and_stored(f: &Fixture) {
     f.fund(7, 10).await;
@@ -145,8 +145,7 @@ pub(crate) async fn odd_texts_are_stored(f: &Fixture) {
     }
     let token = persistence::ClaimToken::unique();
     let events = f.db.claim_events(persistence::Lane::Normal, 10, crate::support::LEASE, &token).await.expect("claims");
-    let texts: Vec<_> =
-        events.iter().map(|event| event.payload.as_ref().expect("readable").message.text.as_str()).collect();
+    let texts: Vec<_> = events.iter().map(|event| message_of(event).message.text.as_str()).collect();
     assert_eq!(texts[2], "a\u{0}b");
     assert_eq!(texts.len(), 5);
 }

@@ -89,43 +89,6 @@ pub(crate) async fn writes_at_the_same_time_are_no_mismatch(f: &Fixture) {
     f.assert_conserved().await;
 }
 
-/// An audit reads the users of its slice and the index of their entries, never the entries; and that index still lists
-/// an account in its order.
-#[tokio::test]
-async fn ledgers_are_added_up_and_listed_by_index_without_a_sort() {
-    let f = Fixture::server().await;
-    for user in 1..=60 {
-        f.fund(user, 1).await;
-    }
-    f.execute(
-        "INSERT INTO user_transactions (user_id, amount, transaction_type, transaction_id)
-         SELECT a.user_id, 1, 'deposit', UUID() FROM user_balances AS a, user_balances AS b",
-    )
-    .await;
-    f.execute("ANALYZE TABLE user_transactions, user_balances").await;
-    let plan = f
-        .explain(
-            "SELECT user_id, balance, (SELECT CAST(COALESCE(SUM(amount), 0) AS SIGNED)
-                 FROM user_transactions FORCE INDEX (idx_user_transactions_user_id)
-                 WHERE user_transactions.user_id = user_balances.user_id) AS total
-             FROM user_balances FORCE INDEX (user_id) WHERE user_id > 10 ORDER BY user_id ASC LIMIT 5",
-        )
-        .await;
-    let rows: Vec<_> = plan.iter().map(|row| (row.table.as_str(), row.access.as_str(), row.key.as_str())).collect();
-    assert_eq!(
-        rows,
-        [("user_balances", "range", "user_id"), ("user_transactions", "ref", "idx_user_transactions_user_id")]
-    );
-    assert!(plan.iter().all(|row| !row.extra.contains("filesort") && !row.extra.contains("temporary")), "{plan:?}");
-    assert!(plan[1].extra.contains("Using index"), "{plan:?}");
-
-    let account = "SELECT * FROM user_transactions WHERE user_id = 7 ORDER BY created_at DESC, id DESC LIMIT 5";
-    let plan = f.explain(account).await;
-    assert_eq!(plan[0].key, "idx_user_transactions_user_id", "{plan:?}");
-    assert!(!plan[0].extra.contains("filesort"), "{plan:?}");
-    f.remove().await;
-}
-
 /// The credits counted so far, of each type.
 fn credits(handle: &PrometheusHandle) -> [i64; 3] {
     let text = handle.render();

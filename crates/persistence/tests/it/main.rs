@@ -79,6 +79,7 @@ mod cases {
         released_events_cost_no_try,
         put_off_events_wait_and_come_back,
         a_hand_made_row_is_claimed_as_unreadable,
+        an_event_of_an_unknown_kind_is_neither_given_up_nor_counted,
         a_given_up_event_fails_and_refunds_its_message_once,
         giving_up_spares_what_a_worker_holds,
         old_events_and_keys_are_purged,

@@ -6,10 +6,12 @@ use domain::{
     MessageType::{Express, Normal},
     Turn,
 };
-use persistence::{ClaimToken, ClaimedEvent, Lane};
-use sea_orm::ConnectionTrait;
+use persistence::{ClaimToken, ClaimedEvent, EventContent, Lane};
 
-use crate::support::{Fixture, LEASE, message_id, request, typed_request, with_key};
+use crate::support::{Fixture, LEASE, message_id, message_of, request, typed_request, with_key};
+
+/// How long an event of an unknown kind waits.
+const PUT_OFF: Duration = Duration::from_mins(1);
 
 async fn claim(f: &Fixture, lane: Lane, token: &ClaimToken) -> Vec<ClaimedEvent> {
     f.db.claim_events(lane, 100, LEASE, token).await.expect("claims")
@@ -36,7 +38,7 @@ pub(crate) async fn events_are_claimed_in_order_by_lane(f: &Fixture) {
     let express = claim(f, Lane::Express, &token).await;
     let ids: Vec<_> = express.iter().map(|event| event.message_id.as_str()).collect();
     assert_eq!(ids, [message_id(&sent[1]).as_str(), message_id(&sent[3]).as_str()]);
-    assert_eq!(express[0].payload.as_ref().expect("readable"), &sent[1].payload);
+    assert_eq!(message_of(&express[0]), &sent[1].payload);
     let normal = f.db.claim_events(Lane::Normal, 1, LEASE, &token).await.expect("claims");
     assert_eq!(normal[0].message_id, message_id(&sent[0]).as_str());
     assert_eq!(status(f).await, ["processing", "processing", "pending", "processing"]);
@@ -63,7 +65,7 @@ pub(crate) async fn claimers_never_share_an_event(f: &Fixture) {
             }
         });
     }
-    let claimed: Vec<i64> = tasks.join_all().await.into_iter().flatten().collect();
+    let claimed: Vec<_> = tasks.join_all().await.into_iter().flatten().collect();
     assert_eq!((claimed.len(), claimed.iter().collect::<HashSet<_>>().len()), (200, 200));
 }
 
@@ -107,11 +109,11 @@ pub(crate) async fn put_off_events_wait_and_come_back(f: &Fixture) {
     let (_, event) = accept_and_claim(f, &token).await;
     let hour = Duration::from_hours(1);
     assert_eq!(f.db.retry_event_later(event.id, &token, hour, "no route").await.expect("puts off"), 1);
-    assert_eq!(f.db.promote_due_events().await.expect("answers"), 0);
+    assert_eq!(f.db.promote_due_events(PUT_OFF).await.expect("answers").claimable, 0);
     assert!(claim(f, Lane::Normal, &token).await.is_empty());
     assert_eq!(f.strings("SELECT last_error FROM outbox_events").await, ["no route"]);
     f.execute("UPDATE outbox_events SET next_run_at = '2020-01-01 00:00:00'").await;
-    assert_eq!(f.db.promote_due_events().await.expect("promotes"), 1);
+    assert_eq!(f.db.promote_due_events(PUT_OFF).await.expect("promotes").claimable, 1);
     assert_eq!(claim(f, Lane::Normal, &token).await[0].attempts, 1);
 }
 
@@ -123,7 +125,50 @@ pub(crate) async fn a_hand_made_row_is_claimed_as_unreadable(f: &Fixture) {
     .await;
     let events = claim(f, Lane::Normal, &ClaimToken::unique()).await;
     assert_eq!(events[0].message_id, "manual-backpressure-1");
-    assert!(events[0].payload.is_err());
+    assert!(matches!(events[0].content, EventContent::Unreadable(_)), "{:?}", events[0]);
+}
+
+pub(crate) async fn an_event_of_an_unknown_kind_is_neither_given_up_nor_counted(f: &Fixture) {
+    let token = ClaimToken::unique();
+    f.fund(1, 100).await;
+    let mut sent = request(1, &["111", "222"]);
+    sent.turn = Turn::from_stored(7);
+    f.accept_one(sent.clone()).await;
+    f.execute("UPDATE outbox_events SET event_type = 'message.cancel'").await;
+    let event = claim(f, Lane::Normal, &token).await.remove(0);
+    assert!(matches!(&event.content, EventContent::UnknownKind(kind) if kind == "message.cancel"), "{event:?}");
+
+    assert_eq!(f.db.fail_event(event.id, &token, "unknown").await.expect("answers"), None);
+    assert_eq!(f.db.put_off_unknown(&[event.id], &ClaimToken::unique(), PUT_OFF).await.expect("answers"), 0);
+    assert_eq!(f.db.put_off_unknown(&[event.id], &token, PUT_OFF).await.expect("puts off"), 1);
+    let waits = async || {
+        assert_eq!(f.strings("SELECT CONCAT(status, ' ', attempts) FROM outbox_events").await, ["pending 0"]);
+        assert_eq!(f.number("SELECT COUNT(*) FROM outbox_events WHERE next_run_at IS NOT NULL").await, 1);
+        assert_eq!(f.db.pending_events(Lane::Normal, 10).await.expect("counts"), 0);
+        assert!(claim(f, Lane::Normal, &token).await.is_empty());
+    };
+    waits().await;
+    assert_eq!(promote(f).await, (0, vec![]), "its time has not come");
+    for _ in 0..2 {
+        f.execute("UPDATE outbox_events SET next_run_at = '2020-01-01 00:00:00'").await;
+        assert_eq!(promote(f).await, (0, vec!["message.cancel".to_owned()]));
+        waits().await;
+        assert_eq!(promote(f).await, (0, vec![]), "it was put off again");
+    }
+    assert_eq!(f.statuses(message_id(&sent)).await, ["111 pending ", "222 pending "]);
+    assert_eq!(f.balance(1).await, 98);
+
+    // A release that knows the kind finds it where it stood.
+    f.execute("UPDATE outbox_events SET event_type = 'message.send', next_run_at = '2020-01-01 00:00:00'").await;
+    assert_eq!(promote(f).await, (1, vec![]));
+    assert_eq!(f.db.turn_of(Lane::Normal).await.expect("looks"), Some(Turn::from_stored(7)));
+    assert_eq!(claim(f, Lane::Normal, &token).await[0].message_id, message_id(&sent).as_str());
+    f.assert_conserved().await;
+}
+
+async fn promote(f: &Fixture) -> (u64, Vec<String>) {
+    let promoted = f.db.promote_due_events(PUT_OFF).await.expect("promotes");
+    (promoted.claimable, promoted.unknown_kinds)
 }
 
 pub(crate) async fn a_given_up_event_fails_and_refunds_its_message_once(f: &Fixture) {
@@ -237,43 +282,4 @@ pub(crate) async fn stuck_messages_are_published_again(f: &Fixture) {
     assert_eq!(f.db.republish_stuck(age).await.expect("republishes"), 1);
     assert_eq!(status(f).await, ["pending", "processed"]);
     assert_eq!(f.db.republish_stuck(age).await.expect("answers"), 0);
-}
-
-/// These must read their index in order: any sort would read, and the claim lock, the whole backlog.
-#[tokio::test]
-async fn claims_are_planned_without_a_sort() {
-    let f = Fixture::server().await;
-    f.fund(1, 10_000).await;
-    for _ in 0..5 {
-        let sent: Vec<_> = (0..400).map(|_| request(1, &["111"])).collect();
-        f.db.accept(&sent).await.expect("accepts");
-    }
-    f.execute("UPDATE outbox_events SET status = 'processed' WHERE id % 2 = 0").await;
-    f.execute("ANALYZE TABLE outbox_events").await;
-    // MySQL 9 explains as a tree unless told otherwise; MariaDB knows no other form than this one.
-    let is_mysql = f.number("SELECT VERSION() NOT LIKE '%MariaDB%'").await == 1;
-    let explain = if is_mysql { "EXPLAIN FORMAT=TRADITIONAL" } else { "EXPLAIN" };
-    let of_lane = |status: &str| format!("status = '{status}' AND lane = 0 AND next_run_at IS NULL");
-    let (pending, processed) = (of_lane("pending"), of_lane("processed"));
-    let in_claim_order = "FORCE INDEX (idx_outbox_claim) WHERE";
-    let by_last_change = "FORCE INDEX (idx_outbox_purge) WHERE";
-    let statements = [
-        format!(
-            "SELECT * FROM outbox_events {in_claim_order} {pending} ORDER BY turn, id LIMIT 100 FOR UPDATE SKIP LOCKED"
-        ),
-        format!("SELECT turn FROM outbox_events {in_claim_order} {pending} AND turn > 0 ORDER BY turn LIMIT 1"),
-        format!("SELECT created_at FROM outbox_events {by_last_change} {pending} ORDER BY updated_at LIMIT 1"),
-        format!(
-            "SELECT id FROM outbox_events {by_last_change} {processed} AND updated_at >= NOW(6) - INTERVAL 2 SECOND LIMIT 9"
-        ),
-    ];
-    for statement in statements {
-        let plan = sea_orm::Statement::from_string(f.backend(), format!("{explain} {statement}"));
-        let plan = f.sql.query_one_raw(plan).await.expect("explains").expect("one row");
-        let key: String = plan.try_get("", "key").expect("a key");
-        let extra: Option<String> = plan.try_get("", "Extra").expect("a column");
-        assert!(statement.contains(&key), "{statement} goes by {key}");
-        assert!(!extra.unwrap_or_default().contains("filesort"), "{statement} sorts");
-    }
-    f.remove().await;
 }

@@ -3,7 +3,7 @@
 use migrations::State;
 use persistence::{BeginRequest, ClaimToken, Database, DatabaseConfig, Lane, Outcome, Readiness, Settlement};
 
-use crate::support::{Fixture, LEASE, customer, request};
+use crate::support::{Fixture, LEASE, customer, message_of, request};
 
 pub(crate) async fn operations_wait_for_the_schema(f: &Fixture) {
     let db = Database::open(DatabaseConfig::new(f.url.clone().into())).await.expect("opens");
@@ -46,7 +46,7 @@ async fn a_database_of_the_reference_is_taken_over() {
     assert_eq!(f.db.rescue_expired_claims().await.expect("rescues"), 1, "the claim of a killed publisher");
     let token = ClaimToken::unique();
     let events = f.db.claim_events(Lane::Normal, 10, LEASE, &token).await.expect("claims");
-    let body = &events[0].payload.as_ref().expect("the reference's payload is readable").message;
+    let body = &message_of(&events[0]).message;
     let wanted =
         BeginRequest { message_id: body.message_identifier.clone(), recipients: body.recipients.as_slice().to_vec() };
     let begin = f.db.begin_sending(&[wanted], LEASE).await.expect("begins").remove(0);

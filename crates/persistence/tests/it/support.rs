@@ -7,10 +7,10 @@ use domain::{
     TopUpAmount, TransactionId,
 };
 use persistence::{
-    AcceptOutcome, AcceptRequest, BeginRequest, ClaimedRecipient, Database, DatabaseConfig, IdempotentRequest,
-    TopUpRequest,
+    AcceptOutcome, AcceptRequest, BeginRequest, ClaimedEvent, ClaimedRecipient, Database, DatabaseConfig, EventContent,
+    IdempotentRequest, TopUpRequest,
 };
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, QueryResult, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use tempfile::TempDir;
 use test_support::TestDatabase;
 use uuid::Uuid;
@@ -23,15 +23,6 @@ pub(crate) struct Fixture {
     /// The same database for plain SQL, to look at tables and to do what a person might do by hand.
     pub(crate) sql: DatabaseConnection,
     place: Place,
-}
-
-/// One table of a query's plan.
-#[derive(Debug)]
-pub(crate) struct PlanRow {
-    pub(crate) table: String,
-    pub(crate) access: String,
-    pub(crate) key: String,
-    pub(crate) extra: String,
 }
 
 /// Removed when dropped as well, so that a failed test leaves nothing behind.
@@ -101,23 +92,6 @@ impl Fixture {
         let rows = self.sql.query_all_raw(Statement::from_string(self.backend(), sql)).await;
         let rows = rows.unwrap_or_else(|error| panic!("{sql}: {error}"));
         rows.iter().map(|row| row.try_get_by_index(0).expect("text")).collect()
-    }
-
-    /// The plan of a query, on a server.
-    pub(crate) async fn explain(&self, query: &str) -> Vec<PlanRow> {
-        // MySQL 9 explains as a tree unless told otherwise; MariaDB knows no other form than this one.
-        let is_mysql = self.number("SELECT VERSION() NOT LIKE '%MariaDB%'").await == 1;
-        let explain = if is_mysql { "EXPLAIN FORMAT=TRADITIONAL" } else { "EXPLAIN" };
-        let statement = Statement::from_string(self.backend(), format!("{explain} {query}"));
-        let rows = self.sql.query_all_raw(statement).await.expect("explains");
-        let text = |row: &QueryResult, column: &str| row.try_get::<Option<String>>("", column).expect("a column");
-        let plan_row = |row| PlanRow {
-            table: text(row, "table").unwrap_or_default(),
-            access: text(row, "type").unwrap_or_default(),
-            key: text(row, "key").unwrap_or_default(),
-            extra: text(row, "Extra").unwrap_or_default(),
-        };
-        rows.iter().map(plan_row).collect()
     }
 
     pub(crate) async fn fund(&self, user: i64, credits: i64) {
@@ -227,4 +201,12 @@ pub(crate) fn idempotent(key: &str, fingerprint: &str) -> IdempotentRequest {
 
 pub(crate) fn message_id(request: &AcceptRequest) -> &MessageId {
     &request.payload.message.message_identifier
+}
+
+/// The message of an event that can be read.
+pub(crate) fn message_of(event: &ClaimedEvent) -> &OutboxPayload {
+    match &event.content {
+        EventContent::Message(payload) => payload,
+        other => panic!("{other:?}"),
+    }
 }
