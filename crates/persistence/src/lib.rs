@@ -16,6 +16,8 @@ mod messages;
 mod money;
 mod outbox;
 mod page;
+#[cfg(test)]
+mod plans;
 
 pub use domain::Lane;
 pub use engine::{Database, DatabaseConfig, Error, Query, Readiness};

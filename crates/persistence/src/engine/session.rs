@@ -178,6 +178,8 @@ where
     DB: Database,
     SqlxValues: IntoArguments<DB>,
 {
+    #[cfg(test)]
+    crate::plans::note(&statement);
     let values = statement.values.unwrap_or_else(|| Values(Vec::new()));
     query_with(AssertSqlSafe(statement.sql), SqlxValues(values))
 }

@@ -1,0 +1,234 @@
+//! A database with a backlog, on which every operation is run once.
+
+use std::time::Duration;
+
+use domain::{
+    CustomerId, IdempotencyKey, Lane, Message, MessageBody, MessageId, MessageStatus, MessageText, MessageType, Money,
+    OutboxPayload, Recipients, TopUpAmount, TransactionId, Turn,
+};
+use sea_orm::{ConnectionTrait, DatabaseConnection};
+use test_support::TestDatabase;
+use uuid::Uuid;
+
+use super::Sent;
+use crate::{
+    AcceptRequest, BeginRequest, ClaimToken, Cursor, Database, DatabaseConfig, Deferred, HistoryFilter,
+    IdempotentRequest, Outcome, Query, Settlement, TopUpRequest,
+};
+
+const LEASE: Duration = Duration::from_secs(30);
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// A database after a while of work.
+pub(super) struct Life {
+    pub(super) sql: DatabaseConnection,
+    pub(super) server: TestDatabase,
+    db: Database,
+}
+
+impl Life {
+    /// Sixty customers with an account, and two thousand messages in all states.
+    pub(super) async fn begin() -> Self {
+        let server = TestDatabase::create(&test_support::database_url()).await;
+        let mut config = DatabaseConfig::new(server.url().to_owned().into());
+        config.operation_timeout = MINUTE;
+        let db = Database::open(config).await.expect("the URL is accepted");
+        db.migrate().await.expect("migrates");
+        let sql = sea_orm::Database::connect(server.url()).await.expect("connects");
+        for user in 1..=60 {
+            db.top_up(&top_up(user)).await.expect("adds");
+        }
+        for _ in 0..20 {
+            let sent: Vec<_> = (1..=100).map(|n| request(1 + n % 60)).collect();
+            db.accept(&sent).await.expect("accepts");
+        }
+        let life = Self { sql, server, db };
+        for statement in [
+            "UPDATE outbox_events SET status = 'processed' WHERE id % 2 = 0",
+            "UPDATE outbox_events SET next_run_at = UTC_TIMESTAMP(6) WHERE id % 20 = 1",
+            "UPDATE message_status SET status = 'done' WHERE id % 10 <> 0",
+            "INSERT INTO user_transactions (user_id, amount, transaction_type, transaction_id)
+             SELECT a.user_id, 1, 'deposit', UUID() FROM user_balances AS a, user_balances AS b",
+            "ANALYZE TABLE outbox_events, message_status, user_transactions, user_balances, idempotency_keys",
+        ] {
+            life.execute(statement).await;
+        }
+        life
+    }
+
+    pub(super) async fn end(self) {
+        self.db.close().await;
+        self.sql.close().await.expect("closes");
+        self.server.drop().await.expect("the database is dropped");
+    }
+
+    /// Runs every operation.
+    pub(super) async fn live(&self) -> Sent {
+        let mut sent = Sent::default();
+        self.schema(&mut sent).await;
+        self.money(&mut sent).await;
+        self.listing(&mut sent).await;
+        self.backlog(&mut sent).await;
+        self.claims(&mut sent).await;
+        self.delivery(&mut sent).await;
+        self.housekeeping(&mut sent).await;
+        sent
+    }
+
+    async fn execute(&self, statement: &str) {
+        self.sql.execute_unprepared(statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+
+    async fn schema(&self, sent: &mut Sent) {
+        // Looks at the schema again and again, and never returns.
+        let looks = tokio::time::timeout(Duration::from_millis(500), self.db.clone().prepare(false));
+        sent.of(Query::Schema, async { Ok(looks.await) }).await.expect_err("it goes on");
+        sent.of(Query::Ping, async { Ok(self.db.readiness().await) }).await;
+    }
+
+    async fn money(&self, sent: &mut Sent) {
+        let mut paid = top_up(1);
+        paid.idempotency = Some(key("pay"));
+        sent.of(Query::TopUp, self.db.top_up(&paid)).await;
+        sent.of(Query::TopUp, self.db.top_up(&top_up(61))).await;
+        let mut keyed = request(1);
+        keyed.idempotency = Some(key("send"));
+        sent.of(Query::Accept, self.db.accept(&[keyed.clone(), request(2), request(3)])).await;
+        self.execute("UPDATE idempotency_keys SET created_at = '2020-01-01 00:00:00'").await;
+        let again = AcceptRequest { idempotency: keyed.idempotency, ..request(1) };
+        sent.of(Query::Accept, self.db.accept(&[again])).await;
+        sent.of(Query::LedgerAudit, self.db.audit_ledger(Some(10), 5)).await;
+        sent.of(Query::LedgerAuditNext, self.db.user_after(Some(10))).await;
+    }
+
+    async fn listing(&self, sent: &mut Sent) {
+        let (_, first) = sent.of(Query::Account, self.db.account(customer(7), None, 5)).await;
+        sent.of(Query::Account, self.db.account(customer(7), first.next, 5)).await;
+        sent.of(Query::Account, self.db.account(customer(99), None, 5)).await;
+        for customer in [None, Some(customer(7))] {
+            for status in [None, Some(MessageStatus::Done)] {
+                let mut filter = HistoryFilter { customer, status, ..HistoryFilter::default() };
+                let page = sent.of(Query::History, self.db.history(&filter, 2)).await;
+                filter.cursor = page.next;
+                sent.of(Query::History, self.db.history(&filter, 2)).await;
+            }
+        }
+        let message_id = Some(MessageId::from_uuid(Uuid::now_v7()));
+        let cursor = Some(Cursor::parse("64484c7271240-ffff").expect("a cursor"));
+        for filter in [
+            HistoryFilter { message_id: message_id.clone(), ..HistoryFilter::default() },
+            HistoryFilter { message_id, customer: Some(customer(7)), cursor, ..HistoryFilter::default() },
+        ] {
+            sent.of(Query::History, self.db.history(&filter, 2)).await;
+        }
+    }
+
+    async fn backlog(&self, sent: &mut Sent) {
+        let lane = Lane::Normal;
+        sent.of(Query::OutboxPending, self.db.pending_events(lane, 100)).await;
+        sent.of(Query::OutboxPublished, self.db.published_events(lane, MINUTE, 100)).await;
+        sent.of(Query::OutboxTurn, self.db.turn_of(lane)).await;
+        sent.of(Query::OutboxOldest, self.db.oldest_waiting(lane)).await;
+    }
+
+    async fn claims(&self, sent: &mut Sent) {
+        // Before all others in their lane.
+        let first: Vec<_> = (1..=8).map(|user| AcceptRequest { turn: Turn::from_stored(1), ..request(user) }).collect();
+        self.db.accept(&first).await.expect("accepts");
+        let token = ClaimToken::unique();
+        let events = sent.of(Query::OutboxClaim, self.db.claim_events(Lane::Normal, 8, LEASE, &token)).await;
+        let ids: Vec<_> = events.iter().map(|event| event.id).collect();
+        sent.of(Query::OutboxProcessed, self.db.mark_processed(&ids[..4], &token)).await;
+        sent.of(Query::OutboxRelease, self.db.release_events(&ids[4..5], &token)).await;
+        sent.of(Query::OutboxRetry, self.db.retry_event_later(ids[5], &token, MINUTE, "no route")).await;
+        sent.of(Query::OutboxPutOff, self.db.put_off_unknown(&ids[6..7], &token, MINUTE)).await;
+        let failed = sent.of(Query::OutboxFail, self.db.fail_event(ids[7], &token, "no route")).await;
+        assert_eq!(failed, Some(1), "with its refund");
+    }
+
+    async fn delivery(&self, sent: &mut Sent) {
+        let messages: Vec<_> = (1..=3).map(request).collect();
+        self.db.accept(&messages).await.expect("accepts");
+        self.execute("UPDATE outbox_events SET status = 'processed' ORDER BY id DESC LIMIT 3").await;
+        let wanted: Vec<_> = messages.iter().map(begin_request).collect();
+        let begun = sent.of(Query::BeginSending, self.db.begin_sending(&wanted, LEASE)).await;
+        let claimed: Vec<_> = begun.into_iter().flat_map(|begin| begin.claimed).collect();
+        let provider = || "operator".to_owned();
+        let settlements = [
+            Settlement::new(&claimed[0], Outcome::Done { provider: provider() }),
+            Settlement::new(&claimed[1], Outcome::Failed { provider: provider() }),
+        ];
+        let recorded = sent.of(Query::Settle, self.db.settle(&settlements)).await;
+        assert_eq!(recorded, [true, true]);
+        for _ in 0..2 {
+            // The second time it is scheduled already.
+            let defer = self.db.defer(&wanted[2].message_id, &claimed[2..], MINUTE);
+            assert_eq!(sent.of(Query::Defer, defer).await, Deferred::Scheduled);
+        }
+    }
+
+    async fn housekeeping(&self, sent: &mut Sent) {
+        for statement in [
+            "UPDATE outbox_events SET status = 'processing' WHERE status = 'pending' AND id % 10 = 3",
+            "UPDATE outbox_events SET event_type = 'message.cancel' WHERE id % 40 = 1",
+            "UPDATE outbox_events SET updated_at = '2020-01-01 00:00:00' WHERE status = 'processed' AND id % 10 = 0",
+            "UPDATE message_status SET created_at = '2020-01-01 00:00:00' WHERE id % 10 = 0",
+        ] {
+            self.execute(statement).await;
+        }
+        assert_ne!(sent.of(Query::OutboxRescue, self.db.rescue_expired_claims()).await, 0);
+        let promoted = sent.of(Query::OutboxPromote, self.db.promote_due_events(MINUTE)).await;
+        assert!(promoted.claimable > 0 && !promoted.unknown_kinds.is_empty(), "{promoted:?}");
+        assert_ne!(sent.of(Query::OutboxRepublish, self.db.republish_stuck(MINUTE)).await, 0);
+        self.execute("UPDATE message_status SET status = 'done'").await;
+        self.execute("UPDATE outbox_events SET status = 'processed', updated_at = '2020-01-01' WHERE id % 9 = 0").await;
+        assert_ne!(sent.of(Query::OutboxPurge, self.db.purge_processed_events(MINUTE)).await, 0);
+        assert_ne!(sent.of(Query::IdempotencyPurge, self.db.purge_idempotency_keys()).await, 0);
+        sent.of(Query::RecoverEmbedded, self.db.recover_embedded()).await;
+    }
+}
+
+fn customer(user: i64) -> CustomerId {
+    CustomerId::try_from(user).expect("a valid id")
+}
+
+fn key(key: &str) -> IdempotentRequest {
+    IdempotentRequest {
+        key: IdempotencyKey::parse(key.as_bytes()).expect("a valid key"),
+        fingerprint: format!("{:0>64}", "a"),
+    }
+}
+
+fn top_up(user: i64) -> TopUpRequest {
+    TopUpRequest {
+        customer: customer(user),
+        amount: TopUpAmount::parse(10_000).expect("a valid amount"),
+        description: None,
+        transaction_id: TransactionId::from_uuid(Uuid::now_v7()),
+        idempotency: None,
+    }
+}
+
+fn request(user: i64) -> AcceptRequest {
+    let transaction_id = TransactionId::from_uuid(Uuid::now_v7());
+    let message = Message {
+        customer: customer(user),
+        text: MessageText::try_from("hello".to_owned()).expect("a valid text"),
+        recipients: Recipients::parse(vec!["+4912345".to_owned()]).expect("valid recipients"),
+        kind: MessageType::Normal,
+    };
+    let message = MessageBody::new(message, transaction_id.clone(), MessageId::from_uuid(Uuid::now_v7()));
+    let (exchange, routing_key) = ("exchange".to_owned(), "key".to_owned());
+    AcceptRequest {
+        payload: OutboxPayload { exchange, routing_key, message, transaction_id },
+        unit_price: Money::new(1).expect("positive"),
+        idempotency: None,
+        traceparent: None,
+        turn: Turn::from_stored(1_000),
+    }
+}
+
+fn begin_request(request: &AcceptRequest) -> BeginRequest {
+    let body = &request.payload.message;
+    BeginRequest { message_id: body.message_identifier.clone(), recipients: body.recipients.as_slice().to_vec() }
+}

@@ -1,0 +1,338 @@
+-- What each operation sends to MySQL: made by the tests of `src/plans.rs`, which say how.
+
+-- accept: accepting messages
+SELECT user_balances.id, user_balances.user_id, user_balances.balance, user_balances.last_updated
+    FROM user_balances
+    WHERE user_balances.user_id IN (?)
+    ORDER BY user_balances.user_id ASC FOR UPDATE;
+SELECT idempotency_keys.id, idempotency_keys.customer_id, idempotency_keys.idempotency_key, idempotency_keys.fingerprint, idempotency_keys.response, created_at <= (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND) AS expired
+    FROM idempotency_keys
+    WHERE idempotency_keys.customer_id = ? AND idempotency_keys.route = ? AND idempotency_keys.idempotency_key = ?;
+UPDATE user_balances
+    SET balance = (CASE WHEN (user_id = ?) THEN balance + ? WHEN (user_id = ?) THEN balance + ? ELSE balance END), last_updated = UTC_TIMESTAMP(6)
+    WHERE user_balances.user_id IN (?);
+INSERT INTO user_transactions (user_id, amount, transaction_type, description, transaction_id)
+    VALUES (?);
+INSERT INTO message_status (user_id, status, type, recipient, message_identifier, price, transaction_id)
+    VALUES (?);
+INSERT INTO outbox_events (aggregate_type, aggregate_id, event_type, payload, priority, user_id, traceparent, turn)
+    VALUES (?);
+INSERT INTO idempotency_keys (customer_id, route, idempotency_key, fingerprint, response)
+    VALUES (?);
+DELETE
+    FROM idempotency_keys
+    WHERE idempotency_keys.id IN (?);
+UPDATE user_balances
+    SET balance = (CASE WHEN (user_id = ?) THEN balance + ? ELSE balance END), last_updated = UTC_TIMESTAMP(6)
+    WHERE user_balances.user_id IN (?);
+
+-- account: reading a balance
+SELECT user_transactions.id, user_transactions.user_id, user_transactions.amount, user_transactions.transaction_type, user_transactions.description, user_transactions.transaction_id, user_transactions.created_at, user_transactions.refund_of, user_transactions.recipient, (SELECT user_balances.balance
+    FROM user_balances
+    WHERE user_balances.user_id = ?) AS balance
+    FROM user_transactions
+    WHERE user_transactions.user_id = ?
+    ORDER BY user_transactions.created_at DESC, user_transactions.id DESC
+    LIMIT ?;
+SELECT user_transactions.id, user_transactions.user_id, user_transactions.amount, user_transactions.transaction_type, user_transactions.description, user_transactions.transaction_id, user_transactions.created_at, user_transactions.refund_of, user_transactions.recipient, (SELECT user_balances.balance
+    FROM user_balances
+    WHERE user_balances.user_id = ?) AS balance
+    FROM user_transactions
+    WHERE user_transactions.user_id = ? AND created_at <= ? AND (created_at < ? OR id < ?)
+    ORDER BY user_transactions.created_at DESC, user_transactions.id DESC
+    LIMIT ?;
+SELECT user_balances.balance
+    FROM user_balances
+    WHERE user_balances.user_id = ?
+    LIMIT ?;
+
+-- begin_sending: taking messages to send
+SELECT message_status.id, message_status.message_identifier, message_status.recipient, message_status.status, TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS age_millis, TIMESTAMPDIFF(MICROSECOND, claimed_until, UTC_TIMESTAMP(6)) DIV 1000 AS lease_over_millis
+    FROM message_status
+    WHERE (message_status.message_identifier = ? AND message_status.recipient = ?) OR (message_status.message_identifier = ? AND message_status.recipient = ?) OR (message_status.message_identifier = ? AND message_status.recipient = ?) FOR UPDATE;
+UPDATE message_status
+    SET status = ?, claimed_by = ?, claimed_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, updated_at = UTC_TIMESTAMP(6)
+    WHERE message_status.id IN (?);
+
+-- defer: putting off a message
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+    FROM message_status
+    WHERE message_status.id IN (?)
+    ORDER BY message_status.id ASC FOR UPDATE;
+UPDATE message_status
+    SET claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
+    WHERE message_status.id IN (?);
+UPDATE outbox_events
+    SET status = ?, next_run_at = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, updated_at = UTC_TIMESTAMP(6)
+    WHERE outbox_events.aggregate_id = ? AND outbox_events.event_type = ? AND outbox_events.status IN (?);
+SELECT COUNT(*) AS num_items
+    FROM (SELECT outbox_events.id, outbox_events.aggregate_type, outbox_events.aggregate_id, outbox_events.event_type, outbox_events.payload, outbox_events.priority, outbox_events.status, outbox_events.attempts, outbox_events.next_run_at, outbox_events.last_error, outbox_events.created_at, outbox_events.updated_at, outbox_events.lane, outbox_events.user_id, outbox_events.traceparent, outbox_events.claimed_by, outbox_events.claimed_until, outbox_events.turn
+    FROM outbox_events
+    WHERE outbox_events.aggregate_id = ? AND outbox_events.event_type = ? AND outbox_events.status = ?) AS sub_query;
+
+-- history: reading the history
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+    FROM message_status
+    ORDER BY message_status.id DESC
+    LIMIT ?;
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+    FROM message_status
+    WHERE message_status.id < ?
+    ORDER BY message_status.id DESC
+    LIMIT ?;
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+    FROM message_status
+    WHERE message_status.status = ?
+    ORDER BY message_status.id DESC
+    LIMIT ?;
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+    FROM message_status
+    WHERE message_status.status = ? AND message_status.id < ?
+    ORDER BY message_status.id DESC
+    LIMIT ?;
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+    FROM message_status
+    WHERE message_status.user_id = ?
+    ORDER BY message_status.created_at DESC, message_status.id DESC
+    LIMIT ?;
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+    FROM message_status
+    WHERE message_status.user_id = ? AND created_at <= ? AND (created_at < ? OR id < ?)
+    ORDER BY message_status.created_at DESC, message_status.id DESC
+    LIMIT ?;
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+    FROM message_status
+    WHERE message_status.user_id = ? AND message_status.status = ?
+    ORDER BY message_status.created_at DESC, message_status.id DESC
+    LIMIT ?;
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+    FROM message_status
+    WHERE message_status.user_id = ? AND message_status.status = ? AND created_at <= ? AND (created_at < ? OR id < ?)
+    ORDER BY message_status.created_at DESC, message_status.id DESC
+    LIMIT ?;
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+    FROM message_status
+    WHERE message_status.message_identifier = ?
+    ORDER BY message_status.id DESC
+    LIMIT ?;
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+    FROM message_status
+    WHERE message_status.user_id = ? AND message_status.message_identifier = ? AND created_at <= ? AND (created_at < ? OR id < ?)
+    ORDER BY message_status.created_at DESC, message_status.id DESC
+    LIMIT ?;
+
+-- idempotency_purge: deleting old idempotency keys
+SELECT idempotency_keys.id
+    FROM idempotency_keys
+    WHERE created_at < (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND)
+    ORDER BY idempotency_keys.created_at ASC
+    LIMIT ? FOR UPDATE SKIP LOCKED;
+DELETE
+    FROM idempotency_keys
+    WHERE idempotency_keys.id IN (?);
+
+-- ledger_audit: auditing the ledger
+SELECT user_balances.user_id, user_balances.balance, (SELECT CAST(COALESCE(SUM(amount), 0) AS SIGNED) AS total
+    FROM user_transactions FORCE INDEX (idx_user_transactions_user_id)
+    WHERE user_transactions.user_id = user_balances.user_id) AS total
+    FROM user_balances FORCE INDEX (user_id)
+    WHERE user_balances.user_id > ?
+    ORDER BY user_balances.user_id ASC
+    LIMIT ?;
+
+-- ledger_audit_next: looking for the next user to audit
+SELECT user_balances.user_id
+    FROM user_balances
+    WHERE user_balances.user_id > ?
+    ORDER BY user_balances.user_id ASC
+    LIMIT ?;
+
+-- outbox_claim: claiming outbox events
+SELECT outbox_events.id, outbox_events.aggregate_type, outbox_events.aggregate_id, outbox_events.event_type, outbox_events.payload, outbox_events.priority, outbox_events.status, outbox_events.attempts, outbox_events.next_run_at, outbox_events.last_error, outbox_events.created_at, outbox_events.updated_at, outbox_events.lane, outbox_events.user_id, outbox_events.traceparent, outbox_events.claimed_by, outbox_events.claimed_until, outbox_events.turn
+    FROM outbox_events FORCE INDEX (idx_outbox_claim)
+    WHERE outbox_events.status = ? AND outbox_events.lane = ? AND outbox_events.next_run_at IS NULL
+    ORDER BY outbox_events.turn ASC, outbox_events.id ASC
+    LIMIT ? FOR UPDATE SKIP LOCKED;
+UPDATE outbox_events
+    SET status = ?, claimed_by = ?, claimed_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, updated_at = UTC_TIMESTAMP(6)
+    WHERE outbox_events.id IN (?);
+
+-- outbox_fail: giving up an outbox event
+SELECT outbox_events.id, outbox_events.aggregate_type, outbox_events.aggregate_id, outbox_events.event_type, outbox_events.payload, outbox_events.priority, outbox_events.status, outbox_events.attempts, outbox_events.next_run_at, outbox_events.last_error, outbox_events.created_at, outbox_events.updated_at, outbox_events.lane, outbox_events.user_id, outbox_events.traceparent, outbox_events.claimed_by, outbox_events.claimed_until, outbox_events.turn
+    FROM outbox_events
+    WHERE outbox_events.id = ? AND outbox_events.event_type = ? AND outbox_events.status = ? AND outbox_events.claimed_by = ?
+    LIMIT ? FOR UPDATE;
+UPDATE outbox_events
+    SET status = ?, last_error = ?, attempts = ?, claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
+    WHERE outbox_events.id = ?;
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+    FROM message_status
+    WHERE message_status.message_identifier = ? AND message_status.status = ?
+    ORDER BY message_status.id ASC FOR UPDATE;
+UPDATE message_status
+    SET status = ?, updated_at = UTC_TIMESTAMP(6)
+    WHERE message_status.id IN (?);
+SELECT user_transactions.refund_of, user_transactions.recipient
+    FROM user_transactions
+    WHERE user_transactions.refund_of IN (?) AND user_transactions.recipient IS NOT NULL;
+SELECT user_balances.id, user_balances.user_id, user_balances.balance, user_balances.last_updated
+    FROM user_balances
+    WHERE user_balances.user_id IN (?)
+    ORDER BY user_balances.user_id ASC FOR UPDATE;
+INSERT INTO user_transactions (user_id, amount, transaction_type, description, transaction_id, refund_of, recipient)
+    VALUES (?);
+UPDATE user_balances
+    SET balance = (CASE WHEN (user_id = ?) THEN balance + ? ELSE balance END), last_updated = UTC_TIMESTAMP(6)
+    WHERE user_balances.user_id IN (?);
+
+-- outbox_oldest: looking for the oldest waiting event
+SELECT TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS waited
+    FROM outbox_events FORCE INDEX (idx_outbox_purge)
+    WHERE outbox_events.status = ? AND outbox_events.lane = ? AND outbox_events.next_run_at IS NULL
+    ORDER BY outbox_events.updated_at ASC
+    LIMIT ?;
+
+-- outbox_pending: counting pending outbox events
+SELECT COUNT(*)
+    FROM (SELECT outbox_events.id
+    FROM outbox_events FORCE INDEX (idx_outbox_claim)
+    WHERE outbox_events.status = ? AND outbox_events.lane = ? AND outbox_events.turn >= ?
+    LIMIT ?) AS counted;
+
+-- outbox_processed: recording published events
+UPDATE outbox_events
+    SET claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6), status = ?
+    WHERE outbox_events.id IN (?) AND outbox_events.status = ? AND outbox_events.claimed_by = ?;
+
+-- outbox_promote: promoting due outbox events
+SELECT outbox_events.id, outbox_events.event_type
+    FROM outbox_events FORCE INDEX (idx_outbox_claim)
+    WHERE outbox_events.status = ? AND (outbox_events.lane IN (?) AND next_run_at <= (UTC_TIMESTAMP(6)))
+    LIMIT ? FOR UPDATE SKIP LOCKED;
+UPDATE outbox_events
+    SET status = ?, next_run_at = ?, updated_at = UTC_TIMESTAMP(6), turn = (CASE WHEN (turn < ?) THEN ? - turn ELSE turn END)
+    WHERE outbox_events.id IN (?);
+UPDATE outbox_events
+    SET next_run_at = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, turn = (CASE WHEN (turn >= ?) THEN ? - turn ELSE turn END), updated_at = UTC_TIMESTAMP(6)
+    WHERE outbox_events.id IN (?);
+
+-- outbox_published: counting published outbox events
+SELECT COUNT(*)
+    FROM (SELECT outbox_events.id
+    FROM outbox_events FORCE INDEX (idx_outbox_purge)
+    WHERE outbox_events.status = ? AND outbox_events.lane = ? AND outbox_events.next_run_at IS NULL AND updated_at >= (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND)
+    LIMIT ?) AS counted;
+
+-- outbox_put_off: putting off outbox events of an unknown kind
+UPDATE outbox_events
+    SET claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6), status = ?, next_run_at = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, turn = (CASE WHEN (turn >= ?) THEN ? - turn ELSE turn END)
+    WHERE outbox_events.id IN (?) AND outbox_events.status = ? AND outbox_events.claimed_by = ?;
+
+-- outbox_purge: deleting old outbox events
+SELECT outbox_events.id
+    FROM outbox_events FORCE INDEX (idx_outbox_purge)
+    WHERE outbox_events.status = ? AND (outbox_events.lane IN (?) AND outbox_events.next_run_at IS NULL AND updated_at < (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND) AND ((SELECT 1
+    FROM message_status m
+    WHERE m.message_identifier = outbox_events.aggregate_id AND m.status IN ('pending', 'sending')
+    LIMIT 1) IS NULL))
+    LIMIT ? FOR UPDATE SKIP LOCKED;
+DELETE
+    FROM outbox_events
+    WHERE outbox_events.id IN (?);
+
+-- outbox_release: giving back outbox events
+UPDATE outbox_events
+    SET claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6), status = ?
+    WHERE outbox_events.id IN (?) AND outbox_events.status = ? AND outbox_events.claimed_by = ?;
+
+-- outbox_republish: looking for stuck messages
+SELECT message_status.id, message_status.message_identifier, created_at < (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND) AS is_old
+    FROM message_status FORCE INDEX (idx_message_status_status)
+    WHERE message_status.status = ? AND message_status.id > ?
+    ORDER BY message_status.id ASC
+    LIMIT ?;
+UPDATE outbox_events
+    SET status = ?, updated_at = UTC_TIMESTAMP(6)
+    WHERE outbox_events.aggregate_id IN (?) AND outbox_events.event_type = ? AND outbox_events.status IN (?) AND updated_at < (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND);
+
+-- outbox_rescue: rescuing expired claims
+SELECT outbox_events.id
+    FROM outbox_events FORCE INDEX (idx_outbox_lease)
+    WHERE outbox_events.status = ? AND (claimed_until < (UTC_TIMESTAMP(6)) OR outbox_events.claimed_until IS NULL)
+    LIMIT ? FOR UPDATE SKIP LOCKED;
+UPDATE outbox_events
+    SET status = ?, next_run_at = ?, updated_at = UTC_TIMESTAMP(6), claimed_by = ?, claimed_until = ?
+    WHERE outbox_events.id IN (?);
+
+-- outbox_retry: putting off an outbox event
+UPDATE outbox_events
+    SET claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6), status = ?, next_run_at = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, last_error = ?, attempts = attempts + ?
+    WHERE outbox_events.id IN (?) AND outbox_events.status = ? AND outbox_events.claimed_by = ?;
+
+-- outbox_turn: looking for the turn of a lane
+SELECT outbox_events.turn
+    FROM outbox_events FORCE INDEX (idx_outbox_claim)
+    WHERE outbox_events.status = ? AND outbox_events.lane = ? AND outbox_events.next_run_at IS NULL AND outbox_events.turn > ?
+    ORDER BY outbox_events.turn ASC
+    LIMIT ?;
+
+-- ping: checking that the database answers
+SELECT CONCAT(@@GLOBAL.read_only, ' ', @@GLOBAL.innodb_read_only) AS flags;
+
+-- recover_embedded: recovering after the last run
+UPDATE message_status
+    SET claimed_by = ?, claimed_until = ?
+    WHERE message_status.status = ?;
+UPDATE outbox_events
+    SET status = ?, next_run_at = ?, claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
+    WHERE outbox_events.status = ? OR (outbox_events.status = ? AND outbox_events.aggregate_id IN (SELECT message_status.message_identifier
+    FROM message_status
+    WHERE message_status.status IN (?)));
+
+-- schema: looking at the schema
+SELECT 1
+    FROM information_schema.tables
+    WHERE table_schema = DATABASE() AND table_name = ?;
+SELECT version
+    FROM seaql_migrations;
+SELECT migration, oldest_binary
+    FROM schema_compatibility;
+
+-- settle: recording outcomes
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+    FROM message_status
+    WHERE message_status.id IN (?)
+    ORDER BY message_status.id ASC FOR UPDATE;
+UPDATE message_status
+    SET status = ?, provider = ?, claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
+    WHERE message_status.id IN (?);
+SELECT user_transactions.refund_of, user_transactions.recipient
+    FROM user_transactions
+    WHERE user_transactions.refund_of IN (?) AND user_transactions.recipient IS NOT NULL;
+SELECT user_balances.id, user_balances.user_id, user_balances.balance, user_balances.last_updated
+    FROM user_balances
+    WHERE user_balances.user_id IN (?)
+    ORDER BY user_balances.user_id ASC FOR UPDATE;
+INSERT INTO user_transactions (user_id, amount, transaction_type, description, transaction_id, refund_of, recipient)
+    VALUES (?);
+UPDATE user_balances
+    SET balance = (CASE WHEN (user_id = ?) THEN balance + ? ELSE balance END), last_updated = UTC_TIMESTAMP(6)
+    WHERE user_balances.user_id IN (?);
+
+-- top_up: adding to a balance
+SELECT user_balances.id, user_balances.user_id, user_balances.balance, user_balances.last_updated
+    FROM user_balances
+    WHERE user_balances.user_id IN (?)
+    ORDER BY user_balances.user_id ASC FOR UPDATE;
+SELECT idempotency_keys.id, idempotency_keys.customer_id, idempotency_keys.idempotency_key, idempotency_keys.fingerprint, idempotency_keys.response, created_at <= (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND) AS expired
+    FROM idempotency_keys
+    WHERE idempotency_keys.customer_id = ? AND idempotency_keys.route = ? AND idempotency_keys.idempotency_key = ?;
+UPDATE user_balances
+    SET balance = (CASE WHEN (user_id = ?) THEN balance + ? ELSE balance END), last_updated = UTC_TIMESTAMP(6)
+    WHERE user_balances.user_id IN (?);
+INSERT INTO user_transactions (user_id, amount, transaction_type, description, transaction_id)
+    VALUES (?);
+INSERT INTO idempotency_keys (customer_id, route, idempotency_key, fingerprint, response)
+    VALUES (?);
+INSERT INTO user_balances (user_id, balance)
+    VALUES (?);
