@@ -18,6 +18,7 @@ mod outbox;
 mod page;
 #[cfg(test)]
 mod plans;
+mod stored;
 
 pub use domain::Lane;
 pub use engine::{Database, DatabaseConfig, Error, Query, Readiness};
@@ -29,3 +30,4 @@ pub use migrations::{ACCEPTED_URLS, Address, AddressError};
 pub use money::{IdempotentRequest, LedgerEntry, LedgerSlice, Route, TopUpOutcome, TopUpRequest};
 pub use outbox::{ClaimToken, ClaimedEvent, EventContent, OutboxEventId, Promoted};
 pub use page::{Cursor, Page};
+pub use stored::Stored;

@@ -81,7 +81,8 @@ impl Pool {
     }
 
     async fn renew(&self, config: &DatabaseConfig) -> bool {
-        let Ok(renewed) = connect(config).await else { return false };
+        // Boxed: it is large, rare, and part of every operation.
+        let Ok(renewed) = Box::pin(connect(config)).await else { return false };
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = renewed;
         true
     }

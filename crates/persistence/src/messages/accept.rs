@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use domain::{Balance, CustomerId, EventKind, MessageId, MessageStatus, Money, OutboxPayload, Turn, event, pricing};
+use domain::{
+    Balance, CustomerId, EventKind, LedgerKind, MessageId, MessageStatus, Money, OutboxPayload, Turn, event, pricing,
+};
 use sea_orm::ActiveValue::Set;
 
 use crate::{
@@ -64,7 +66,7 @@ impl Database {
     pub async fn accept(&self, batch: &[AcceptRequest]) -> Result<Vec<AcceptOutcome>, Error> {
         let outcomes = transaction!(self, Query::Accept, |tx| accept(tx, batch)).await?;
         let accepted = batch.iter().zip(&outcomes).filter(|(_, outcome)| matches!(outcome, AcceptOutcome::Accepted(_)));
-        credits::count(ledger::WITHDRAWAL, accepted.map(|(request, _)| request.total().get()).sum());
+        credits::count(LedgerKind::Withdrawal, accepted.map(|(request, _)| request.total().get()).sum());
         Ok(outcomes)
     }
 }
@@ -155,7 +157,7 @@ fn charge_row(request: &AcceptRequest) -> user_transaction::ActiveModel {
     user_transaction::ActiveModel {
         user_id: Set(body.customer_id.get()),
         amount: Set(-request.total().get()),
-        transaction_type: Set(ledger::WITHDRAWAL.to_owned()),
+        transaction_type: Set(LedgerKind::Withdrawal.as_str().to_owned()),
         description: Set(Some(format!("message {}", body.message_identifier))),
         transaction_id: Set(body.transaction_id.as_str().to_owned()),
         ..Default::default()

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use domain::{EventKind, MessageId, MessageStatus, OutboxStatus, Recipient};
+use domain::{EventKind, LedgerKind, MessageId, MessageStatus, OutboxStatus, Recipient};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::Expr,
@@ -24,7 +24,7 @@ use crate::{
         message_status::{Column, Entity, Model},
         outbox_event::{self, Column as Outbox},
     },
-    money::{credits, ledger, refund::refund},
+    money::{credits, refund::refund},
 };
 
 /// Recipients of one message that a worker wants to send to.
@@ -130,7 +130,7 @@ impl Database {
     /// recorded: `false` means that our lease had run out and somebody else decides.
     pub async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, Error> {
         let (recorded, refunded) = transaction!(self, Query::Settle, |tx| settle(tx, settlements)).await?;
-        credits::count(ledger::CORRECTIVE, refunded);
+        credits::count(LedgerKind::Corrective, refunded);
         Ok(recorded)
     }
 

@@ -1,11 +1,11 @@
 //! Listing messages newest first, page by page.
 
 use chrono::{DateTime, Utc};
-use domain::{CustomerId, MessageId, MessageStatus};
+use domain::{CustomerId, MessageId, MessageStatus, MessageType, Recipient};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::{
-    Cursor, Database, Error, Page, Query,
+    Cursor, Database, Error, Page, Query, Stored,
     engine::{Session, StepError, reading},
     entity::message_status::{Column, Entity, Model},
     page::after_cursor,
@@ -27,18 +27,18 @@ pub struct HistoryFilter {
 /// One recipient of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryEntry {
-    /// Who sent it.
+    /// Who sent it; in a row that was made by hand it may be no customer's id.
     pub user_id: i64,
-    /// `normal` or `express`.
-    pub kind: String,
+    /// How urgent it is.
+    pub kind: Stored<MessageType>,
     /// Where it stands.
-    pub status: String,
+    pub status: Stored<MessageStatus>,
     /// To whom.
-    pub recipient: String,
+    pub recipient: Stored<Recipient>,
     /// The operator that took or refused it; empty before.
     pub provider: String,
     /// The request it belongs to.
-    pub message_identifier: String,
+    pub message_id: Stored<MessageId>,
     /// When it was accepted.
     pub created_at: DateTime<Utc>,
     /// When it last changed.
@@ -84,11 +84,11 @@ async fn history(db: &Session, filter: &HistoryFilter, limit: u64) -> Result<Pag
 fn entry(row: Model) -> HistoryEntry {
     HistoryEntry {
         user_id: row.user_id,
-        kind: row.kind.to_ascii_lowercase(),
-        status: row.status.to_ascii_lowercase(),
-        recipient: row.recipient,
+        kind: Stored::word(&row.kind, |kind| MessageType::parse(kind).ok()),
+        status: Stored::word(&row.status, |status| MessageStatus::parse(status).ok()),
+        recipient: Stored::text(row.recipient),
         provider: row.provider,
-        message_identifier: row.message_identifier,
+        message_id: Stored::text(row.message_identifier),
         created_at: row.created_at.and_utc(),
         updated_at: row.updated_at.and_utc(),
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
-use domain::{Balance, CustomerId, TopUpAmount, TransactionId};
+use domain::{Balance, CustomerId, LedgerKind, TopUpAmount, TransactionId};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait, SqlErr,
@@ -15,7 +15,7 @@ use super::{
     idempotency::{self, IdempotentRequest, Route},
 };
 use crate::{
-    Cursor, Database, Error, Page, Query,
+    Cursor, Database, Error, Page, Query, Stored,
     engine::{
         Session, StepError, Tx, reading,
         statements::{insert, padded},
@@ -27,10 +27,6 @@ use crate::{
     },
     page::after_cursor,
 };
-
-pub(crate) const DEPOSIT: &str = "deposit";
-pub(crate) const WITHDRAWAL: &str = "withdrawal";
-pub(crate) const CORRECTIVE: &str = "corrective";
 
 /// Credits to add to a customer's balance.
 #[derive(Debug, Clone)]
@@ -64,11 +60,11 @@ pub enum TopUpOutcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerEntry {
     /// The entry's own id.
-    pub transaction_id: String,
+    pub transaction_id: Stored<TransactionId>,
     /// Credits, negative for withdrawals.
     pub amount: i64,
-    /// `deposit`, `withdrawal` or `corrective`.
-    pub transaction_type: String,
+    /// Why.
+    pub kind: Stored<LedgerKind>,
     /// What it was for.
     pub description: Option<String>,
     /// When, on the database's clock.
@@ -80,7 +76,7 @@ impl Database {
     pub async fn top_up(&self, request: &TopUpRequest) -> Result<TopUpOutcome, Error> {
         let outcome = transaction!(self, Query::TopUp, |tx| top_up(tx, request)).await?;
         if matches!(outcome, TopUpOutcome::Added(..)) {
-            credits::count(DEPOSIT, request.amount.get());
+            credits::count(LedgerKind::Deposit, request.amount.get());
         }
         Ok(outcome)
     }
@@ -137,10 +133,9 @@ async fn account(
         None => balance.into_tuple().one(db).await?,
     };
     let page = Page::cut(rows, limit, |row| Cursor::new(row.created_at, row.id)).map(|row| LedgerEntry {
-        transaction_id: row.transaction_id,
+        transaction_id: Stored::text(row.transaction_id),
         amount: row.amount,
-        // The reference wrote `Corrective`.
-        transaction_type: row.transaction_type.to_ascii_lowercase(),
+        kind: Stored::word(&row.transaction_type, LedgerKind::parse),
         description: row.description,
         created_at: row.created_at.and_utc(),
     });
@@ -167,7 +162,7 @@ async fn top_up(tx: &Tx, request: &TopUpRequest) -> Result<TopUpOutcome, StepErr
     let entry = user_transaction::ActiveModel {
         user_id: Set(customer.get()),
         amount: Set(request.amount.get()),
-        transaction_type: Set(DEPOSIT.to_owned()),
+        transaction_type: Set(LedgerKind::Deposit.as_str().to_owned()),
         description: Set(request.description.clone()),
         transaction_id: Set(request.transaction_id.as_str().to_owned()),
         ..Default::default()

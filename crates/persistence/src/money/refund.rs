@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use domain::{CustomerId, TransactionId};
+use domain::{CustomerId, LedgerKind, TransactionId};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
@@ -94,7 +94,7 @@ fn ledger_row(refund: &Refund) -> ActiveModel {
     ActiveModel {
         user_id: Set(refund.customer.get()),
         amount: Set(refund.amount),
-        transaction_type: Set(ledger::CORRECTIVE.to_owned()),
+        transaction_type: Set(LedgerKind::Corrective.as_str().to_owned()),
         description: Set(Some(format!("refund: message {} to {}", refund.message_id, refund.recipient))),
         transaction_id: Set(TransactionId::from_uuid(Uuid::now_v7()).into()),
         refund_of: Set(Some(refund.charge.clone())),

@@ -1,6 +1,6 @@
 //! Events that can never be published: recorded, and their messages failed and refunded, in one transaction.
 
-use domain::{EventKind, MessageStatus, OutboxStatus};
+use domain::{EventKind, LedgerKind, MessageStatus, OutboxStatus};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 
 use super::claims::{ClaimToken, OutboxEventId, shortened};
@@ -12,7 +12,7 @@ use crate::{
         transaction,
     },
     entity::{message_status, outbox_event},
-    money::{credits, ledger, refund::refund},
+    money::{credits, refund::refund},
 };
 
 impl Database {
@@ -21,7 +21,7 @@ impl Database {
     pub async fn fail_event(&self, id: OutboxEventId, token: &ClaimToken, error: &str) -> Result<Option<u64>, Error> {
         let failed = transaction!(self, Query::OutboxFail, |tx| fail_event(tx, id, token, error)).await?;
         Ok(failed.map(|(recipients, refunded)| {
-            credits::count(ledger::CORRECTIVE, refunded);
+            credits::count(LedgerKind::Corrective, refunded);
             recipients
         }))
     }

@@ -81,7 +81,7 @@ impl Life {
 
     async fn schema(&self, sent: &mut Sent) {
         // Looks at the schema again and again, and never returns.
-        let looks = tokio::time::timeout(Duration::from_millis(500), self.db.clone().prepare(false));
+        let looks = Box::pin(tokio::time::timeout(Duration::from_millis(500), self.db.clone().prepare(false)));
         sent.of(Query::Schema, async { Ok(looks.await) }).await.expect_err("it goes on");
         sent.of(Query::Ping, async { Ok(self.db.readiness().await) }).await;
     }

@@ -1,7 +1,10 @@
 //! Top-ups and the account view.
 
-use domain::{Balance, money::MAX_BALANCE, money::MAX_TOP_UP};
-use persistence::TopUpOutcome::{Added, KeyReused, Replayed, TooMuch};
+use domain::{Balance, LedgerKind, money::MAX_BALANCE, money::MAX_TOP_UP};
+use persistence::{
+    Stored,
+    TopUpOutcome::{Added, KeyReused, Replayed, TooMuch},
+};
 
 use crate::support::{Fixture, customer, idempotent, request, top_up};
 
@@ -14,9 +17,9 @@ pub(crate) async fn a_top_up_creates_the_balance(f: &Fixture) {
     f.fund(5, 20).await;
     let (balance, page) = f.db.account(customer(5), None, 10).await.expect("reads");
     assert_eq!(balance.get(), 120);
-    let entries: Vec<_> = page.entries.iter().map(|entry| (entry.amount, entry.transaction_type.as_str())).collect();
-    assert_eq!(entries, [(20, "deposit"), (100, "deposit")]);
-    assert_eq!(page.entries[1].transaction_id, first.transaction_id.as_str());
+    let entries: Vec<_> = page.entries.iter().map(|entry| (entry.amount, entry.kind.clone())).collect();
+    assert_eq!(entries, [(20, Stored::Known(LedgerKind::Deposit)), (100, Stored::Known(LedgerKind::Deposit))]);
+    assert_eq!(page.entries[1].transaction_id, Stored::Known(first.transaction_id.clone()));
     f.assert_conserved().await;
 }
 

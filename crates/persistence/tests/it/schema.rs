@@ -55,7 +55,7 @@ async fn a_database_of_the_reference_is_taken_over() {
     assert_eq!(f.db.settle(&outcomes).await.expect("settles"), [true, true]);
     assert_eq!(f.balance(1).await, 100);
     let (_, page) = f.db.account(customer(1), None, 10).await.expect("reads");
-    let kinds: Vec<_> = page.entries.iter().map(|entry| entry.transaction_type.as_str()).collect();
+    let kinds: Vec<_> = page.entries.iter().map(|entry| entry.kind.to_string()).collect();
     assert_eq!(kinds, ["corrective", "corrective", "withdrawal", "corrective", "withdrawal", "deposit"]);
     f.assert_conserved().await;
     f.remove().await;

@@ -78,9 +78,9 @@ pub(crate) async fn handler(state: Data<State>, query: Query) -> Result<HttpResp
 
 fn transaction(entry: LedgerEntry) -> Transaction {
     Transaction {
-        transaction_id: entry.transaction_id,
+        transaction_id: entry.transaction_id.to_string(),
         amount: entry.amount,
-        transaction_type: entry.transaction_type,
+        transaction_type: entry.kind.to_string(),
         description: entry.description,
         created_at: rfc3339(entry.created_at),
     }

@@ -85,11 +85,11 @@ pub(crate) async fn handler(state: Data<State>, query: Query) -> Result<HttpResp
 fn item(entry: HistoryEntry) -> HistoryItem {
     HistoryItem {
         user_id: entry.user_id,
-        r#type: entry.kind,
-        status: entry.status,
-        recipient: entry.recipient,
+        r#type: entry.kind.to_string(),
+        status: entry.status.to_string(),
+        recipient: entry.recipient.to_string(),
         provider: entry.provider,
-        message_identifier: entry.message_identifier,
+        message_identifier: entry.message_id.to_string(),
         created_at: rfc3339(entry.created_at),
         updated_at: rfc3339(entry.updated_at),
     }
