@@ -88,6 +88,8 @@ impl Scratch {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.path())
+            // Not that of all: a MariaDB that starts removes what it takes for leftovers there, as of one that starts beside it.
+            .env("TMPDIR", self.path())
             .env("LC_ALL", "C.UTF-8")
             .stdout(log.try_clone().context("opening a server's log")?)
             .stderr(log);

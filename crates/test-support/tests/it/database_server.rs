@@ -56,6 +56,18 @@ async fn a_paused_server_answers_only_after_it_is_resumed() {
 }
 
 #[tokio::test]
+async fn servers_do_not_share_a_folder_for_temporary_files() {
+    let (first, second) = (start().await, start().await);
+    let folder = async |server: &DatabaseServer| {
+        let mut connection = MySqlConnection::connect(server.url()).await.expect("connects");
+        let row = sqlx::query("SELECT @@tmpdir, @@hostname").fetch_one(&mut connection).await.expect("answers");
+        // In containers each has its own machine.
+        (row.get::<String, _>(0), row.get::<String, _>(1))
+    };
+    assert_ne!(folder(&first).await, folder(&second).await);
+}
+
+#[tokio::test]
 async fn a_dropped_server_is_gone_when_drop_returns() {
     let server = start().await;
     let url = server.url().to_owned();
