@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::MessageType;
+use domain::PerLane;
 use secrecy::SecretString;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -156,26 +156,7 @@ impl Condition {
     }
 }
 
-/// Messages that wait in each queue, those given out to consumers left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Depths {
-    /// In the express queue.
-    pub express: u64,
-    /// In the normal queue.
-    pub normal: u64,
-}
-
-impl Depths {
-    /// In the queue of this message type.
-    pub fn of(&self, kind: MessageType) -> u64 {
-        match kind {
-            MessageType::Express => self.express,
-            MessageType::Normal => self.normal,
-        }
-    }
-}
-
-/// The latest known [`Depths`]; cheap to clone.
+/// How many messages wait in the queue of each lane, those given out to consumers left out. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct DepthWatch {
     source: DepthSource,
@@ -183,19 +164,16 @@ pub struct DepthWatch {
 
 #[derive(Debug, Clone)]
 enum DepthSource {
-    Amqp(watch::Receiver<Option<Depths>>),
+    Amqp(watch::Receiver<Option<PerLane<u64>>>),
     Memory(Arc<Memory>),
 }
 
 impl DepthWatch {
     /// The depths as last measured; `None` while the broker cannot be asked.
-    pub fn latest(&self) -> Option<Depths> {
+    pub fn latest(&self) -> Option<PerLane<u64>> {
         match &self.source {
             DepthSource::Amqp(depths) => *depths.borrow(),
-            DepthSource::Memory(memory) => Some(Depths {
-                express: memory.depth(memory.topology.express_queue()),
-                normal: memory.depth(memory.topology.normal_queue()),
-            }),
+            DepthSource::Memory(memory) => Some(PerLane::from_fn(|lane| memory.depth(memory.topology.queue(lane)))),
         }
     }
 }

@@ -22,7 +22,7 @@ mod options;
 mod topology;
 mod uri;
 
-pub use broker::{Broker, Condition, Consumer, DepthWatch, Depths, Publisher};
+pub use broker::{Broker, Condition, Consumer, DepthWatch, Publisher};
 pub use error::Error;
 pub use message::{Delivery, Outgoing, Published};
 pub use options::Options;

@@ -1,7 +1,7 @@
-//! The names of the exchange and the queues: one direct exchange, a queue for each message type, a dead-letter queue
+//! The names of the exchange and the queues: one direct exchange, a queue for each lane, a dead-letter queue
 //! for each queue. A queue is bound with its own name as the routing key.
 
-use domain::MessageType;
+use domain::{Lane, PerLane};
 
 use crate::Error;
 
@@ -17,8 +17,7 @@ const DEAD_LETTER_SUFFIX: &str = ".dlq";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topology {
     exchange: String,
-    express_queue: String,
-    normal_queue: String,
+    queues: PerLane<String>,
 }
 
 impl Topology {
@@ -31,8 +30,10 @@ impl Topology {
     ) -> Result<Self, Error> {
         let topology = Self {
             exchange: checked("exchange", exchange.into())?,
-            express_queue: checked("express queue", express_queue.into())?,
-            normal_queue: checked("normal queue", normal_queue.into())?,
+            queues: PerLane {
+                express: checked("express queue", express_queue.into())?,
+                normal: checked("normal queue", normal_queue.into())?,
+            },
         };
         let [express, normal] = topology.queues();
         if express == normal || express == dead_letter_queue(normal) || normal == dead_letter_queue(express) {
@@ -47,22 +48,9 @@ impl Topology {
         &self.exchange
     }
 
-    /// The queue of express messages.
-    pub fn express_queue(&self) -> &str {
-        &self.express_queue
-    }
-
-    /// The queue of normal messages.
-    pub fn normal_queue(&self) -> &str {
-        &self.normal_queue
-    }
-
-    /// The queue for messages of `kind`; its name is also the routing key.
-    pub fn queue_for(&self, kind: MessageType) -> &str {
-        match kind {
-            MessageType::Express => &self.express_queue,
-            MessageType::Normal => &self.normal_queue,
-        }
+    /// The queue of a lane; its name is also the routing key.
+    pub fn queue(&self, lane: Lane) -> &str {
+        &self.queues[lane]
     }
 
     /// Whether `name` is one of the two work queues (dead-letter queues are not).
@@ -75,9 +63,9 @@ impl Topology {
         self.is_queue(name) || self.queues().iter().any(|queue| dead_letter_queue(queue) == name)
     }
 
-    /// The two work queues.
+    /// The two work queues, in the order of [`Lane::ALL`].
     pub fn queues(&self) -> [&str; 2] {
-        [&self.express_queue, &self.normal_queue]
+        Lane::ALL.map(|lane| self.queue(lane))
     }
 }
 
@@ -106,10 +94,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn queues_are_found_by_type_and_by_name() {
+    fn queues_are_found_by_lane_and_by_name() {
         let topology = Topology::new("messages", "fast", "slow").expect("valid names");
-        assert_eq!(topology.queue_for(MessageType::Express), "fast");
-        assert_eq!(topology.queue_for(MessageType::Normal), "slow");
+        assert_eq!(topology.queue(Lane::Express), "fast");
+        assert_eq!(topology.queue(Lane::Normal), "slow");
         assert!(topology.is_queue("fast") && topology.is_queue("slow"));
         assert!(!topology.is_queue("fast.dlq") && !topology.is_queue("messages"));
         assert!(topology.is_consumable("slow.dlq") && !topology.is_consumable("messages.dlq"));
@@ -136,7 +124,7 @@ mod tests {
         #[test]
         fn accepted_names_fit_the_protocol(name in "\\PC{0,260}") {
             if let Ok(topology) = Topology::new("e", name.clone(), "n") {
-                prop_assert!(dead_letter_queue(topology.express_queue()).len() <= 255);
+                prop_assert!(dead_letter_queue(topology.queue(Lane::Express)).len() <= 255);
                 prop_assert!(!name.is_empty() && !name.starts_with("amq."));
             }
         }

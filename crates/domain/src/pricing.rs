@@ -1,30 +1,24 @@
 //! What a message costs: recipients times the price of the type.
 
-use crate::{MessageType, Money, Recipients};
+use crate::{Lane, MessageType, Money, PerLane, Recipients};
 
 /// Highest price of one recipient; with at most 1000 recipients no total can overflow.
 pub const MAX_PRICE: i64 = 1_000_000_000;
 
 /// The price of one recipient, per message type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PriceList {
-    normal: Money,
-    express: Money,
-}
+pub struct PriceList(PerLane<Money>);
 
 impl PriceList {
     /// A list of two prices, each 1 to [`MAX_PRICE`]; `None` where one is outside.
     pub fn new(normal: i64, express: i64) -> Option<Self> {
         let price = |credits: i64| Money::new(credits).filter(|_| (1..=MAX_PRICE).contains(&credits));
-        Some(Self { normal: price(normal)?, express: price(express)? })
+        Some(Self(PerLane { normal: price(normal)?, express: price(express)? }))
     }
 
     /// The price of one recipient.
     pub fn of(&self, kind: MessageType) -> Money {
-        match kind {
-            MessageType::Normal => self.normal,
-            MessageType::Express => self.express,
-        }
+        self.0[Lane::of(kind)]
     }
 }
 
@@ -39,7 +33,7 @@ pub fn total(unit_price: Money, recipients: &Recipients) -> Money {
 impl Default for PriceList {
     /// The reference's prices: 1 for normal, 3 for express.
     fn default() -> Self {
-        Self { normal: Money::new(1).expect("positive"), express: Money::new(3).expect("positive") }
+        Self::new(1, 3).expect("both are in range")
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    BuildError, Endpoint, History, OperatorName, OperatorSpec, OperatorsConfig, Submission, Verdict,
+    BuildError, Endpoint, OperatorName, OperatorSpec, OperatorsConfig, Prior, Submission, Verdict,
     http::HttpOperator,
     outcome::{Answer, Failure, Outcome},
     retry::MAX_DELAY,
@@ -37,8 +37,8 @@ impl Operators {
     /// One round: asks each operator in order, with its retries, until one accepts or rejects for good.
     ///
     /// Dropping the future abandons the round; an operator may have the submission then, so the next round
-    /// must be [`History::Resumed`].
-    pub async fn send(&self, submission: &Submission, history: History) -> Verdict {
+    /// must be [`Prior::Resumed`].
+    pub async fn send(&self, submission: &Submission, history: Prior) -> Verdict {
         let round = Round::new(submission.clone());
         for stack in self.stacks.iter() {
             let outcome = stack.ask(&round).await;
@@ -66,13 +66,13 @@ impl Operators {
 /// One that may have the message is asked again first, under the same key: going on at once could deliver twice. Only
 /// when that has led nowhere for long is the next one tried. A rejection ends a first round; a later one goes on,
 /// because another operator may have accepted before the crash, and then a refund would be wrong.
-fn asks_on(history: History, last: &Outcome, round: &Round, operator: &OperatorName) -> bool {
+fn asks_on(history: Prior, last: &Outcome, round: &Round, operator: &OperatorName) -> bool {
     match (history, last) {
-        (_, Ok(Answer::Accepted { .. })) | (History::First, Ok(Answer::Rejected { .. })) => false,
-        (History::Overdue, _) => true,
+        (_, Ok(Answer::Accepted { .. })) | (Prior::First, Ok(Answer::Rejected { .. })) => false,
+        (Prior::Overdue, _) => true,
         // An open breaker says nothing about what its operator took before, but an answer from before it opened does.
-        (History::Resumed, Err(Failure::BreakerOpen)) => !round.has_unknown() && round.has_answer_of(operator),
-        (History::First | History::Resumed, _) => !round.has_unknown(),
+        (Prior::Resumed, Err(Failure::BreakerOpen)) => !round.has_unknown() && round.has_answer_of(operator),
+        (Prior::First | Prior::Resumed, _) => !round.has_unknown(),
     }
 }
 
@@ -107,7 +107,7 @@ mod tests {
     #[tokio::test]
     async fn the_first_simulated_operator_accepts_at_once() {
         let operators = Operators::build(config("operatorA=simulated:,operatorB=simulated:")).expect("valid");
-        match operators.send(&testing::submission(), History::First).await {
+        match operators.send(&testing::submission(), Prior::First).await {
             Verdict::Accepted { operator, provider_message_id } => {
                 assert_eq!(operator.as_str(), "operatorA");
                 assert_eq!(provider_message_id, None);

@@ -39,7 +39,7 @@ impl fmt::Debug for Submission {
 
 /// What is known of earlier rounds of the same submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum History {
+pub enum Prior {
     /// No operator can have seen it.
     First,
     /// An earlier round ended without a known outcome (a crash, a timeout): an operator may have it already.

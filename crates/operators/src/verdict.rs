@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    History, OperatorName,
+    OperatorName, Prior,
     outcome::{Answer, Failure},
     round::Attempt,
 };
@@ -30,7 +30,7 @@ pub enum Verdict {
         /// What each operator last came to.
         reason: String,
     },
-    /// An operator may have taken it: ask again later, with [`History::Resumed`]. Never to be refunded.
+    /// An operator may have taken it: ask again later, with [`Prior::Resumed`]. Never to be refunded.
     Unknown {
         /// What each operator last came to.
         reason: String,
@@ -47,7 +47,7 @@ pub enum Verdict {
 /// 4. an operator rejected: rejected (in a later round all the others answered too, and none has it);
 /// 5. failed. After an earlier unknown round this means that every operator answered for the same key.
 pub(crate) fn decide<'a>(
-    history: History,
+    history: Prior,
     configured: impl IntoIterator<Item = &'a OperatorName>,
     attempts: &[Attempt],
 ) -> Verdict {
@@ -65,7 +65,7 @@ pub(crate) fn decide<'a>(
         }
     }
     let all_answered = || configured.into_iter().all(|operator| answered(operator, attempts));
-    let may_be_taken = has_unknown || (history != History::First && !all_answered());
+    let may_be_taken = has_unknown || (history != Prior::First && !all_answered());
     match rejected {
         _ if may_be_taken => Verdict::Unknown { reason: describe(attempts) },
         Some((operator, reason)) => Verdict::Rejected { operator, reason },
@@ -187,8 +187,8 @@ mod tests {
             let configured = names(configured);
             let attempts: Vec<_> = words.split_whitespace().map(attempt).collect();
             let verdict_of = |history| class(&decide(history, &configured, &attempts));
-            assert_eq!(verdict_of(History::First), first, "first round of {configured:?}: {words}");
-            for history in [History::Resumed, History::Overdue] {
+            assert_eq!(verdict_of(Prior::First), first, "first round of {configured:?}: {words}");
+            for history in [Prior::Resumed, Prior::Overdue] {
                 assert_eq!(verdict_of(history), later, "{history:?} round of {configured:?}: {words}");
             }
         }
@@ -202,7 +202,7 @@ mod tests {
         ) {
             let attempts: Vec<_> =
                 attempted.iter().map(|(operator, class)| attempt(&format!("{operator}-{class}"))).collect();
-            let verdict = decide(History::Resumed, &names("abc"), &attempts);
+            let verdict = decide(Prior::Resumed, &names("abc"), &attempts);
             let refunds = matches!(verdict, Verdict::Failed { .. } | Verdict::Rejected { .. });
             let answers = |operator: &str| {
                 attempted.iter().any(|(asked, class)| asked == operator && ["reject", "503"].contains(&class.as_str()))
@@ -214,11 +214,11 @@ mod tests {
 
     #[test]
     fn verdicts_name_who_decided_and_why() {
-        let accepted = decide(History::First, &names("ab"), &[attempt("a-503"), attempt("b-accept")]);
+        let accepted = decide(Prior::First, &names("ab"), &[attempt("a-503"), attempt("b-accept")]);
         assert_eq!(accepted, Verdict::Accepted { operator: name("b"), provider_message_id: Some("id".into()) });
-        let rejected = decide(History::First, &names("ab"), &[attempt("a-open"), attempt("b-reject")]);
+        let rejected = decide(Prior::First, &names("ab"), &[attempt("a-open"), attempt("b-reject")]);
         assert_eq!(rejected, Verdict::Rejected { operator: name("b"), reason: "answered 422".into() });
-        let failed = decide(History::First, &names("ab"), &[attempt("a-refuse"), attempt("a-503"), attempt("b-open")]);
+        let failed = decide(Prior::First, &names("ab"), &[attempt("a-refuse"), attempt("a-503"), attempt("b-open")]);
         assert_eq!(failed, Verdict::Failed { reason: "a answered 503; b was skipped, its breaker is open".into() });
     }
 }

@@ -20,7 +20,6 @@ mod page;
 mod plans;
 mod stored;
 
-pub use domain::Lane;
 pub use engine::{Database, DatabaseConfig, Error, Query, Readiness};
 pub use messages::{
     AcceptOutcome, AcceptRequest, Begin, BeginRequest, ClaimedRecipient, Deferred, HistoryEntry, HistoryFilter,

@@ -1,22 +1,22 @@
-//! Lanes that do jobs in batches: a lane takes all that is waiting, does it at once, and answers each job.
+//! Jobs done in batches: a task takes all that is waiting, does it at once, and answers each job.
 //!
-//! There is no timer: an idle lane starts a single job immediately, and the batches grow by themselves while the
-//! work before them takes its time. Jobs with the same key share a lane and keep their order.
+//! There is no timer: an idle task starts a single job immediately, and the batches grow by themselves while the
+//! work before them takes its time. Jobs with the same key go to the same task and keep their order.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::Scope;
 
-/// How many lanes, and how much each may hold.
+/// How many tasks, and how much each may hold.
 #[derive(Debug, Clone, Copy)]
-pub struct LaneOptions {
-    /// Name of the lanes in metrics and logs.
+pub struct BatchOptions {
+    /// Name of the tasks in metrics and logs.
     pub name: &'static str,
-    /// Number of lanes; each works by itself, one batch at a time.
-    pub lanes: usize,
-    /// Jobs that may wait in a lane before it is full.
+    /// Number of tasks; each works by itself, one batch at a time.
+    pub tasks: usize,
+    /// Jobs that may wait for a task before it is full.
     pub queue: usize,
     /// Most jobs of one batch.
     pub batch_jobs: usize,
@@ -25,95 +25,118 @@ pub struct LaneOptions {
 }
 
 /// Why a job was not done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum LaneError {
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError<E> {
     /// Too many jobs are waiting already.
-    #[error("too many jobs are waiting in this lane")]
+    #[error("too many jobs are waiting already")]
     Full,
-    /// The lanes have stopped.
-    #[error("the lane has stopped")]
+    /// The tasks have stopped.
+    #[error("the tasks that do the jobs have stopped")]
     Stopped,
+    /// The work failed, for this job or for all of its batch.
+    #[error(transparent)]
+    Failed(Arc<E>),
 }
 
-struct Waiting<J, A> {
+type Answer<A, E> = Result<A, Arc<E>>;
+
+struct Waiting<J, A, E> {
     job: J,
-    answer: oneshot::Sender<A>,
+    answer: oneshot::Sender<Answer<A, E>>,
 }
 
-/// A handle on the lanes; they end when the last handle is dropped and all jobs are answered.
+/// Gathers jobs that give an `A` or an `E` into batches; clones share the tasks, which end when the last one is dropped and
+/// all jobs are answered.
 #[derive(Debug)]
-pub struct Lanes<J, A> {
-    senders: Vec<mpsc::Sender<Waiting<J, A>>>,
+pub struct Batcher<J, A, E> {
+    tasks: Vec<mpsc::Sender<Waiting<J, A, E>>>,
 }
 
-impl<J, A> Clone for Lanes<J, A> {
+impl<J, A, E> Clone for Batcher<J, A, E> {
     fn clone(&self) -> Self {
-        Self { senders: self.senders.clone() }
+        Self { tasks: self.tasks.clone() }
     }
 }
 
-impl<J: Send + 'static, A: Send + 'static> Lanes<J, A> {
-    /// Starts the lanes. `weigh` tells what a job adds to its batch; `work` does a batch and answers each job,
-    /// in order.
-    pub fn start<W, F>(options: LaneOptions, scope: &Scope, weigh: fn(&J) -> usize, work: W) -> Self
+/// What a task works by.
+struct Rules<J, E, W> {
+    options: BatchOptions,
+    weigh: fn(&J) -> usize,
+    concerns_all: fn(&E) -> bool,
+    work: W,
+}
+
+impl<J, A, E> Batcher<J, A, E>
+where
+    J: Send + Sync + 'static,
+    A: Send + 'static,
+    E: Send + Sync + 'static,
+{
+    /// Starts the tasks. `weigh` tells what a job adds to its batch; `work` does a batch and gives the answer of each job, in
+    /// order, or an error that says that nothing was done. Where that error does not concern all jobs (`concerns_all`),
+    /// something in the batch is refused: each is then done by itself, so that its neighbours are served.
+    pub fn start<W, F>(
+        options: BatchOptions,
+        scope: &Scope,
+        weigh: fn(&J) -> usize,
+        concerns_all: fn(&E) -> bool,
+        work: W,
+    ) -> Self
     where
-        W: Fn(Vec<J>) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Vec<A>> + Send + 'static,
+        W: Fn(Arc<Vec<J>>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Result<Vec<A>, E>> + Send + 'static,
     {
-        let senders = (0..options.lanes.max(1))
+        let tasks = (0..options.tasks.max(1))
             .map(|_| {
                 let (sender, receiver) = mpsc::channel(options.queue.max(1));
-                scope.spawn(options.name, run_lane(options, receiver, weigh, work.clone()));
+                let rules = Rules { options, weigh, concerns_all, work: work.clone() };
+                scope.spawn(options.name, run(rules, receiver));
                 sender
             })
             .collect();
-        Self { senders }
+        Self { tasks }
     }
 
-    /// Has a job done by the lane of `key`; refused at once when that lane is full.
+    /// Has a job done by the task of `key`; refused at once when too much waits for it.
     ///
     /// Dropping the future takes the job back as long as its batch has not begun.
-    pub async fn submit(&self, key: u64, job: J) -> Result<A, LaneError> {
+    pub async fn submit(&self, key: u64, job: J) -> Result<A, BatchError<E>> {
         let (answer, answered) = oneshot::channel();
-        self.lane(key).try_send(Waiting { job, answer }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => LaneError::Full,
-            mpsc::error::TrySendError::Closed(_) => LaneError::Stopped,
+        self.task(key).try_send(Waiting { job, answer }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => BatchError::Full,
+            mpsc::error::TrySendError::Closed(_) => BatchError::Stopped,
         })?;
-        answered.await.map_err(|_| LaneError::Stopped)
+        answered.await.map_err(|_| BatchError::Stopped)?.map_err(BatchError::Failed)
     }
 
-    /// As [`Lanes::submit`], but waits for room in the lane.
-    pub async fn submit_waiting(&self, key: u64, job: J) -> Result<A, LaneError> {
+    /// As [`Batcher::submit`], but waits for room.
+    pub async fn submit_waiting(&self, key: u64, job: J) -> Result<A, BatchError<E>> {
         let (answer, answered) = oneshot::channel();
-        self.lane(key).send(Waiting { job, answer }).await.map_err(|_| LaneError::Stopped)?;
-        answered.await.map_err(|_| LaneError::Stopped)
+        self.task(key).send(Waiting { job, answer }).await.map_err(|_| BatchError::Stopped)?;
+        answered.await.map_err(|_| BatchError::Stopped)?.map_err(BatchError::Failed)
     }
 
-    fn lane(&self, key: u64) -> &mpsc::Sender<Waiting<J, A>> {
-        // Fibonacci hashing spreads consecutive keys over the lanes.
+    fn task(&self, key: u64) -> &mpsc::Sender<Waiting<J, A, E>> {
+        // Fibonacci hashing spreads consecutive keys over the tasks.
         let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        let lane = usize::try_from(hash).unwrap_or(0) % self.senders.len();
-        &self.senders[lane]
+        let task = usize::try_from(hash).unwrap_or(0) % self.tasks.len();
+        &self.tasks[task]
     }
 }
 
-async fn run_lane<J, A, W, F>(
-    options: LaneOptions,
-    mut receiver: mpsc::Receiver<Waiting<J, A>>,
-    weigh: fn(&J) -> usize,
-    work: W,
-) where
-    W: Fn(Vec<J>) -> F,
-    F: Future<Output = Vec<A>>,
+async fn run<J, A, E, W, F>(rules: Rules<J, E, W>, mut receiver: mpsc::Receiver<Waiting<J, A, E>>)
+where
+    W: Fn(Arc<Vec<J>>) -> F,
+    F: Future<Output = Result<Vec<A>, E>>,
 {
     while let Some(first) = receiver.recv().await {
-        let (jobs, answers) = gather(options, first, &mut receiver, weigh);
+        let (jobs, answers) = gather(&rules, first, &mut receiver);
         if jobs.is_empty() {
             continue;
         }
         #[expect(clippy::cast_precision_loss, reason = "batches are small")]
-        metrics::histogram!(telemetry::names::BATCH_SIZE, "lane" => options.name).record(jobs.len() as f64);
-        let done = work(jobs).await;
+        metrics::histogram!(telemetry::names::BATCH_SIZE, "lane" => rules.options.name).record(jobs.len() as f64);
+        let done = rules.answers(jobs).await;
         debug_assert_eq!(done.len(), answers.len(), "every job has an answer");
         for (answer, result) in answers.into_iter().zip(done) {
             // Who asked may have left meanwhile; the job is done all the same.
@@ -122,22 +145,52 @@ async fn run_lane<J, A, W, F>(
     }
 }
 
+impl<J, E, W> Rules<J, E, W> {
+    async fn answers<A, F>(&self, jobs: Vec<J>) -> Vec<Answer<A, E>>
+    where
+        W: Fn(Arc<Vec<J>>) -> F,
+        F: Future<Output = Result<Vec<A>, E>>,
+    {
+        let count = jobs.len();
+        let jobs = Arc::new(jobs);
+        let error = match (self.work)(Arc::clone(&jobs)).await {
+            Ok(answers) => return answers.into_iter().map(Ok).collect(),
+            Err(error) => error,
+        };
+        // The work has ended, so nobody else has its jobs any more.
+        let refused = Arc::into_inner(jobs).filter(|_| count > 1 && !(self.concerns_all)(&error));
+        let Some(refused) = refused else {
+            let error = Arc::new(error);
+            return (0..count).map(|_| Err(Arc::clone(&error))).collect();
+        };
+        let mut answers = Vec::with_capacity(count);
+        for job in refused {
+            let done = (self.work)(Arc::new(vec![job])).await;
+            // One job has one answer.
+            answers.extend(match done {
+                Ok(answers) => answers.into_iter().map(Ok).collect(),
+                Err(error) => vec![Err(Arc::new(error))],
+            });
+        }
+        answers
+    }
+}
+
 /// Takes what is waiting, up to a batch. Jobs whose askers have left are dropped: they were not begun.
-fn gather<J, A>(
-    options: LaneOptions,
-    first: Waiting<J, A>,
-    receiver: &mut mpsc::Receiver<Waiting<J, A>>,
-    weigh: fn(&J) -> usize,
-) -> (Vec<J>, Vec<oneshot::Sender<A>>) {
+fn gather<J, A, E, W>(
+    rules: &Rules<J, E, W>,
+    first: Waiting<J, A, E>,
+    receiver: &mut mpsc::Receiver<Waiting<J, A, E>>,
+) -> (Vec<J>, Vec<oneshot::Sender<Answer<A, E>>>) {
     let (mut jobs, mut answers, mut weight) = (Vec::new(), Vec::new(), 0);
     let mut next = Some(first);
     while let Some(Waiting { job, answer }) = next {
         if !answer.is_closed() {
-            weight += weigh(&job);
+            weight += (rules.weigh)(&job);
             jobs.push(job);
             answers.push(answer);
         }
-        if jobs.len() >= options.batch_jobs || weight >= options.batch_weight {
+        if jobs.len() >= rules.options.batch_jobs || weight >= rules.options.batch_weight {
             break;
         }
         next = receiver.try_recv().ok();
@@ -147,36 +200,51 @@ fn gather<J, A>(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use tokio::sync::Semaphore;
 
     use super::*;
     use crate::Lifecycle;
 
-    const OPTIONS: LaneOptions = LaneOptions { name: "test", lanes: 1, queue: 8, batch_jobs: 4, batch_weight: 100 };
+    const OPTIONS: BatchOptions = BatchOptions { name: "test", tasks: 1, queue: 8, batch_jobs: 4, batch_weight: 100 };
+
+    type Gated = Batcher<usize, usize, Refusal>;
+
+    #[derive(Debug, PartialEq, Eq)]
+    enum Refusal {
+        OfOne,
+        OfAll,
+    }
 
     /// The batches that were begun.
     type Log = Mutex<Vec<Vec<usize>>>;
 
-    /// Lanes whose work waits for a permit per batch and writes down what it was given.
-    fn gated(options: LaneOptions, scope: &Scope) -> (Lanes<usize, usize>, Arc<Semaphore>, Arc<Log>) {
+    /// A batcher whose work waits for a permit per batch, writes down what it was given, and refuses the job 13.
+    fn gated(options: BatchOptions, scope: &Scope) -> (Gated, Arc<Semaphore>, Arc<Log>) {
         let (gate, log) = (Arc::new(Semaphore::new(0)), Arc::new(Mutex::new(Vec::new())));
         let (work_gate, work_log) = (Arc::clone(&gate), Arc::clone(&log));
-        let lanes = Lanes::start(
+        let batcher = Batcher::start(
             options,
             scope,
             |job| *job,
-            move |jobs: Vec<usize>| {
+            |refusal| *refusal == Refusal::OfAll,
+            move |jobs: Arc<Vec<usize>>| {
                 let (gate, log) = (Arc::clone(&work_gate), Arc::clone(&work_log));
                 async move {
-                    log.lock().unwrap().push(jobs.clone());
+                    log.lock().unwrap().push(jobs.to_vec());
                     gate.acquire().await.unwrap().forget();
-                    jobs.into_iter().map(|job| job * 10).collect()
+                    if jobs.contains(&99) {
+                        return Err(Refusal::OfAll);
+                    }
+                    if jobs.contains(&13) {
+                        return Err(Refusal::OfOne);
+                    }
+                    Ok(jobs.iter().map(|job| job * 10).collect())
                 }
             },
         );
-        (lanes, gate, log)
+        (batcher, gate, log)
     }
 
     async fn started(log: &Log, batches: usize) {
@@ -186,43 +254,84 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lane_takes_all_that_waits_and_answers_each() {
+    async fn a_task_takes_all_that_waits_and_answers_each() {
         let lifecycle = Lifecycle::for_tests();
-        let (lanes, gate, log) = gated(OPTIONS, &lifecycle.scope());
+        let (batcher, gate, log) = gated(OPTIONS, &lifecycle.scope());
         let submit = |job| {
-            let lanes = lanes.clone();
-            lifecycle.tracker.spawn(async move { lanes.submit(1, job).await })
+            let batcher = batcher.clone();
+            lifecycle.tracker.spawn(async move { batcher.submit(1, job).await })
         };
         let first = submit(1);
         started(&log, 1).await;
         let rest: Vec<_> = (2..=6).map(submit).collect();
-        while lanes.lane(1).capacity() > OPTIONS.queue - rest.len() {
+        while batcher.task(1).capacity() > OPTIONS.queue - rest.len() {
             tokio::task::yield_now().await;
         }
         gate.add_permits(3);
-        assert_eq!(first.await.unwrap(), Ok(10));
+        assert_eq!(first.await.unwrap().unwrap(), 10);
         for (job, answer) in (2..=6).zip(rest) {
-            assert_eq!(answer.await.unwrap(), Ok(job * 10));
+            assert_eq!(answer.await.unwrap().unwrap(), job * 10);
         }
         assert_eq!(*log.lock().unwrap(), [vec![1], vec![2, 3, 4, 5], vec![6]]);
+    }
+
+    /// Begins with job 1, and has `jobs` wait for the next batch.
+    async fn behind_the_first(jobs: [usize; 3]) -> (Vec<Result<usize, BatchError<Refusal>>>, Vec<Vec<usize>>) {
+        let lifecycle = Lifecycle::for_tests();
+        let (batcher, gate, log) = gated(OPTIONS, &lifecycle.scope());
+        let submit = |job| {
+            let batcher = batcher.clone();
+            lifecycle.tracker.spawn(async move { batcher.submit(1, job).await })
+        };
+        let first = submit(1);
+        started(&log, 1).await;
+        let rest = jobs.map(submit);
+        while batcher.task(1).capacity() > OPTIONS.queue - rest.len() {
+            tokio::task::yield_now().await;
+        }
+        gate.add_permits(8);
+        first.await.unwrap().unwrap();
+        let mut answers = Vec::new();
+        for answer in rest {
+            answers.push(answer.await.unwrap());
+        }
+        let batches = log.lock().unwrap().split_off(1);
+        (answers, batches)
+    }
+
+    #[tokio::test]
+    async fn of_a_refused_batch_each_job_is_done_by_itself() {
+        let (answers, batches) = behind_the_first([2, 13, 3]).await;
+        assert_eq!(batches, [vec![2, 13, 3], vec![2], vec![13], vec![3]]);
+        let [Ok(20), Err(BatchError::Failed(refusal)), Ok(30)] = &answers[..] else { panic!("{answers:?}") };
+        assert_eq!(**refusal, Refusal::OfOne);
+    }
+
+    #[tokio::test]
+    async fn what_concerns_all_jobs_is_the_answer_of_each() {
+        let (answers, batches) = behind_the_first([2, 13, 99]).await;
+        assert_eq!(batches, [vec![2, 13, 99]]);
+        let concerns_all =
+            |answer: &Result<_, _>| matches!(answer, Err(BatchError::Failed(refusal)) if **refusal == Refusal::OfAll);
+        assert!(answers.iter().all(concerns_all), "{answers:?}");
     }
 
     #[tokio::test]
     async fn weight_bounds_a_batch_and_the_queue_is_bounded() {
         let lifecycle = Lifecycle::for_tests();
-        let options = LaneOptions { queue: 3, batch_weight: 50, ..OPTIONS };
-        let (lanes, gate, log) = gated(options, &lifecycle.scope());
+        let options = BatchOptions { queue: 3, batch_weight: 50, ..OPTIONS };
+        let (batcher, gate, log) = gated(options, &lifecycle.scope());
         let submit = |job| {
-            let lanes = lanes.clone();
-            lifecycle.tracker.spawn(async move { lanes.submit(1, job).await })
+            let batcher = batcher.clone();
+            lifecycle.tracker.spawn(async move { batcher.submit(1, job).await })
         };
         let first = submit(1);
         started(&log, 1).await;
         let rest: Vec<_> = [30, 30, 30].map(submit).into();
-        while lanes.lane(1).capacity() > 0 {
+        while batcher.task(1).capacity() > 0 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(lanes.submit(1, 9).await, Err(LaneError::Full));
+        assert!(matches!(batcher.submit(1, 9).await, Err(BatchError::Full)));
         gate.add_permits(3);
         first.await.unwrap().unwrap();
         for answer in rest {
@@ -234,20 +343,20 @@ mod tests {
     #[tokio::test]
     async fn a_job_is_taken_back_before_its_batch_begins() {
         let lifecycle = Lifecycle::for_tests();
-        let (lanes, gate, log) = gated(OPTIONS, &lifecycle.scope());
+        let (batcher, gate, log) = gated(OPTIONS, &lifecycle.scope());
         let first = {
-            let lanes = lanes.clone();
-            lifecycle.tracker.spawn(async move { lanes.submit(1, 1).await })
+            let batcher = batcher.clone();
+            lifecycle.tracker.spawn(async move { batcher.submit(1, 1).await })
         };
         started(&log, 1).await;
         {
-            let mut gone = Box::pin(lanes.submit(1, 2));
+            let mut gone = Box::pin(batcher.submit(1, 2));
             let polled = poll_once(&mut gone).await;
             assert!(polled.is_pending());
         }
         gate.add_permits(2);
         first.await.unwrap().unwrap();
-        assert_eq!(lanes.submit(1, 3).await, Ok(30));
+        assert_eq!(batcher.submit(1, 3).await.unwrap(), 30);
         assert_eq!(*log.lock().unwrap(), [vec![1], vec![3]]);
     }
 

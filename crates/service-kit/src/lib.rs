@@ -10,6 +10,7 @@ pub mod health;
 pub mod healthcheck;
 pub mod http;
 mod lifecycle;
+pub mod retry;
 pub mod settings;
 
 pub use entry::run;

@@ -50,7 +50,7 @@ async fn serve(settings: &Settings, metrics: MetricsHandle) -> anyhow::Result<Ex
         database: database.clone(),
         broker: broker.clone(),
         metrics,
-        on_accepted: Some(Arc::new(move |kind| signal.signal(kind))),
+        on_accepted: Some(Arc::new(move |lane| signal.signal(lane))),
     };
     // The gateway first: where its address is taken, nothing has been claimed yet.
     let address = api_gateway::start(&settings.gateway, parts, &scope)?;

@@ -1,15 +1,15 @@
-//! From a request to a place in the database: lanes that take whatever waits and store it in one transaction.
+//! From a request to a place in the database: batches of whatever waits, each stored in one transaction.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use domain::MessageType;
+use domain::Lane;
 use persistence::{AcceptOutcome, AcceptRequest, Database};
 use service_kit::{
     Scope,
-    batch::{LaneError, LaneOptions, Lanes},
+    batch::{BatchError, BatchOptions, Batcher},
 };
 
 use crate::{
@@ -17,14 +17,14 @@ use crate::{
     error::ApiError,
 };
 
-/// Told the type of each accepted message, so that a relay in the same process need not wait for its next poll.
-pub type OnAccepted = Arc<dyn Fn(MessageType) + Send + Sync>;
+/// Told the lane of each accepted message, so that a relay in the same process need not wait for its next poll.
+pub type OnAccepted = Arc<dyn Fn(Lane) + Send + Sync>;
 
 /// How long a client waits at most: a database that is down is answered within a second.
 const ANSWER_WITHIN: Duration = Duration::from_millis(950);
 
-/// Requests that may wait in a lane; more are refused as overload.
-const LANE_QUEUE: usize = 1_024;
+/// Requests that may wait for a task; more are refused as overload.
+const WAITING_REQUESTS: usize = 1_024;
 /// Most requests of one transaction.
 const BATCH_REQUESTS: usize = 128;
 /// Recipients after which no request is added to a transaction, so that it stays short.
@@ -32,13 +32,13 @@ const BATCH_RECIPIENTS: usize = 2_000;
 
 /// The way to the database for requests to send.
 #[derive(Clone)]
-pub(crate) struct AcceptLanes {
-    lanes: Lanes<AcceptRequest, Stored>,
+pub(crate) struct AcceptBatcher {
+    batcher: Batcher<AcceptRequest, AcceptOutcome, persistence::Error>,
     /// How long requests take here in all.
     latency: Latency,
 }
 
-/// What a lane works with.
+/// What a batch is stored with.
 #[derive(Clone)]
 struct Store {
     database: Database,
@@ -46,28 +46,29 @@ struct Store {
     on_accepted: Option<OnAccepted>,
 }
 
-/// What became of one request of a batch; an error is that of the whole batch.
-type Stored = Result<AcceptOutcome, Arc<persistence::Error>>;
-
-impl AcceptLanes {
+impl AcceptBatcher {
     pub(crate) fn start(
         database: &Database,
-        lanes: usize,
+        tasks: usize,
         backpressure: &Backpressure,
         on_accepted: Option<OnAccepted>,
         scope: &Scope,
     ) -> Self {
-        let options = LaneOptions {
+        let options = BatchOptions {
             name: "accept",
-            lanes,
-            queue: LANE_QUEUE,
+            tasks,
+            queue: WAITING_REQUESTS,
             batch_jobs: BATCH_REQUESTS,
             batch_weight: BATCH_RECIPIENTS,
         };
         let recipients = |request: &AcceptRequest| request.payload.message.recipients.count();
         let store = Store { database: database.clone(), latency: backpressure.database.clone(), on_accepted };
-        let work = move |batch: Vec<AcceptRequest>| store.clone().batch(batch);
-        Self { lanes: Lanes::start(options, scope, recipients, work), latency: backpressure.handler.clone() }
+        let work = move |batch: Arc<Vec<AcceptRequest>>| store.clone().batch(batch);
+        let concerns_all = persistence::Error::is_unavailable;
+        Self {
+            batcher: Batcher::start(options, scope, recipients, concerns_all, work),
+            latency: backpressure.handler.clone(),
+        }
     }
 
     /// Stores a request and tells what became of it.
@@ -76,19 +77,19 @@ impl AcceptLanes {
     /// [`ApiError::Overloaded`] when too many requests wait, [`ApiError::Unavailable`] when the database does not
     /// answer in time. Then the request was not stored, unless its commit was already on the way.
     pub(crate) async fn accept(&self, request: AcceptRequest) -> Result<AcceptOutcome, ApiError> {
-        // Customers keep to one lane: theirs is one row lock, which a batch then takes once for all of them.
+        // Customers keep to one task: theirs is one row lock, which a batch then takes once for all of them.
         let customer = request.payload.message.customer_id.get().unsigned_abs();
         let started = Instant::now();
-        match tokio::time::timeout(ANSWER_WITHIN, self.lanes.submit(customer, request)).await {
-            // Made into an answer here and not in the lane, so that it is logged with the request's trace.
-            Ok(Ok(Err(error))) => Err(ApiError::from(&*error)),
-            Ok(Ok(Ok(outcome))) => {
+        match tokio::time::timeout(ANSWER_WITHIN, self.batcher.submit(customer, request)).await {
+            Ok(Ok(outcome)) => {
                 // Only what the database answered for: one that is away is no overload.
                 self.latency.record(1, started.elapsed());
                 Ok(outcome)
             }
-            Ok(Err(LaneError::Full)) => Err(ApiError::Overloaded { signal: None }),
-            Ok(Err(LaneError::Stopped)) => Err(ApiError::Unavailable),
+            // Made into an answer here and not in the batch, so that it is logged with the request's trace.
+            Ok(Err(BatchError::Failed(error))) => Err(ApiError::from(&*error)),
+            Ok(Err(BatchError::Full)) => Err(ApiError::Overloaded { signal: None }),
+            Ok(Err(BatchError::Stopped)) => Err(ApiError::Unavailable),
             Err(_) => {
                 tracing::warn!(outage = "database", "the database did not answer a request in time");
                 Err(ApiError::Unavailable)
@@ -98,39 +99,24 @@ impl AcceptLanes {
 }
 
 impl Store {
-    async fn batch(self, batch: Vec<AcceptRequest>) -> Vec<Stored> {
+    async fn batch(self, batch: Arc<Vec<AcceptRequest>>) -> Result<Vec<AcceptOutcome>, persistence::Error> {
         let started = Instant::now();
-        match self.database.accept(&batch).await {
-            Ok(outcomes) => {
-                self.latency.record(batch.len() as u64, started.elapsed());
-                if let Some(on_accepted) = &self.on_accepted {
-                    announce(&batch, &outcomes, &**on_accepted);
-                }
-                outcomes.into_iter().map(Ok).collect()
-            }
-            Err(error) if error.is_unavailable() || batch.len() == 1 => {
-                let error = Arc::new(error);
-                batch.iter().map(|_| Err(Arc::clone(&error))).collect()
-            }
-            // Something in the batch is refused: each request by itself, so that its neighbours are served.
-            Err(_) => {
-                let mut outcomes = Vec::with_capacity(batch.len());
-                for request in batch {
-                    outcomes.extend(Box::pin(self.clone().batch(vec![request])).await);
-                }
-                outcomes
-            }
+        let outcomes = self.database.accept(&batch).await?;
+        self.latency.record(batch.len() as u64, started.elapsed());
+        if let Some(on_accepted) = &self.on_accepted {
+            announce(&batch, &outcomes, &**on_accepted);
         }
+        Ok(outcomes)
     }
 }
 
-fn announce(batch: &[AcceptRequest], outcomes: &[AcceptOutcome], on_accepted: &dyn Fn(MessageType)) {
-    for kind in MessageType::ALL {
+fn announce(batch: &[AcceptRequest], outcomes: &[AcceptOutcome], on_accepted: &dyn Fn(Lane)) {
+    for lane in Lane::ALL {
         let is_new = |(request, outcome): (&AcceptRequest, &AcceptOutcome)| {
-            request.payload.message.kind == kind && matches!(outcome, AcceptOutcome::Accepted(_))
+            Lane::of(request.payload.message.kind) == lane && matches!(outcome, AcceptOutcome::Accepted(_))
         };
         if batch.iter().zip(outcomes).any(is_new) {
-            on_accepted(kind);
+            on_accepted(lane);
         }
     }
 }

@@ -23,7 +23,7 @@ use telemetry::MetricsHandle;
 
 use crate::{
     Settings,
-    accept::{AcceptLanes, OnAccepted},
+    accept::{AcceptBatcher, OnAccepted},
     backpressure::Backpressure,
     content,
     error::ApiError,
@@ -55,7 +55,7 @@ pub struct State {
     pub(crate) database: Database,
     pub(crate) topology: Topology,
     pub(crate) prices: PriceList,
-    pub(crate) accept: AcceptLanes,
+    pub(crate) accept: AcceptBatcher,
     pub(crate) in_flight: InFlight,
     pub(crate) limits: Limits,
     pub(crate) backpressure: Backpressure,
@@ -87,7 +87,7 @@ pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketA
     let health = health(settings, &parts);
     let turns = Turns::new();
     let backpressure = Backpressure::start(settings.backpressure, &parts.database, &parts.broker, &turns, scope);
-    let accept = AcceptLanes::start(&parts.database, settings.accept_lanes, &backpressure, parts.on_accepted, scope);
+    let accept = AcceptBatcher::start(&parts.database, settings.accept_lanes, &backpressure, parts.on_accepted, scope);
     let state = Data::new(State {
         topology: parts.broker.topology().clone(),
         prices: settings.prices,

@@ -13,8 +13,8 @@ use std::{
 };
 
 use broker::{Broker, DepthWatch};
-use domain::MessageType;
-use persistence::{Database, Error, Lane};
+use domain::{Lane, MessageType, PerLane};
+use persistence::{Database, Error};
 use service_kit::Scope;
 use telemetry::names::{self, label};
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -40,7 +40,7 @@ const DRAINED_UP_TO: u64 = 200_000;
 #[derive(Debug, Clone)]
 pub(crate) struct Backpressure {
     /// For each lane 0, or one more than the place of the active signal in [`Signal::ALL`].
-    active: Arc<[AtomicU8; 2]>,
+    active: Arc<PerLane<AtomicU8>>,
     /// Requests in the database, by which the database's latency is judged.
     pub(crate) database: Latency,
     /// Requests to send.
@@ -76,7 +76,7 @@ impl Backpressure {
     /// [`ApiError::Overloaded`] while a signal speaks against messages of this type.
     pub(crate) fn check(&self, kind: MessageType) -> Result<(), ApiError> {
         let lane = Lane::of(kind);
-        let active = usize::from(self.active[place(lane)].load(Ordering::Relaxed));
+        let active = usize::from(self.active[lane].load(Ordering::Relaxed));
         let Some(signal) = active.checked_sub(1).and_then(|place| Signal::ALL.get(place)) else { return Ok(()) };
         metrics::counter!(names::BACKPRESSURE_REJECTIONS_TOTAL).increment(1);
         let labels = [(label::SIGNAL, signal.as_str()), (label::LANE, lane.as_str())];
@@ -89,14 +89,7 @@ impl Backpressure {
         let place_of = |signal| Signal::ALL.iter().position(|other| *other == signal).expect("ALL has them all");
         let active = signal.map_or(0, |signal| place_of(signal) + 1);
         let active = u8::try_from(active).expect("there are five signals");
-        self.active[place(lane)].swap(active, Ordering::Relaxed) != active
-    }
-}
-
-fn place(lane: Lane) -> usize {
-    match lane {
-        Lane::Express => 0,
-        Lane::Normal => 1,
+        self.active[lane].swap(active, Ordering::Relaxed) != active
     }
 }
 
@@ -119,20 +112,19 @@ struct Watched {
 
 impl Watcher {
     async fn run(self) {
-        let mut watched = [Watched::default(), Watched::default()];
+        let mut watched = PerLane::<Watched>::default();
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             let (database_is_slow, handler_is_slow) = (self.verdicts.database.turn(), self.verdicts.handler.turn());
-            for kind in MessageType::ALL {
-                let lane = Lane::of(kind);
-                let seen = &mut watched[place(lane)];
+            for lane in Lane::ALL {
+                let seen = &mut watched[lane];
                 // While the database is down what was last seen stands.
                 if let Err(error) = self.look_at_outbox(lane, seen).await {
                     tracing::debug!(error = error.with_cause(), "the backlog could not be counted");
                 }
-                seen.view.queued = self.depths.latest().map(|depths| depths.of(kind));
+                seen.view.queued = self.depths.latest().map(|depths| depths[lane]);
                 (seen.view.database_is_slow, seen.view.handler_is_slow) = (database_is_slow, handler_is_slow);
                 self.decide(lane, &seen.view);
             }
@@ -178,9 +170,9 @@ impl Watcher {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-fn show_total(watched: &[Watched; 2]) {
+fn show_total(watched: &PerLane<Watched>) {
     for lane in Lane::ALL {
-        let pending = watched[place(lane)].view.pending;
+        let pending = watched[lane].view.pending;
         metrics::gauge!(names::OUTBOX_PENDING_EVENTS, label::LANE => lane.as_str()).set(pending as f64);
     }
     let total: u64 = watched.iter().map(|seen| seen.view.pending).sum();

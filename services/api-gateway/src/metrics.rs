@@ -1,6 +1,6 @@
 //! The metrics of this service from the start: every series that is known by then, with 0.
 
-use persistence::Lane;
+use domain::Lane;
 use telemetry::{
     exports::{start_at_zero, start_connections_at_zero},
     names::{self, label},

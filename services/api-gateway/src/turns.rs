@@ -8,35 +8,27 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use domain::{CustomerId, FairOrder, MessageType, Recipients, Turn};
-use persistence::Lane;
+use domain::{CustomerId, FairOrder, Lane, MessageType, PerLane, Recipients, Turn};
 
 /// The orders of both lanes. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Turns {
-    orders: Arc<[Mutex<FairOrder>; 2]>,
+    orders: Arc<PerLane<Mutex<FairOrder>>>,
 }
 
 impl Turns {
     pub(crate) fn new() -> Self {
-        Self { orders: Arc::new([(); 2].map(|()| Mutex::new(FairOrder::starting_at(now())))) }
+        Self { orders: Arc::new(PerLane::from_fn(|_| Mutex::new(FairOrder::starting_at(now())))) }
     }
 
     /// The turn of a new message.
     pub(crate) fn take(&self, customer: CustomerId, kind: MessageType, recipients: &Recipients) -> Turn {
-        self.order(Lane::of(kind)).lock().unwrap_or_else(PoisonError::into_inner).take(customer, recipients)
+        self.orders[Lane::of(kind)].lock().unwrap_or_else(PoisonError::into_inner).take(customer, recipients)
     }
 
     /// The lowest turn that waits in the lane, `None` where nothing does.
     pub(crate) fn move_to(&self, lane: Lane, lowest: Option<Turn>) {
-        self.order(lane).lock().unwrap_or_else(PoisonError::into_inner).move_to(lowest.unwrap_or_else(now));
-    }
-
-    fn order(&self, lane: Lane) -> &Mutex<FairOrder> {
-        match lane {
-            Lane::Express => &self.orders[0],
-            Lane::Normal => &self.orders[1],
-        }
+        self.orders[lane].lock().unwrap_or_else(PoisonError::into_inner).move_to(lowest.unwrap_or_else(now));
     }
 }
 

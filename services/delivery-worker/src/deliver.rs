@@ -7,7 +7,7 @@ use std::{
 
 use domain::{MessageBody, Recipient};
 use futures_util::future::join_all;
-use operators::{History, Operators, Submission, Verdict};
+use operators::{Operators, Prior, Submission, Verdict};
 use persistence::{Begin, BeginRequest, ClaimedRecipient, Deferred, Outcome, Settlement};
 use rand::RngExt as _;
 use telemetry::names;
@@ -15,12 +15,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    metrics,
-    states::{States, Stopping},
+    CHUNK, series,
+    state_writer::{StateWriter, Stopping},
 };
-
-/// Recipients taken together: few enough for one round of calls at the same time.
-pub(crate) const CHUNK: usize = 64;
 
 /// What the lease leaves for the database on top of the longest round of calls.
 const LEASE_MARGIN: Duration = Duration::from_secs(10);
@@ -49,13 +46,13 @@ pub(crate) enum Decision {
 #[derive(Clone)]
 pub(crate) struct Deliver {
     operators: Operators,
-    states: States,
+    states: StateWriter,
     calls: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
 impl Deliver {
-    pub(crate) fn new(operators: Operators, states: States, max_calls: usize, stop: CancellationToken) -> Self {
+    pub(crate) fn new(operators: Operators, states: StateWriter, max_calls: usize, stop: CancellationToken) -> Self {
         Self { operators, states, calls: Arc::new(Semaphore::new(max_calls)), stop }
     }
 
@@ -135,7 +132,7 @@ impl Deliver {
             }
         }
         let recorded = self.states.settle(lane_key(body), &settlements).await?;
-        metrics::settled(&settlements, &recorded);
+        series::settled(&settlements, &recorded);
         let stale = recorded.iter().filter(|recorded| !**recorded).count();
         if stale > 0 {
             tracing::warn!(
@@ -156,12 +153,12 @@ impl Deliver {
             traceparent: telemetry::propagation::current_traceparent,
         };
         let history = match claimed.resumed {
-            false => History::First,
-            true if claimed.age < OVERDUE => History::Resumed,
-            true => History::Overdue,
+            false => Prior::First,
+            true if claimed.age < OVERDUE => Prior::Resumed,
+            true => Prior::Overdue,
         };
-        if history == History::First {
-            ::metrics::histogram!(names::ACCEPT_TO_OPERATOR_SECONDS, names::label::TYPE => body.kind.as_str())
+        if history == Prior::First {
+            metrics::histogram!(names::ACCEPT_TO_OPERATOR_SECONDS, names::label::TYPE => body.kind.as_str())
                 .record(claimed.age + begun.elapsed());
         }
         self.operators.send(&submission, history).await
@@ -182,7 +179,7 @@ impl Deliver {
         );
         match self.states.defer(message_id, unknown, delay).await? {
             Deferred::Scheduled => {
-                metrics::deferred(unknown.len());
+                series::deferred(unknown.len());
                 Ok(LeftOver::Nothing)
             }
             // The relay has not recorded its publish yet: hold the message and ask again from here.

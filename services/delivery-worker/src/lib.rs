@@ -10,13 +10,14 @@
 
 mod consume;
 mod deliver;
-mod metrics;
+mod series;
 mod settings;
-mod states;
+mod state_writer;
 
 pub use settings::{ADMIN_ADDR, Settings, WorkerConfig, load_operators};
 
 use broker::{Broker, Condition};
+use domain::Lane;
 use operators::Operators;
 use persistence::{Database, DatabaseConfig, Readiness};
 use service_kit::{
@@ -24,20 +25,21 @@ use service_kit::{
     health::{Finding, Required},
 };
 
-use crate::{consume::Consume, deliver::Deliver, states::States};
+use crate::{consume::Consume, deliver::Deliver, state_writer::StateWriter};
+
+/// Recipients taken together: few enough for one round of calls at the same time.
+pub(crate) const CHUNK: usize = 64;
 
 /// Starts the consumers on `scope`. When the scope stops they take no more and finish what they have.
 pub fn start(config: &WorkerConfig, database: &Database, broker: &Broker, operators: &Operators, scope: &Scope) {
-    metrics::start(broker.topology());
-    let topology = broker.topology();
-    let queues =
-        [(topology.express_queue(), config.express_prefetch), (topology.normal_queue(), config.normal_prefetch)];
-    for (queue, prefetch) in queues {
-        // Lanes and calls are per queue: normal messages, many or at a slow operator, never hold up express ones.
-        let states = States::start(database, config.state_lanes, Deliver::lease(operators), scope);
+    series::start(broker.topology());
+    for lane in Lane::ALL {
+        // Writers and calls are per queue: normal messages, many or at a slow operator, never hold up express ones.
+        let states = StateWriter::start(database, config.state_lanes, Deliver::lease(operators), scope);
         let deliver = Deliver::new(operators.clone(), states, config.max_calls, scope.stop.clone());
+        let queue = broker.topology().queue(lane).to_owned();
         let (broker, database) = (broker.clone(), database.clone());
-        let consume = Consume { broker, database, queue: queue.to_owned(), prefetch, deliver };
+        let consume = Consume { broker, database, queue, prefetch: config.prefetch[lane], deliver };
         scope.spawn("consumer", consume.run(scope.stop.clone()));
     }
 }

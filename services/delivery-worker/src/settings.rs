@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use domain::PerLane;
 use operators::{BreakerConfig, OperatorsConfig, parse_operators};
 use service_kit::settings::{
     BrokerSettings, CommonSettings, DatabaseSettings, ListenAddr, SettingError, Source, processors,
@@ -32,10 +33,8 @@ pub struct Settings {
 /// How messages are taken and worked on.
 #[derive(Debug, Clone)]
 pub struct WorkerConfig {
-    /// `WORKER_EXPRESS_PREFETCH` (200): express messages in hand at most.
-    pub express_prefetch: u16,
-    /// `WORKER_NORMAL_PREFETCH` (200): normal messages in hand at most.
-    pub normal_prefetch: u16,
+    /// `WORKER_EXPRESS_PREFETCH` (200) and `WORKER_NORMAL_PREFETCH` (200): messages of a queue in hand at most.
+    pub prefetch: PerLane<u16>,
     /// `WORKER_MAX_CALLS` (512): operator calls at the same time.
     pub max_calls: usize,
     /// `WORKER_STATE_LANES` (half as many as processors, 1 to 4): transactions that write states at the same time, for each
@@ -68,9 +67,11 @@ impl WorkerConfig {
     /// The first variable with a value that is not accepted.
     pub fn load(source: &Source) -> Result<Self, SettingError> {
         Ok(Self {
-            express_prefetch: source.integer("WORKER_EXPRESS_PREFETCH", 200, 1..=2_000)?,
-            normal_prefetch: source.integer("WORKER_NORMAL_PREFETCH", 200, 1..=2_000)?,
-            max_calls: source.integer("WORKER_MAX_CALLS", 512, crate::deliver::CHUNK..=10_000)?,
+            prefetch: PerLane {
+                express: source.integer("WORKER_EXPRESS_PREFETCH", 200, 1..=2_000)?,
+                normal: source.integer("WORKER_NORMAL_PREFETCH", 200, 1..=2_000)?,
+            },
+            max_calls: source.integer("WORKER_MAX_CALLS", 512, crate::CHUNK..=10_000)?,
             state_lanes: source.integer("WORKER_STATE_LANES", (processors() / 2).clamp(1, 4), 1..=16)?,
         })
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use domain::RetrySchedule;
-use persistence::{ClaimToken, Database, Lane};
+use domain::{Lane, RetrySchedule};
+use persistence::{ClaimToken, Database};
 use rand::RngExt as _;
 use telemetry::names;
 use tokio_util::sync::CancellationToken;

@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use broker::{Broker, DepthWatch, Topology};
-use domain::MessageType;
-use persistence::Lane;
+use domain::{Lane, PerLane};
 use service_kit::Scope;
 use telemetry::names;
 use tokio::{
@@ -19,28 +18,13 @@ const MEASURE_EVERY: Duration = Duration::from_millis(100);
 /// Whether each lane may be claimed from. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Gate {
-    open: watch::Receiver<Open>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Open {
-    express: bool,
-    normal: bool,
-}
-
-impl Open {
-    fn of(self, lane: Lane) -> bool {
-        match lane {
-            Lane::Express => self.express,
-            Lane::Normal => self.normal,
-        }
-    }
+    open: watch::Receiver<PerLane<bool>>,
 }
 
 impl Gate {
     /// Measures the queues on `scope`; claiming stops at `most` waiting messages, `None` for never.
     pub(crate) fn start(most: Option<u64>, broker: &Broker, scope: &Scope) -> Self {
-        let (sender, open) = watch::channel(Open { express: true, normal: true });
+        let (sender, open) = watch::channel(PerLane { express: true, normal: true });
         let depths = broker.watch_depths(MEASURE_EVERY);
         let topology = broker.topology().clone();
         scope.spawn_until_stopped("measure queues", run(most, depths, topology, sender));
@@ -50,32 +34,27 @@ impl Gate {
     /// Resolves while there is room in the lane's queue. Cancel safe.
     pub(crate) async fn open(&self, lane: Lane) {
         // The sender ends with the relay only; then there is nothing left to wait for.
-        drop(self.open.clone().wait_for(|open| open.of(lane)).await);
+        drop(self.open.clone().wait_for(|open| open[lane]).await);
     }
 }
 
-async fn run(most: Option<u64>, depths: DepthWatch, topology: Topology, open: watch::Sender<Open>) {
+async fn run(most: Option<u64>, depths: DepthWatch, topology: Topology, open: watch::Sender<PerLane<bool>>) {
     let mut ticks = interval(MEASURE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let now = depths.latest();
         // A broker that cannot be asked takes no messages either: that is the publisher's to see.
-        let has_room = |kind| now.zip(most).is_none_or(|(now, most)| now.of(kind) < most);
-        let next = Open { express: has_room(MessageType::Express), normal: has_room(MessageType::Normal) };
+        let next = PerLane::from_fn(|lane| now.zip(most).is_none_or(|(now, most)| now[lane] < most));
         open.send_if_modified(|open| std::mem::replace(open, next) != next);
-        for kind in MessageType::ALL {
+        for lane in Lane::ALL {
             if let Some(now) = now {
                 #[expect(clippy::cast_precision_loss, reason = "a gauge; queues are far shorter than 2^52")]
-                metrics::gauge!(names::QUEUE_MESSAGES, names::label::QUEUE => topology.queue_for(kind).to_owned())
-                    .set(now.of(kind) as f64);
+                metrics::gauge!(names::QUEUE_MESSAGES, names::label::QUEUE => topology.queue(lane).to_owned())
+                    .set(now[lane] as f64);
             }
-            let lane = Lane::of(kind);
-            metrics::gauge!(names::RELAY_PAUSED, names::label::LANE => lane.as_str()).set(if next.of(lane) {
-                0.0
-            } else {
-                1.0
-            });
+            let is_paused = if next[lane] { 0.0 } else { 1.0 };
+            metrics::gauge!(names::RELAY_PAUSED, names::label::LANE => lane.as_str()).set(is_paused);
         }
     }
 }

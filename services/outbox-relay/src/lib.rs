@@ -6,8 +6,8 @@
 mod audit;
 mod claimer;
 mod gate;
-mod metrics;
 mod publish;
+mod series;
 mod settings;
 mod sweeper;
 mod unknown_kinds;
@@ -17,7 +17,8 @@ pub use settings::{ADMIN_ADDR, RelayConfig, Settings};
 pub use wake::Wake;
 
 use broker::{Broker, Condition, Publisher};
-use persistence::{Database, DatabaseConfig, Lane, Readiness};
+use domain::Lane;
+use persistence::{Database, DatabaseConfig, Readiness};
 use service_kit::{
     Health, Scope,
     health::{Finding, Required},
@@ -28,10 +29,10 @@ use crate::{claimer::Claimer, gate::Gate, publish::Publish, unknown_kinds::Unkno
 /// Starts the claimers, the sweeper and the ledger audit on `scope`. They end after their batch in hand when the scope stops.
 pub fn start(config: &RelayConfig, database: &Database, broker: &Broker, wake: &Wake, scope: &Scope) {
     let gate = Gate::start(config.max_queued, broker, scope);
-    metrics::start(broker.topology());
+    series::start(broker.topology());
     let unknown_kinds = UnknownKinds::default();
     for lane in Lane::ALL {
-        for _ in 0..config.claimers(lane) {
+        for _ in 0..config.claimers[lane] {
             let publish = Publish::new(database.clone(), broker.publisher(), unknown_kinds.clone());
             let claimer = Claimer {
                 lane,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use broker::{Outgoing, Published, Publisher};
 use domain::{Jitter, OutboxPayload, RetrySchedule};
 use persistence::{ClaimToken, ClaimedEvent, Database, Error, EventContent, OutboxEventId};
+use service_kit::retry::until_ok;
 use telemetry::{names, propagation};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -181,24 +182,23 @@ impl Record<'_> {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        for retry in 0.. {
-            let error = match record().await {
-                Ok(recorded) => return Some(recorded),
-                Err(error) => error,
-            };
-            let pause = RECORD_PAUSES.delay(retry, &mut rand::rng()).unwrap_or_default();
+        let again = |error: &Error, retry| {
+            let pause = RECORD_PAUSES.delay(retry, &mut rand::rng())?;
             // On shutdown the lease is left to the rescue as well.
-            if !error.is_unavailable() || self.stop.is_cancelled() || Instant::now() + pause >= self.until {
+            let is_vain = !error.is_unavailable() || self.stop.is_cancelled() || Instant::now() + pause >= self.until;
+            (!is_vain).then_some(pause)
+        };
+        let recorded = until_ok(record, again, None).await;
+        recorded
+            .inspect_err(|error| {
+                let error = error.with_cause();
                 tracing::error!(
                     outage = "database",
-                    error = error.with_cause(),
+                    error,
                     "an outcome was not recorded; the events are found again when the lease ends"
                 );
-                return None;
-            }
-            tokio::time::sleep(pause).await;
-        }
-        None
+            })
+            .ok()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use persistence::Lane;
+use domain::PerLane;
 use service_kit::settings::{BrokerSettings, CommonSettings, DatabaseSettings, ListenAddr, SettingError, Source};
 
 /// Where health and metrics are served.
@@ -28,10 +28,8 @@ pub struct Settings {
 /// How events are claimed and kept.
 #[derive(Debug, Clone)]
 pub struct RelayConfig {
-    /// `RELAY_EXPRESS_CLAIMERS` (4): tasks that publish express events.
-    pub express_claimers: usize,
-    /// `RELAY_NORMAL_CLAIMERS` (2): tasks that publish normal events.
-    pub normal_claimers: usize,
+    /// `RELAY_EXPRESS_CLAIMERS` (4) and `RELAY_NORMAL_CLAIMERS` (2): tasks that publish the events of a lane.
+    pub claimers: PerLane<usize>,
     /// `RELAY_BATCH` (200): most events of one claim.
     pub batch: u64,
     /// `RELAY_LEASE_MS` (30000): how long a claim holds; after a crash its events wait at most this long.
@@ -47,16 +45,6 @@ pub struct RelayConfig {
     pub retention: Duration,
     /// `LEDGER_AUDIT_INTERVAL_SECS` (300): how often all balances are compared with their ledgers; `None` for 0, never.
     pub ledger_audit: Option<Duration>,
-}
-
-impl RelayConfig {
-    /// How many tasks claim from a lane.
-    pub fn claimers(&self, lane: Lane) -> usize {
-        match lane {
-            Lane::Express => self.express_claimers,
-            Lane::Normal => self.normal_claimers,
-        }
-    }
 }
 
 impl Settings {
@@ -84,8 +72,10 @@ impl RelayConfig {
     pub fn load(source: &Source) -> Result<Self, SettingError> {
         let hours: u64 = source.integer("OUTBOX_RETENTION_HOURS", 72, 1..=8_760)?;
         Ok(Self {
-            express_claimers: source.integer("RELAY_EXPRESS_CLAIMERS", 4, 1..=64)?,
-            normal_claimers: source.integer("RELAY_NORMAL_CLAIMERS", 2, 1..=64)?,
+            claimers: PerLane {
+                express: source.integer("RELAY_EXPRESS_CLAIMERS", 4, 1..=64)?,
+                normal: source.integer("RELAY_NORMAL_CLAIMERS", 2, 1..=64)?,
+            },
             batch: source.integer("RELAY_BATCH", 200, 1..=1_000)?,
             // A batch usually has its confirms within 10 s; the token fences off what comes after the lease.
             lease: source.duration_ms("RELAY_LEASE_MS", 30_000, 15_000..=600_000)?,
@@ -106,7 +96,7 @@ mod tests {
     #[test]
     fn four_claimers_are_for_express_and_two_for_normal_events() {
         let config = RelayConfig::load(&Source::from_pairs::<&str, &str>([])).expect("accepted");
-        assert_eq!((config.claimers(Lane::Express), config.claimers(Lane::Normal)), (4, 2));
+        assert_eq!(config.claimers, PerLane { express: 4, normal: 2 });
         assert_eq!(config.batch, 200);
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use persistence::{Database, Error, Lane, Promoted};
+use domain::Lane;
+use persistence::{Database, Error, Promoted};
 use rand::RngExt as _;
 use telemetry::names;
 use tokio::time::Instant;

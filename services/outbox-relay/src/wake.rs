@@ -2,27 +2,22 @@
 
 use std::sync::Arc;
 
-use domain::MessageType;
-use persistence::Lane;
+use domain::{Lane, PerLane};
 use tokio::sync::Notify;
 
 /// Wakes one idle claimer of a lane. Clones share the signal.
 #[derive(Debug, Clone, Default)]
 pub struct Wake {
-    express: Arc<Notify>,
-    normal: Arc<Notify>,
+    lanes: Arc<PerLane<Notify>>,
 }
 
 impl Wake {
-    /// Tells that a message of this type was accepted.
-    pub fn signal(&self, kind: MessageType) {
-        self.of(Lane::of(kind)).notify_one();
+    /// Tells that an event was stored in this lane.
+    pub fn signal(&self, lane: Lane) {
+        self.lanes[lane].notify_one();
     }
 
     pub(crate) fn of(&self, lane: Lane) -> &Notify {
-        match lane {
-            Lane::Express => &self.express,
-            Lane::Normal => &self.normal,
-        }
+        &self.lanes[lane]
     }
 }

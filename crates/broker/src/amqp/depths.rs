@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use amqprs::channel::Channel;
+use domain::{Lane, PerLane};
 use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -11,14 +12,14 @@ use super::{
     declare,
     link::{Link, Links, next_link},
 };
-use crate::{Depths, Topology};
+use crate::Topology;
 
 /// Measures on each connection in turn. While nothing is known, the receiver holds `None`.
 pub(super) async fn watch(
     mut links: Links,
     topology: Arc<Topology>,
     every: Duration,
-    depths: watch::Sender<Option<Depths>>,
+    depths: watch::Sender<Option<PerLane<u64>>>,
     stop: CancellationToken,
 ) {
     while let Some(link) = next_link(&mut links, &stop).await {
@@ -32,7 +33,12 @@ pub(super) async fn watch(
 }
 
 /// Ends only with a failure.
-async fn measure(link: &Link, topology: &Topology, every: Duration, depths: &watch::Sender<Option<Depths>>) -> Failure {
+async fn measure(
+    link: &Link,
+    topology: &Topology,
+    every: Duration,
+    depths: &watch::Sender<Option<PerLane<u64>>>,
+) -> Failure {
     let channel = match link.open_channel(1).await {
         Ok((channel, _events)) => channel,
         Err(failure) => return failure,
@@ -46,9 +52,9 @@ async fn measure(link: &Link, topology: &Topology, every: Duration, depths: &wat
     }
 }
 
-async fn ask(channel: &Channel, caller: &Caller, topology: &Topology) -> Result<Depths, Failure> {
-    Ok(Depths {
-        express: declare::work_queue(channel, caller, topology.express_queue()).await?,
-        normal: declare::work_queue(channel, caller, topology.normal_queue()).await?,
+async fn ask(channel: &Channel, caller: &Caller, topology: &Topology) -> Result<PerLane<u64>, Failure> {
+    Ok(PerLane {
+        express: declare::work_queue(channel, caller, topology.queue(Lane::Express)).await?,
+        normal: declare::work_queue(channel, caller, topology.queue(Lane::Normal)).await?,
     })
 }

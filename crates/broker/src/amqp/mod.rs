@@ -16,6 +16,7 @@ mod supervisor;
 
 use std::{sync::Arc, time::Duration};
 
+use domain::PerLane;
 use secrecy::SecretString;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -29,7 +30,7 @@ pub(crate) use self::{
     consumer::{Acker, Consumer},
     publisher::Publisher,
 };
-use crate::{Depths, Error, Options, Topology, uri::Server};
+use crate::{Error, Options, Topology, uri::Server};
 
 /// The header with the W3C trace context.
 const TRACEPARENT: &str = "traceparent";
@@ -99,7 +100,7 @@ impl Amqp {
         &self.publisher
     }
 
-    pub(crate) fn depths(&self, every: Duration) -> watch::Receiver<Option<Depths>> {
+    pub(crate) fn depths(&self, every: Duration) -> watch::Receiver<Option<PerLane<u64>>> {
         let (sender, receiver) = watch::channel(None);
         let (links, topology) = (self.consumer_links.clone(), Arc::clone(&self.topology));
         self.tasks.spawn(depths::watch(links, topology, every, sender, self.stop.clone()));

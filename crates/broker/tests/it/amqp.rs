@@ -5,6 +5,7 @@ use amqprs::{
     channel::{BasicGetArguments, QueueDeclareArguments, QueueDeleteArguments},
 };
 use broker::{Options, Outgoing, Published};
+use domain::Lane;
 
 use crate::{
     proxy::Proxy,
@@ -107,7 +108,7 @@ async fn deleted_queues_are_declared_again_for_publisher_and_consumer() {
 async fn a_queue_of_another_kind_keeps_the_broker_unconnected_until_it_is_gone() {
     let topology = topology();
     let (connection, channel) = admin(&server()).await;
-    let classic = QueueDeclareArguments::durable_client_named(topology.normal_queue()).finish();
+    let classic = QueueDeclareArguments::durable_client_named(topology.queue(Lane::Normal)).finish();
     channel.queue_declare(classic).await.expect("a classic queue");
 
     let proxy = Proxy::in_front_of(&server()).await;
@@ -117,7 +118,7 @@ async fn a_queue_of_another_kind_keeps_the_broker_unconnected_until_it_is_gone()
     assert!(!env.broker.is_connected());
     assert_eq!(env.broker.publisher().publish(vec![env.message("early")]).await, [Published::NotSent]);
 
-    channel.queue_delete(QueueDeleteArguments::new(env.topology.normal_queue())).await.expect("it to be deleted");
+    channel.queue_delete(QueueDeleteArguments::new(env.topology.queue(Lane::Normal))).await.expect("it to be deleted");
     connection.close().await.expect("the connection to be closed");
     within("the broker to connect", env.broker.connected()).await;
     within("the publisher to be ready", env.broker.publisher().ready()).await;

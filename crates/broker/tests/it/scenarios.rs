@@ -2,14 +2,15 @@
 
 use std::{pin::pin, task::Poll, time::Duration};
 
-use broker::{Depths, Outgoing, Published};
+use broker::{Outgoing, Published};
+use domain::{Lane, PerLane};
 
 use crate::support::{Env, eventually, id, next, next_ids, within};
 
 pub(crate) async fn messages_come_out_as_they_went_in(env: Env) {
     let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned();
     let traced = Outgoing { traceparent: Some(traceparent.clone()), ..env.message("traced") };
-    let normal = Outgoing { routing_key: env.topology.normal_queue().to_owned(), ..env.message("normal") };
+    let normal = Outgoing { routing_key: env.topology.queue(Lane::Normal).to_owned(), ..env.message("normal") };
     let outcomes = within("the confirms", env.broker.publisher().publish(vec![traced.clone(), normal])).await;
     assert_eq!(outcomes, [Published::Confirmed, Published::Confirmed]);
 
@@ -19,7 +20,7 @@ pub(crate) async fn messages_come_out_as_they_went_in(env: Env) {
     assert_eq!(delivery.traceparent, Some(traceparent));
     assert!(!delivery.redelivered);
 
-    let other = next(&mut env.broker.consumer(env.topology.normal_queue(), 1)).await;
+    let other = next(&mut env.broker.consumer(env.topology.queue(Lane::Normal), 1)).await;
     assert_eq!((other.message_id.as_deref(), other.traceparent.as_deref()), (Some("normal"), None));
     drop((delivery, other));
     env.finish().await;
@@ -177,13 +178,13 @@ pub(crate) async fn a_message_that_is_always_requeued_is_dead_lettered(env: Env)
 pub(crate) async fn the_depths_tell_what_waits(env: Env) {
     let watch = env.broker.watch_depths(Duration::from_millis(20));
     let reaches =
-        async |expected: Depths| eventually(&format!("{expected:?}"), || watch.latest() == Some(expected)).await;
-    reaches(Depths { express: 0, normal: 0 }).await;
+        async |expected: PerLane<u64>| eventually(&format!("{expected:?}"), || watch.latest() == Some(expected)).await;
+    reaches(PerLane { express: 0, normal: 0 }).await;
     env.publish(&["a", "b", "c"]).await;
-    reaches(Depths { express: 3, normal: 0 }).await;
+    reaches(PerLane { express: 3, normal: 0 }).await;
     let mut consumer = env.consumer(1);
     let held = next(&mut consumer).await;
-    reaches(Depths { express: 2, normal: 0 }).await;
+    reaches(PerLane { express: 2, normal: 0 }).await;
     held.ack().await;
     env.finish().await;
 }

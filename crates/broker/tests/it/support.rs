@@ -8,6 +8,7 @@ use amqprs::{
 };
 use broker::{Broker, Consumer, Delivery, Options, Outgoing, Published, Topology, dead_letter_queue};
 use bytes::Bytes;
+use domain::Lane;
 use secrecy::SecretString;
 use tokio::time::{sleep, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -59,15 +60,15 @@ impl Env {
     }
 
     pub(crate) fn express(&self) -> String {
-        self.topology.express_queue().to_owned()
+        self.topology.queue(Lane::Express).to_owned()
     }
 
     pub(crate) fn consumer(&self, prefetch: u16) -> Consumer {
-        self.broker.consumer(self.topology.express_queue(), prefetch)
+        self.broker.consumer(self.topology.queue(Lane::Express), prefetch)
     }
 
     pub(crate) fn dead_letters(&self) -> Consumer {
-        self.broker.consumer(&dead_letter_queue(self.topology.express_queue()), 10)
+        self.broker.consumer(&dead_letter_queue(self.topology.queue(Lane::Express)), 10)
     }
 
     /// A message with this id to the express queue.
@@ -100,7 +101,7 @@ impl Env {
         self.stop().await;
         if let Some(server) = &self.server {
             let (connection, channel) = admin(server).await;
-            for queue in [self.topology.express_queue(), self.topology.normal_queue()] {
+            for queue in [self.topology.queue(Lane::Express), self.topology.queue(Lane::Normal)] {
                 for name in [queue.to_owned(), dead_letter_queue(queue)] {
                     channel.queue_delete(QueueDeleteArguments::new(&name)).await.expect("the queue to be deleted");
                 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use operator_simulator::{Mode, Simulator};
-use operators::{BreakerConfig, History, Operators, OperatorsConfig, Verdict};
+use operators::{BreakerConfig, Operators, OperatorsConfig, Prior, Verdict};
 use tokio::task::JoinSet;
 
 use crate::{build, simulator, submission, two_operators};
@@ -20,7 +20,7 @@ fn calls_of(simulator: &Simulator, operator: &str) -> usize {
 }
 
 async fn send(operators: &Operators, message: String) -> String {
-    match operators.send(&submission(&message), History::First).await {
+    match operators.send(&submission(&message), Prior::First).await {
         Verdict::Accepted { operator, .. } => operator.to_string(),
         other => panic!("not accepted: {other:?}"),
     }
@@ -101,7 +101,7 @@ async fn a_breaker_that_opens_in_a_later_round_never_fails_what_the_next_operato
     let operators = build(patient);
     let mut later = JoinSet::new();
     let resumed = operators.clone();
-    later.spawn(async move { resumed.send(&submission("m"), History::Resumed).await });
+    later.spawn(async move { resumed.send(&submission("m"), Prior::Resumed).await });
     let deadline = Instant::now() + Duration::from_secs(20);
     while calls_of(&simulator, "a") == 0 {
         assert!(Instant::now() < deadline, "the later round never asked a");
@@ -113,7 +113,7 @@ async fn a_breaker_that_opens_in_a_later_round_never_fails_what_the_next_operato
         other => panic!("b has it and was not asked: {other:?}"),
     }
     // Where the breaker was open from the start, nobody knows what a took before: neither failed nor passed on.
-    let unknown = operators.send(&submission("m2"), History::Resumed).await;
+    let unknown = operators.send(&submission("m2"), Prior::Resumed).await;
     assert!(matches!(unknown, Verdict::Unknown { .. }), "{unknown:?}");
     simulator.stop().await;
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use operator_simulator::Mode;
-use operators::{BreakerConfig, History, OperatorsConfig};
+use operators::{BreakerConfig, OperatorsConfig, Prior};
 
 use crate::{ClosedPort, build, config, simulator, submission};
 
@@ -27,10 +27,10 @@ async fn every_attempt_is_counted_by_its_result() {
     let operators = metrics::with_local_recorder(&recorder, || build(config));
 
     for number in 0..3 {
-        operators.send(&submission(&format!("m{number}")), History::First).await;
+        operators.send(&submission(&format!("m{number}")), Prior::First).await;
     }
     simulator.set_behaviour("d", Mode::Reject { code: 404 }).expect("valid");
-    operators.send(&submission("rejected"), History::First).await;
+    operators.send(&submission("rejected"), Prior::First).await;
 
     let text = recorder.handle().render();
     for line in [

@@ -2,7 +2,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use operators::{History, OperatorsConfig, Submission, Verdict};
+use operators::{OperatorsConfig, Prior, Submission, Verdict};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 };
 
 async fn send_to(server: &RawServer) -> Verdict {
-    build(config(&format!("a=http://{}/sms", server.address))).send(&submission("m"), History::First).await
+    build(config(&format!("a=http://{}/sms", server.address))).send(&submission("m"), Prior::First).await
 }
 
 fn accepted_without_id(verdict: &Verdict) -> bool {
@@ -25,7 +25,7 @@ async fn the_request_is_what_the_contract_says() {
     let mut server = RawServer::start(Reply::Text("HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n".into())).await;
     let submission = Submission { traceparent: || Some(TRACEPARENT.into()), ..submission("0199-m") };
     let operators = build(config(&format!("a=http://user:secret@{}/sms?v=1", server.address)));
-    assert!(accepted_without_id(&operators.send(&submission, History::First).await));
+    assert!(accepted_without_id(&operators.send(&submission, Prior::First).await));
 
     let request = server.requests.recv().await.expect("one request");
     let (head, body) = request.split_once("\r\n\r\n").expect("head and body");
@@ -50,7 +50,7 @@ async fn a_trace_context_that_is_no_header_is_left_out() {
     let mut server = RawServer::start(Reply::Text("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".into())).await;
     let submission = Submission { traceparent: || Some("a\r\nb: c".into()), ..submission("m") };
     let operators = build(config(&format!("a=http://{}/", server.address)));
-    assert!(accepted_without_id(&operators.send(&submission, History::First).await));
+    assert!(accepted_without_id(&operators.send(&submission, Prior::First).await));
     assert!(!server.requests.recv().await.expect("one request").contains("traceparent"));
 }
 
@@ -85,7 +85,7 @@ async fn a_body_that_breaks_off_or_never_comes_does_not_undo_the_answer() {
     let server = RawServer::start(Reply::TextAndSilence(head)).await;
     let config =
         OperatorsConfig { timeout: Duration::from_secs(2), ..config(&format!("a=http://{}/", server.address)) };
-    assert!(accepted_without_id(&build(config).send(&submission("m"), History::First).await));
+    assert!(accepted_without_id(&build(config).send(&submission("m"), Prior::First).await));
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn a_connection_serves_many_calls_whatever_was_answered() {
         let server = RawServer::start(Reply::TextEachTime(text)).await;
         let operators = build(config(&format!("a=http://{}/", server.address)));
         for _ in 0..5 {
-            operators.send(&submission("m"), History::First).await;
+            operators.send(&submission("m"), Prior::First).await;
         }
         assert_eq!(server.connections.load(Ordering::Relaxed), 1, "{status}");
     }
@@ -140,7 +140,7 @@ async fn a_connection_that_cannot_be_made_in_time_means_not_sent() {
     }
     let timeout = Duration::from_secs(1);
     let operators = build(OperatorsConfig { timeout, ..config(&format!("a=http://{address}/")) });
-    let verdict = operators.send(&submission("m"), History::First).await;
+    let verdict = operators.send(&submission("m"), Prior::First).await;
     assert!(matches!(verdict, Verdict::Failed { .. }), "{verdict:?}");
 }
 
@@ -148,6 +148,6 @@ async fn a_connection_that_cannot_be_made_in_time_means_not_sent() {
 async fn a_failed_tls_handshake_means_not_sent() {
     let server = RawServer::start(Reply::Text("HTTP/1.1 200 OK\r\n\r\n".into())).await;
     let operators = build(config(&format!("a=https://{}/", server.address)));
-    let verdict = operators.send(&submission("m"), History::First).await;
+    let verdict = operators.send(&submission("m"), Prior::First).await;
     assert!(matches!(verdict, Verdict::Failed { .. }), "{verdict:?}");
 }

@@ -56,8 +56,8 @@ mod tests {
     use std::{collections::BTreeSet, time::Duration};
 
     use domain::{
-        CustomerId, MessageBody, MessageId, MessageText, MessageType, Money, OutboxPayload, Recipients, TopUpAmount,
-        TransactionId, Turn, message::Message,
+        CustomerId, Lane, MessageBody, MessageId, MessageText, MessageType, Money, OutboxPayload, Recipients,
+        TopUpAmount, TransactionId, Turn, message::Message,
     };
     use sea_orm::{ConnectionTrait as _, Statement};
     use test_support::TestDatabase;
@@ -65,7 +65,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        AcceptOutcome, AcceptRequest, BeginRequest, ClaimToken, Database, DatabaseConfig, Lane, Outcome, Settlement,
+        AcceptOutcome, AcceptRequest, BeginRequest, ClaimToken, Database, DatabaseConfig, Outcome, Settlement,
         TopUpRequest,
     };
 

@@ -144,7 +144,7 @@ pub(crate) async fn odd_texts_are_stored(f: &Fixture) {
         assert!(matches!(f.accept_one(sent).await, Accepted(_)), "{text:?}");
     }
     let token = persistence::ClaimToken::unique();
-    let events = f.db.claim_events(persistence::Lane::Normal, 10, crate::support::LEASE, &token).await.expect("claims");
+    let events = f.db.claim_events(domain::Lane::Normal, 10, crate::support::LEASE, &token).await.expect("claims");
     let texts: Vec<_> = events.iter().map(|event| message_of(event).message.text.as_str()).collect();
     assert_eq!(texts[2], "a\u{0}b");
     assert_eq!(texts.len(), 5);

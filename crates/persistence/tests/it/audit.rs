@@ -1,7 +1,8 @@
 //! Comparing balances with their ledgers, and counting credits.
 
+use domain::Lane;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use persistence::{AcceptOutcome, ClaimToken, Lane, LedgerSlice, Outcome, Settlement};
+use persistence::{AcceptOutcome, ClaimToken, LedgerSlice, Outcome, Settlement};
 
 use crate::support::{Fixture, LEASE, begin_request, idempotent, request, top_up, with_key};
 

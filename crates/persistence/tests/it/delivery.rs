@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use persistence::{ClaimToken, Deferred, Lane, Outcome, Settlement};
+use domain::Lane;
+use persistence::{ClaimToken, Deferred, Outcome, Settlement};
 
 use crate::support::{Fixture, LEASE, begin_request, message_id, request};
 

@@ -3,10 +3,11 @@
 use std::{collections::HashSet, time::Duration};
 
 use domain::{
+    Lane,
     MessageType::{Express, Normal},
     Turn,
 };
-use persistence::{ClaimToken, ClaimedEvent, EventContent, Lane};
+use persistence::{ClaimToken, ClaimedEvent, EventContent};
 
 use crate::support::{Fixture, LEASE, message_id, message_of, request, typed_request, with_key};
 

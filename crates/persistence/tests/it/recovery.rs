@@ -1,6 +1,7 @@
 //! The embedded database after a crash.
 
-use persistence::{ClaimToken, Lane, Outcome, Settlement};
+use domain::Lane;
+use persistence::{ClaimToken, Outcome, Settlement};
 
 use crate::support::{Fixture, LEASE, request};
 

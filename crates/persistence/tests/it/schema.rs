@@ -1,7 +1,8 @@
 //! Migrations.
 
+use domain::Lane;
 use migrations::State;
-use persistence::{BeginRequest, ClaimToken, Database, DatabaseConfig, Lane, Outcome, Readiness, Settlement};
+use persistence::{BeginRequest, ClaimToken, Database, DatabaseConfig, Outcome, Readiness, Settlement};
 
 use crate::support::{Fixture, LEASE, customer, message_of, request};
 

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web::Data};
 use domain::{
-    CustomerId, Message, MessageBody, MessageId, MessageText, MessageType, OutboxPayload, Recipient, Recipients,
+    CustomerId, Lane, Message, MessageBody, MessageId, MessageText, MessageType, OutboxPayload, Recipient, Recipients,
     TransactionId,
 };
 use persistence::{AcceptOutcome, AcceptRequest, IdempotentRequest, Route};
@@ -122,7 +122,7 @@ fn accept_request(state: &State, message: Message, idempotency: Option<Idempoten
     AcceptRequest {
         payload: OutboxPayload {
             exchange: state.topology.exchange().to_owned(),
-            routing_key: state.topology.queue_for(kind).to_owned(),
+            routing_key: state.topology.queue(Lane::of(kind)).to_owned(),
             message: MessageBody::new(message, transaction_id.clone(), MessageId::from_uuid(Uuid::now_v7())),
             transaction_id,
         },

@@ -1,20 +1,20 @@
 //! The metrics of this service: what only it counts, and every series that is known from the start, with 0.
 
 use broker::Topology;
-use domain::MessageType;
-use persistence::{Outcome, Settlement};
+use domain::{LedgerKind, MessageType};
+use persistence::{Outcome, Query, Settlement};
 use telemetry::{
     exports::{start_at_zero, start_connections_at_zero},
     names::{self, label},
 };
 
 /// The database queries that the worker makes.
-const QUERIES: [&str; 4] = ["begin_sending", "defer", "ping", "settle"];
+const QUERIES: [Query; 4] = [Query::BeginSending, Query::Defer, Query::Ping, Query::Settle];
 
 /// The operators' own series exist from when the operators are built.
 pub(crate) fn start(topology: &Topology) {
-    start_connections_at_zero(&QUERIES);
-    let queues = [topology.express_queue(), topology.normal_queue()];
+    start_connections_at_zero(&QUERIES.map(Query::as_str));
+    let queues = topology.queues();
     let results = ["ok", "requeued", "dead_letter", "malformed"];
     start_at_zero(names::WORKER_EVENTS_TOTAL, &[(label::QUEUE, &queues), (label::RESULT, &results)]);
     start_at_zero(names::WORKER_EVENT_DURATION_SECONDS, &[(label::QUEUE, &queues)]);
@@ -22,7 +22,7 @@ pub(crate) fn start(topology: &Topology) {
     start_at_zero(names::ACCEPT_TO_OPERATOR_SECONDS, &[(label::TYPE, &types)]);
     start_at_zero(names::BATCH_SIZE, &[(label::LANE, &["begin", "settle"])]);
     start_at_zero(names::RECIPIENTS_SETTLED_TOTAL, &[(label::RESULT, &["done", "failed", "deferred"])]);
-    start_at_zero(names::LEDGER_CREDITS_TOTAL, &[(label::TYPE, &["corrective"])]);
+    start_at_zero(names::LEDGER_CREDITS_TOTAL, &[(label::TYPE, &[LedgerKind::Corrective.as_str()])]);
 }
 
 /// Counts outcomes that were recorded. Where the answer of the commit was lost, they are recorded and not counted.

@@ -1,34 +1,35 @@
 //! The metrics of this service from the start: every series that is known by then, with 0.
 
 use broker::{Published, Topology};
-use persistence::Lane;
+use domain::{Lane, LedgerKind};
+use persistence::Query;
 use telemetry::{
     exports::{start_at_zero, start_connections_at_zero},
     names::{self, label},
 };
 
 /// The database queries that the relay makes.
-const QUERIES: [&str; 16] = [
-    "idempotency_purge",
-    "ledger_audit",
-    "ledger_audit_next",
-    "outbox_claim",
-    "outbox_fail",
-    "outbox_oldest",
-    "outbox_pending",
-    "outbox_processed",
-    "outbox_promote",
-    "outbox_purge",
-    "outbox_put_off",
-    "outbox_release",
-    "outbox_republish",
-    "outbox_rescue",
-    "outbox_retry",
-    "ping",
+const QUERIES: [Query; 16] = [
+    Query::IdempotencyPurge,
+    Query::LedgerAudit,
+    Query::LedgerAuditNext,
+    Query::OutboxClaim,
+    Query::OutboxFail,
+    Query::OutboxOldest,
+    Query::OutboxPending,
+    Query::OutboxProcessed,
+    Query::OutboxPromote,
+    Query::OutboxPurge,
+    Query::OutboxPutOff,
+    Query::OutboxRelease,
+    Query::OutboxRepublish,
+    Query::OutboxRescue,
+    Query::OutboxRetry,
+    Query::Ping,
 ];
 
 pub(crate) fn start(topology: &Topology) {
-    start_connections_at_zero(&QUERIES);
+    start_connections_at_zero(&QUERIES.map(Query::as_str));
     start_at_zero(names::CURRENT_OUTBOX_PENDING_EVENTS, &[]);
     let lanes = Lane::ALL.map(Lane::as_str);
     start_at_zero(names::OUTBOX_PENDING_EVENTS, &[(label::LANE, &lanes)]);
@@ -40,6 +41,6 @@ pub(crate) fn start(topology: &Topology) {
     start_at_zero(names::BATCH_SIZE, &[(label::LANE, &["relay_express", "relay_normal"])]);
     start_at_zero(names::LEDGER_MISMATCHES, &[]);
     start_at_zero(names::LEDGER_AUDITS_TOTAL, &[]);
-    start_at_zero(names::LEDGER_CREDITS_TOTAL, &[(label::TYPE, &["corrective"])]);
+    start_at_zero(names::LEDGER_CREDITS_TOTAL, &[(label::TYPE, &[LedgerKind::Corrective.as_str()])]);
     start_at_zero(names::RECIPIENTS_SETTLED_TOTAL, &[(label::RESULT, &["failed"])]);
 }
