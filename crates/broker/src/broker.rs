@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Delivery, Error, Options, Outgoing, Published, Topology, amqp, memory, memory::Memory, metrics};
+use crate::{Delivery, Error, Options, Outgoing, Published, Topology, amqp, memory, memory::Memory, series};
 
 /// A broker; cheap to clone.
 #[derive(Debug, Clone)]
@@ -61,7 +61,7 @@ impl Broker {
     /// The same with another queue capacity.
     pub fn in_process_with(topology: Topology, options: &Options) -> Self {
         for purpose in ["publisher", "consumer"] {
-            metrics::connected(purpose, true);
+            series::connected(purpose, true);
         }
         Self { backend: Backend::Memory(Arc::new(Memory::new(topology, options.queue_capacity))) }
     }
@@ -213,7 +213,7 @@ impl Publisher {
             Backend::Amqp(amqp) => amqp.publisher().publish(batch).await,
             Backend::Memory(memory) => memory.publish(batch),
         };
-        metrics::publishes(&outcomes);
+        series::publishes(&outcomes);
         outcomes
     }
 }
@@ -234,8 +234,8 @@ impl Consumer {
     /// The next delivery; `None` only after [`stop`](Self::stop) or when the broker was stopped. Cancel safe.
     pub async fn next(&mut self) -> Option<Delivery> {
         match &mut self.source {
-            Source::Amqp(consumer) => consumer.next().await,
-            Source::Memory(consumer) => consumer.next().await,
+            Source::Amqp(consumer) => consumer.next().await.map(Delivery::from),
+            Source::Memory(consumer) => consumer.next().await.map(Delivery::from),
         }
     }
 

@@ -14,16 +14,18 @@
 mod amqp;
 mod broker;
 mod confirm;
+mod delivery;
 mod error;
 mod memory;
 mod message;
-mod metrics;
 mod options;
+mod series;
 mod topology;
 mod uri;
 
 pub use broker::{Broker, Condition, Consumer, DepthWatch, Publisher};
+pub use delivery::Delivery;
 pub use error::Error;
-pub use message::{Delivery, Outgoing, Published};
+pub use message::{Outgoing, Published};
 pub use options::Options;
 pub use topology::{Topology, dead_letter_queue};

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::{
-    Delivery, Outgoing, Published, Topology,
-    message::{Acker as AnyAcker, Answer},
+    Outgoing, Published, Topology,
+    message::{Answer, Received},
     topology::{DELIVERY_LIMIT, dead_letter_queue},
 };
 
@@ -165,7 +165,7 @@ pub(crate) struct Consumer {
 }
 
 impl Consumer {
-    pub(crate) async fn next(&mut self) -> Option<Delivery> {
+    pub(crate) async fn next(&mut self) -> Option<Received<Acker>> {
         let queue = Arc::clone(&self.queue);
         loop {
             if self.stopped {
@@ -186,7 +186,7 @@ impl Consumer {
         self.stopped = true;
     }
 
-    fn take(&self) -> Option<Delivery> {
+    fn take(&self) -> Option<Received<Acker>> {
         if Arc::strong_count(&self.given_out) > self.prefetch {
             return None;
         }
@@ -194,15 +194,12 @@ impl Consumer {
         let message = messages.ready.pop_front()?;
         messages.unanswered += 1;
         drop(messages);
-        Some(Delivery {
+        Some(Received {
             body: message.body.clone(),
             message_id: Some(message.message_id.clone()),
             traceparent: message.traceparent.clone(),
             redelivered: message.returns > 0,
-            acker: AnyAcker::Memory(Acker {
-                unanswered: Some((message, Arc::clone(&self.given_out))),
-                queue: Arc::clone(&self.queue),
-            }),
+            acker: Acker { unanswered: Some((message, Arc::clone(&self.given_out))), queue: Arc::clone(&self.queue) },
         })
     }
 }
@@ -262,7 +259,7 @@ mod tests {
         let mut consumer = memory.consumer("x", 10).expect("a queue");
         let first = consumer.next().await.expect("a message");
         assert_eq!(memory.publish(vec![to("x", "5")]), [Published::Nacked], "an unanswered message takes room");
-        first.ack().await;
+        first.acker.answer(Answer::Ack);
         assert_eq!(memory.publish(vec![to("x", "6")]), [confirmed]);
     }
 
@@ -272,7 +269,7 @@ mod tests {
         let mut consumer = memory.consumer("x", 1).expect("a queue");
         for id in ["1", "2", "3"] {
             memory.publish(vec![to("x", id)]);
-            consumer.next().await.expect("a message").dead_letter().await;
+            consumer.next().await.expect("a message").acker.answer(Answer::DeadLetter);
         }
         let mut dead = memory.consumer("x.dlq", 10).expect("a queue");
         let (first, second) = (dead.next().await.expect("a message"), dead.next().await.expect("a message"));
@@ -290,7 +287,7 @@ mod tests {
         let memory = memory(10);
         memory.publish(vec![to("x", "1"), to("x", "2")]);
         let mut consumer = memory.consumer("x", 1).expect("a queue");
-        consumer.next().await.expect("a message").requeue().await;
+        consumer.next().await.expect("a message").acker.answer(Answer::Requeue);
         let again = consumer.next().await.expect("a message");
         assert_eq!((again.message_id.as_deref(), again.redelivered), (Some("1"), true));
     }

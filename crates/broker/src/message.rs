@@ -1,8 +1,6 @@
-//! What goes in and what comes out: a message to publish, what became of it, a message delivered.
+//! What goes in and what comes out: a message to publish, what became of it, a message received.
 
 use bytes::Bytes;
-
-use crate::{amqp, memory};
 
 /// AMQP short strings (names, routing keys, message ids) have at most this many bytes.
 const LONGEST_SHORT_STRING: usize = 255;
@@ -72,29 +70,14 @@ impl Published {
     }
 }
 
-/// A message from a queue. Answer it with [`ack`](Self::ack), [`dead_letter`](Self::dead_letter) or
-/// [`requeue`](Self::requeue); one dropped without an answer (a handler that panicked) is requeued.
-///
-/// An answer after the connection was lost goes nowhere: the broker has already taken the message back and delivers it
-/// again, so whoever handles messages must cope with seeing one twice.
+/// A message from a queue, as a backend gives it out; dropping the acker without an answer requeues it.
 #[derive(Debug)]
-pub struct Delivery {
-    /// The body as published.
-    pub body: Bytes,
-    /// The publisher's id of the message.
-    pub message_id: Option<String>,
-    /// W3C trace context of the publisher.
-    pub traceparent: Option<String>,
-    /// Whether the broker has delivered this message before; a hint, since a republished message is a new one to it.
-    pub redelivered: bool,
-    pub(crate) acker: Acker,
-}
-
-/// Where the answer goes. Dropping one without an answer requeues the message.
-#[derive(Debug)]
-pub(crate) enum Acker {
-    Amqp(amqp::Acker),
-    Memory(memory::Acker),
+pub(crate) struct Received<A> {
+    pub(crate) body: Bytes,
+    pub(crate) message_id: Option<String>,
+    pub(crate) traceparent: Option<String>,
+    pub(crate) redelivered: bool,
+    pub(crate) acker: A,
 }
 
 /// What is to happen with a delivered message.
@@ -106,46 +89,6 @@ pub(crate) enum Answer {
     Requeue,
     /// Nobody has looked at it; it goes back as it came.
     Return,
-}
-
-impl Delivery {
-    /// The message is dealt with; it leaves the queue.
-    pub async fn ack(self) {
-        self.answer(Answer::Ack).await;
-    }
-
-    /// The message can never be dealt with; it moves to the dead-letter queue.
-    pub async fn dead_letter(self) {
-        self.answer(Answer::DeadLetter).await;
-    }
-
-    /// The message is to come again, soon; after 20 times it moves to the dead-letter queue.
-    pub async fn requeue(self) {
-        self.answer(Answer::Requeue).await;
-    }
-
-    async fn answer(self, answer: Answer) {
-        match self.acker {
-            Acker::Amqp(acker) => acker.answer(answer).await,
-            Acker::Memory(acker) => acker.answer(answer),
-        }
-    }
-
-    /// Puts back what was never given out.
-    pub(crate) fn give_back(self) {
-        match self.acker {
-            Acker::Amqp(acker) => acker.give_back(),
-            Acker::Memory(acker) => acker.answer(Answer::Return),
-        }
-    }
-
-    /// Whether its channel is gone, so that the broker delivers it again and handling it would be wasted.
-    pub(crate) fn is_stale(&self) -> bool {
-        match &self.acker {
-            Acker::Amqp(acker) => acker.is_stale(),
-            Acker::Memory(_) => false,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -8,11 +8,15 @@ use std::{
     task::{Context, Poll},
 };
 
+use instruments::names::{self, label};
 use metrics::Gauge;
 use tokio::{sync::watch, time::Instant};
 use tower::{Layer, Service};
 
-use crate::{BreakerConfig, OperatorName, outcome::Failure, stack::BoxFuture};
+use crate::{
+    BreakerConfig, OperatorName,
+    outcome::{BoxFuture, Failure},
+};
 
 mod state;
 
@@ -34,7 +38,7 @@ struct Shared {
 
 impl Breaker {
     pub(crate) fn new(operator: OperatorName, config: BreakerConfig) -> Self {
-        let gauge = metrics::gauge!("operator_breaker_state", "operator" => operator.as_str().to_owned());
+        let gauge = metrics::gauge!(names::OPERATOR_BREAKER_STATE, label::OPERATOR => operator.as_str().to_owned());
         gauge.set(State::Closed.as_gauge());
         let machine = Mutex::new(Machine::new(config));
         Self { shared: Arc::new(Shared { operator, machine, state: watch::Sender::new(State::Closed), gauge }) }

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use instruments::propagation;
 use reqwest::{Client, Response, StatusCode, header, redirect};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
@@ -15,9 +16,8 @@ use url::Url;
 
 use crate::{
     Submission,
-    outcome::{Answer, Failure, Outcome},
+    outcome::{Answer, BoxFuture, Failure, Outcome},
     round::Round,
-    stack::BoxFuture,
 };
 
 /// The most of a response's body that is read, in bytes.
@@ -88,9 +88,9 @@ impl HttpOperator {
                 text: &submission.text,
                 r#type: submission.kind.as_str(),
             });
-        let traceparent = (submission.traceparent)().and_then(|value| header::HeaderValue::try_from(value).ok());
-        match traceparent {
-            Some(value) => request.header("traceparent", value),
+        // That of the span of this attempt.
+        match propagation::current_traceparent() {
+            Some(value) => request.header(propagation::TRACEPARENT, value),
             None => request,
         }
     }

@@ -5,6 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use instruments::names::{self, label};
 use metrics::{Counter, Histogram};
 use tokio::time::Instant;
 use tower::{Layer, Service};
@@ -12,9 +13,8 @@ use tracing::{Instrument as _, field::Empty};
 
 use crate::{
     OperatorName,
-    outcome::{Answer, CLASSES, Failure, Outcome, class_of},
+    outcome::{Answer, BoxFuture, CLASSES, Failure, Outcome, class_of},
     round::Round,
-    stack::BoxFuture,
 };
 
 /// The metrics of one operator, bound to the recorder that is installed when it is built.
@@ -26,10 +26,11 @@ struct Meters {
 
 impl Meters {
     fn new(operator: &OperatorName) -> Self {
-        let label = || operator.as_str().to_owned();
-        let calls =
-            CLASSES.map(|class| metrics::counter!("operator_calls_total", "operator" => label(), "result" => class));
-        Self { calls, duration: metrics::histogram!("operator_duration_seconds", "operator" => label()) }
+        let name = || operator.as_str().to_owned();
+        let calls = CLASSES.map(
+            |class| metrics::counter!(names::OPERATOR_CALLS_TOTAL, label::OPERATOR => name(), label::RESULT => class),
+        );
+        Self { calls, duration: metrics::histogram!(names::OPERATOR_DURATION_SECONDS, label::OPERATOR => name()) }
     }
 
     fn count(&self, outcome: &Outcome, started: Instant) {

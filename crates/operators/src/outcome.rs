@@ -1,6 +1,9 @@
 //! What one attempt at one operator can lead to.
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
+
+/// The future type of this crate's services.
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A definite answer about the submission itself. Trying again would change nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,9 +7,8 @@ use tower::retry::Policy;
 
 use crate::{
     breaker::Breaker,
-    outcome::{Failure, Outcome},
+    outcome::{BoxFuture, Failure, Outcome},
     round::Round,
-    stack::BoxFuture,
 };
 
 /// The longest wait between two tries, whatever an operator's `Retry-After` asks for.

@@ -1,6 +1,6 @@
 //! One operator behind its layers.
 
-use std::{pin::Pin, sync::Arc};
+use std::sync::Arc;
 
 use tower::{
     BoxError, Service, ServiceBuilder, ServiceExt as _, retry::RetryLayer, timeout::TimeoutLayer,
@@ -15,9 +15,6 @@ use crate::{
     retry::RetryPolicy,
     round::Round,
 };
-
-/// The future type of this crate's services.
-pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// One operator with retries, breaker and timeout; clones share the breaker.
 #[derive(Debug, Clone)]

@@ -15,9 +15,6 @@ pub struct Submission {
     pub text: Arc<str>,
     /// How urgently.
     pub kind: MessageType,
-    /// Tells the W3C trace context of the span it is called in, which is that of one attempt. HTTP operators get it as
-    /// the `traceparent` header.
-    pub traceparent: fn() -> Option<String>,
 }
 
 impl Submission {

@@ -16,7 +16,6 @@ pub(crate) fn submission() -> Submission {
         recipient: Recipient::try_from("+4915112345".to_owned()).expect("valid"),
         text: "your code is 1234".into(),
         kind: MessageType::Express,
-        traceparent: || None,
     }
 }
 

@@ -23,12 +23,11 @@ where
         };
         let Some(pause) = again(&error, failures) else { return Err(error) };
         let pause = tokio::time::sleep(pause);
-        let is_stopped = match stop {
-            Some(stop) => stop.run_until_cancelled(pause).await.is_none(),
-            None => {
-                pause.await;
-                false
-            }
+        let is_stopped = if let Some(stop) = stop {
+            stop.run_until_cancelled(pause).await.is_none()
+        } else {
+            pause.await;
+            false
         };
         if is_stopped {
             return Err(error);

@@ -6,19 +6,12 @@
 use metrics::Label;
 
 use crate::names::{
-    ACCEPT_TO_OPERATOR_SECONDS, ALL, BACKPRESSURE_ACTIVE, BACKPRESSURE_REJECTIONS_TOTAL,
-    BACKPRESSURE_SIGNAL_REJECTIONS_TOTAL, BATCH_SIZE, BROKER_CONFIRM_DURATION_SECONDS, BROKER_CONNECTED,
-    BROKER_PUBLISHES_TOTAL, BROKER_RECONNECTS_TOTAL, CURRENT_OUTBOX_PENDING_EVENTS, DB_POOL_CONNECTIONS,
-    DB_QUERIES_TOTAL, DB_QUERY_DURATION_SECONDS, DB_TRANSACTION_RETRIES_TOTAL, HTTP_REQUEST_DURATION_SECONDS,
-    HTTP_REQUESTS_TOTAL, Kind, LEDGER_AUDITS_TOTAL, LEDGER_CREDITS_TOTAL, LEDGER_MISMATCHES, OPERATOR_BREAKER_STATE,
-    OPERATOR_CALLS_TOTAL, OPERATOR_DURATION_SECONDS, OUTBOX_DRAIN_RATE, OUTBOX_OLDEST_AGE_SECONDS,
-    OUTBOX_PENDING_EVENTS, QUEUE_MESSAGES, RATE_LIMIT_TRACKED_CUSTOMERS, RATE_LIMITED_REQUESTS_TOTAL,
-    RECIPIENTS_SETTLED_TOTAL, RELAY_PAUSED, TOKIO_ALIVE_TASKS, TOKIO_BUSY_RATIO, TOKIO_GLOBAL_QUEUE_DEPTH,
-    TOKIO_WORKERS, WORKER_EVENT_DURATION_SECONDS, WORKER_EVENTS_TOTAL, label,
+    ALL, BROKER_CONNECTED, BROKER_RECONNECTS_TOTAL, DB_POOL_CONNECTIONS, DB_QUERIES_TOTAL, DB_QUERY_DURATION_SECONDS,
+    DB_TRANSACTION_RETRIES_TOTAL, Exporter, Kind, label,
 };
 
-/// Of every process: itself. Those named `process_*` are described by the library that reads them.
-pub const PROCESS: &[&str] = &[
+/// Of every process, beside [`Exporter::Process`]: described by the library that reads them.
+const READ_BY_THE_LIBRARY: [&str; 8] = [
     "process_cpu_seconds_total",
     "process_max_fds",
     "process_open_fds",
@@ -27,66 +20,15 @@ pub const PROCESS: &[&str] = &[
     "process_threads",
     "process_virtual_memory_bytes",
     "process_virtual_memory_max_bytes",
-    TOKIO_WORKERS,
-    TOKIO_ALIVE_TASKS,
-    TOKIO_GLOBAL_QUEUE_DEPTH,
-    TOKIO_BUSY_RATIO,
 ];
 
-/// Of every process: its connections. [`start_connections_at_zero`] makes them exist.
-pub const CONNECTIONS: &[&str] = &[
-    DB_QUERIES_TOTAL,
-    DB_QUERY_DURATION_SECONDS,
-    DB_TRANSACTION_RETRIES_TOTAL,
-    DB_POOL_CONNECTIONS,
-    BROKER_CONNECTED,
-    BROKER_RECONNECTS_TOTAL,
-];
-
-/// Of the gateway, beside those of every process.
-pub const API_GATEWAY: &[&str] = &[
-    HTTP_REQUESTS_TOTAL,
-    HTTP_REQUEST_DURATION_SECONDS,
-    RATE_LIMITED_REQUESTS_TOTAL,
-    RATE_LIMIT_TRACKED_CUSTOMERS,
-    BACKPRESSURE_REJECTIONS_TOTAL,
-    BACKPRESSURE_SIGNAL_REJECTIONS_TOTAL,
-    BACKPRESSURE_ACTIVE,
-    CURRENT_OUTBOX_PENDING_EVENTS,
-    OUTBOX_PENDING_EVENTS,
-    OUTBOX_DRAIN_RATE,
-    BATCH_SIZE,
-    LEDGER_CREDITS_TOTAL,
-];
-
-/// Of the relay, beside those of every process.
-pub const OUTBOX_RELAY: &[&str] = &[
-    CURRENT_OUTBOX_PENDING_EVENTS,
-    OUTBOX_PENDING_EVENTS,
-    OUTBOX_OLDEST_AGE_SECONDS,
-    QUEUE_MESSAGES,
-    RELAY_PAUSED,
-    BROKER_PUBLISHES_TOTAL,
-    BROKER_CONFIRM_DURATION_SECONDS,
-    BATCH_SIZE,
-    LEDGER_MISMATCHES,
-    LEDGER_AUDITS_TOTAL,
-    LEDGER_CREDITS_TOTAL,
-    RECIPIENTS_SETTLED_TOTAL,
-];
-
-/// Of the worker, beside those of every process.
-pub const DELIVERY_WORKER: &[&str] = &[
-    WORKER_EVENTS_TOTAL,
-    WORKER_EVENT_DURATION_SECONDS,
-    OPERATOR_CALLS_TOTAL,
-    OPERATOR_DURATION_SECONDS,
-    OPERATOR_BREAKER_STATE,
-    ACCEPT_TO_OPERATOR_SECONDS,
-    BATCH_SIZE,
-    RECIPIENTS_SETTLED_TOTAL,
-    LEDGER_CREDITS_TOTAL,
-];
+/// The names of the metrics of this exporter. Those of [`Exporter::Connections`] are made to exist by
+/// [`start_connections_at_zero`].
+pub fn of(exporter: Exporter) -> Vec<&'static str> {
+    let rows = ALL.iter().filter(|metric| metric.by.contains(&exporter)).map(|metric| metric.name);
+    let read = READ_BY_THE_LIBRARY.into_iter().filter(|_| exporter == Exporter::Process);
+    rows.chain(read).collect()
+}
 
 /// Makes the series of `name` exist, with 0, for every combination of these values of its labels. What a series has
 /// counted already stays.
@@ -132,7 +74,10 @@ fn combinations(labels: &[(&'static str, &[&str])]) -> Vec<Vec<Label>> {
 
 #[cfg(test)]
 mod tests {
+    use metrics::Recorder as _;
+
     use super::*;
+    use crate::names::{self, BATCH_SIZE, LEDGER_AUDITS_TOTAL, LEDGER_MISMATCHES, WORKER_EVENTS_TOTAL};
 
     fn recorded(record: impl FnOnce()) -> String {
         let (recorder, handle) = crate::recorder();
@@ -174,15 +119,41 @@ mod tests {
     #[test]
     fn the_connections_of_the_table_are_those_that_start() {
         let text = recorded(|| start_connections_at_zero(&["ping"]));
-        for name in CONNECTIONS {
+        let connections = of(Exporter::Connections);
+        for name in &connections {
             assert!(text.contains(&format!("# TYPE {name} ")), "{name} in {text}");
         }
-        assert_eq!(text.matches("# TYPE ").count(), CONNECTIONS.len(), "{text}");
+        assert_eq!(text.matches("# TYPE ").count(), connections.len(), "{text}");
     }
 
     #[test]
     #[should_panic(expected = "the labels of batch_size are")]
     fn a_label_that_the_metric_lacks_is_a_mistake() {
         recorded(|| start_at_zero(BATCH_SIZE, &[(label::QUEUE, &["a"])]));
+    }
+
+    #[test]
+    fn every_metric_is_rendered_under_its_name_with_help_and_labels() {
+        const META: metrics::Metadata<'_> = metrics::Metadata::new("test", metrics::Level::INFO, None);
+        let (recorder, handle) = crate::recorder();
+        metrics::with_local_recorder(&recorder, names::describe);
+        for metric in ALL {
+            let labels: Vec<_> = metric.labels.iter().map(|label| Label::from_static_parts(label, "x")).collect();
+            let key = metrics::Key::from_parts(metric.name, labels);
+            match metric.kind {
+                Kind::Counter => recorder.register_counter(&key, &META).increment(1),
+                Kind::Gauge => recorder.register_gauge(&key, &META).set(1.0),
+                Kind::Histogram => recorder.register_histogram(&key, &META).record(1.0),
+            }
+        }
+        let text = handle.render();
+        for metric in ALL {
+            let kind = format!("{:?}", metric.kind).to_lowercase();
+            assert!(text.contains(&format!("# HELP {} {}", metric.name, metric.help)), "{}: {text}", metric.name);
+            assert!(text.contains(&format!("# TYPE {} {kind}", metric.name)), "{}: {text}", metric.name);
+            for label in metric.labels {
+                assert!(text.contains(&format!(r#"{label}="x""#)), "{}: {text}", metric.name);
+            }
+        }
     }
 }

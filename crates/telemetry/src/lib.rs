@@ -6,16 +6,15 @@
 
 pub mod exports;
 mod logs;
-pub mod names;
 mod otlp;
 mod outages;
 mod process;
-pub mod propagation;
 mod recorder;
 mod traces;
 
 use std::{sync::Arc, time::Duration};
 
+pub use instruments::{names, propagation};
 use opentelemetry_sdk::{propagation::TraceContextPropagator, trace::SdkTracerProvider};
 use tracing_subscriber::{Layer as _, layer::SubscriberExt as _};
 

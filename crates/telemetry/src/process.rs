@@ -110,7 +110,7 @@ mod tests {
             ProcessMetrics::start();
         });
         let text = handle.render();
-        for name in exports::PROCESS {
+        for name in exports::of(names::Exporter::Process) {
             assert!(text.contains(&format!("# TYPE {name} ")) && text.contains(&format!("# HELP {name} ")), "{text}");
         }
         assert_eq!(value(&text, "tokio_workers"), "3");

@@ -37,7 +37,8 @@ impl Dependency {
 }
 
 const SERVICES: [&str; 3] = ["api-gateway", "outbox-relay", "delivery-worker"];
-const LIBRARIES: [&str; 6] = ["domain", "persistence", "broker", "operators", "telemetry", "service-kit"];
+const LIBRARIES: [&str; 7] =
+    ["domain", "instruments", "persistence", "broker", "operators", "telemetry", "service-kit"];
 /// Any crate may use these in its tests, none may ship them.
 const TEST_ONLY: [&str; 2] = ["test-support", "operator-simulator"];
 /// Nothing but tests, which may use anything.
@@ -47,15 +48,17 @@ const TESTS: [&str; 3] = ["e2e-tests", "deploy-tests", "observability-tests"];
 fn allowed(package: &str) -> Option<Vec<&'static str>> {
     let rule: &[&[&'static str]] = match package {
         "domain"
-        | "telemetry"
+        | "instruments"
         | "migrations"
         | "operator-simulator"
         | "test-support"
         | "e2e-tests"
         | "deploy-tests"
         | "observability-tests" => &[],
-        "broker" | "operators" | "loadtest" => &[&["domain"]],
-        "persistence" => &[&["domain", "migrations"]],
+        "telemetry" => &[&["instruments"]],
+        "loadtest" => &[&["domain"]],
+        "broker" | "operators" => &[&["domain", "instruments"]],
+        "persistence" => &[&["domain", "instruments", "migrations"]],
         "service-kit" => &[&["telemetry"]],
         "xtask" => &[&["loadtest", "test-support"]],
         "standalone" => &[&LIBRARIES, &SERVICES],

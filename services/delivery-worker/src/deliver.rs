@@ -150,18 +150,17 @@ impl Deliver {
             recipient: claimed.recipient.clone(),
             text: Arc::clone(text),
             kind: body.kind,
-            traceparent: telemetry::propagation::current_traceparent,
         };
-        let history = match claimed.resumed {
+        let prior = match claimed.resumed {
             false => Prior::First,
             true if claimed.age < OVERDUE => Prior::Resumed,
             true => Prior::Overdue,
         };
-        if history == Prior::First {
+        if prior == Prior::First {
             metrics::histogram!(names::ACCEPT_TO_OPERATOR_SECONDS, names::label::TYPE => body.kind.as_str())
                 .record(claimed.age + begun.elapsed());
         }
-        self.operators.send(&submission, history).await
+        self.operators.send(&submission, prior).await
     }
 
     async fn put_off(&self, body: &MessageBody, unknown: &[ClaimedRecipient]) -> Result<LeftOver, Stopping> {

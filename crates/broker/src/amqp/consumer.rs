@@ -9,15 +9,16 @@ use tokio_util::{
 };
 
 use super::{
+    acker::Acker,
     link::{Link, Links, next_link},
     subscription::{Served, Subscription},
 };
-use crate::{Delivery, message::Answer};
+use crate::message::Received;
 
 /// The owner's side.
 #[derive(Debug)]
 pub(crate) struct Consumer {
-    deliveries: mpsc::Receiver<Delivery>,
+    deliveries: mpsc::Receiver<Received<Acker>>,
     stop: CancellationToken,
     /// A consumer that is dropped stops.
     _stop_on_drop: DropGuard,
@@ -39,11 +40,11 @@ impl Consumer {
         Self { deliveries, stop: stop.clone(), _stop_on_drop: stop.drop_guard() }
     }
 
-    pub(crate) async fn next(&mut self) -> Option<Delivery> {
+    pub(crate) async fn next(&mut self) -> Option<Received<Acker>> {
         loop {
             let delivery = self.deliveries.recv().await?;
             // Those of a lost channel come again; handling them would be done twice for nothing.
-            if !delivery.is_stale() {
+            if !delivery.acker.is_stale() {
                 return Some(delivery);
             }
         }
@@ -53,7 +54,7 @@ impl Consumer {
         self.stop.cancel();
         // The task closes its end when the broker has cancelled.
         while let Some(delivery) = self.deliveries.recv().await {
-            delivery.give_back();
+            delivery.acker.give_back();
         }
     }
 }
@@ -62,7 +63,7 @@ impl Drop for Consumer {
     fn drop(&mut self) {
         self.deliveries.close();
         while let Ok(delivery) = self.deliveries.try_recv() {
-            delivery.give_back();
+            delivery.acker.give_back();
         }
     }
 }
@@ -77,7 +78,7 @@ struct Driver {
 }
 
 impl Driver {
-    async fn run(mut self, out: mpsc::Sender<Delivery>) {
+    async fn run(mut self, out: mpsc::Sender<Received<Acker>>) {
         while let Some(link) = next_link(&mut self.links, &self.stop).await {
             let _in_use = link.in_use();
             let Some(mut subscription) = self.subscribe(&link).await else { continue };
@@ -105,48 +106,5 @@ impl Driver {
                 }
             },
         }
-    }
-}
-
-/// Takes the answer to one delivery back to the channel it came from, and to no other.
-#[derive(Debug)]
-pub(crate) struct Acker {
-    tag: u64,
-    /// `None` once answered.
-    answers: Option<mpsc::Sender<(u64, Answer)>>,
-}
-
-impl Acker {
-    pub(super) fn new(tag: u64, answers: mpsc::Sender<(u64, Answer)>) -> Self {
-        Self { tag, answers: Some(answers) }
-    }
-
-    pub(crate) async fn answer(mut self, answer: Answer) {
-        if let Some(answers) = self.answers.take()
-            && answers.send((self.tag, answer)).await.is_err()
-        {
-            tracing::debug!(?answer, "the delivery's channel is gone; the broker delivers it again");
-        }
-    }
-
-    pub(crate) fn give_back(mut self) {
-        self.answer_now(Answer::Return);
-    }
-
-    fn answer_now(&mut self, answer: Answer) {
-        if let Some(answers) = self.answers.take() {
-            // There is room for an answer to every delivery of the prefetch; a closed channel needs none.
-            let _requeued_by_the_broker = answers.try_send((self.tag, answer));
-        }
-    }
-
-    pub(crate) fn is_stale(&self) -> bool {
-        self.answers.as_ref().is_some_and(mpsc::Sender::is_closed)
-    }
-}
-
-impl Drop for Acker {
-    fn drop(&mut self) {
-        self.answer_now(Answer::Requeue);
     }
 }

@@ -147,3 +147,10 @@ pub(super) async fn next_link(links: &mut Links, stop: &CancellationToken) -> Op
     }
     None
 }
+
+/// Waits until there is a value; for ever when there will never be one again.
+pub(super) async fn some<T>(values: &mut watch::Receiver<Option<T>>) {
+    if values.wait_for(Option::is_some).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

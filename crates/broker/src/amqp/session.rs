@@ -24,13 +24,13 @@ use super::{
     batches::{Batches, Ticket},
     call::Failure,
     callback::ChannelEvent,
+    job::{Entrance, Job, WAITING_BATCHES},
     link::Link,
-    publisher::{Entrance, Job, WAITING_BATCHES},
 };
 use crate::{
     Options, Outgoing, Published, Topology,
     confirm::{ConfirmWindow, Settled},
-    metrics,
+    series,
 };
 
 /// No queue is bound with this key.
@@ -305,7 +305,7 @@ impl<'a> Session<'a> {
             match (ticket, outcome) {
                 (Flight::Message(ticket), outcome) => {
                     if outcome == Published::Confirmed {
-                        metrics::confirmed_after(sent_at.elapsed());
+                        series::confirmed_after(sent_at.elapsed());
                     }
                     self.batches.settle(ticket, outcome);
                 }
@@ -382,7 +382,7 @@ async fn publish(channel: &Channel, message: Outgoing) -> Result<(), amqprs::err
         .with_timestamp(message.timestamp);
     if let Some(traceparent) = message.traceparent {
         let mut headers = FieldTable::new();
-        let name = super::TRACEPARENT.try_into().expect("a short name");
+        let name = instruments::propagation::TRACEPARENT.try_into().expect("a short name");
         headers.insert(name, FieldValue::from(traceparent));
         properties.with_headers(headers);
     }

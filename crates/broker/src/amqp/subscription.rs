@@ -13,11 +13,8 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{call::Failure, callback::ChannelEvent, consumer::Acker, link::Link};
-use crate::{
-    Delivery,
-    message::{Acker as AnyAcker, Answer},
-};
+use super::{acker::Acker, call::Failure, callback::ChannelEvent, link::Link};
+use crate::message::{Answer, Received};
 
 /// Why a subscription ended.
 pub(super) enum Served {
@@ -48,8 +45,8 @@ impl Subscription {
     }
 
     /// Moves deliveries out and answers in, until the channel is lost or the consumer stops or is dropped.
-    pub(super) async fn serve(&mut self, out: &mpsc::Sender<Delivery>, stop: &CancellationToken) -> Served {
-        let mut next: Option<Delivery> = None;
+    pub(super) async fn serve(&mut self, out: &mpsc::Sender<Received<Acker>>, stop: &CancellationToken) -> Served {
+        let mut next: Option<Received<Acker>> = None;
         loop {
             tokio::select! {
                 biased;
@@ -118,20 +115,20 @@ impl Subscription {
         pass(&self.channel, tag, answer).await;
     }
 
-    fn delivery(&self, message: ConsumerMessage) -> Option<Delivery> {
+    fn delivery(&self, message: ConsumerMessage) -> Option<Received<Acker>> {
         let (deliver, properties) = (message.deliver?, message.basic_properties?);
-        Some(Delivery {
+        Some(Received {
             body: Bytes::from(message.content?),
             message_id: properties.message_id().cloned(),
             traceparent: traceparent(&properties),
             redelivered: deliver.redelivered(),
-            acker: AnyAcker::Amqp(Acker::new(deliver.delivery_tag(), self.answer_here.clone())),
+            acker: Acker::new(deliver.delivery_tag(), self.answer_here.clone()),
         })
     }
 }
 
-fn give_back(unwanted: Option<Delivery>) {
-    unwanted.into_iter().for_each(Delivery::give_back);
+fn give_back(unwanted: Option<Received<Acker>>) {
+    unwanted.into_iter().for_each(|received| received.acker.give_back());
 }
 
 async fn consume(
@@ -173,7 +170,7 @@ fn ending(event: Option<ChannelEvent>) -> String {
 }
 
 fn traceparent(properties: &BasicProperties) -> Option<String> {
-    match properties.headers()?.get(&super::TRACEPARENT.try_into().expect("a short name"))? {
+    match properties.headers()?.get(&instruments::propagation::TRACEPARENT.try_into().expect("a short name"))? {
         FieldValue::S(value) => Some(value.as_ref().clone()),
         _ => None,
     }

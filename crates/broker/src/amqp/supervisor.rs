@@ -17,7 +17,7 @@ use super::{
     link::Link,
     preflight,
 };
-use crate::{Options, Topology, metrics, uri::Server};
+use crate::{Options, Topology, series, uri::Server};
 
 /// A connection that lived this long was a good one: the next failure starts the backoff anew.
 const SETTLED_AFTER: Duration = Duration::from_secs(5);
@@ -51,7 +51,7 @@ pub(super) struct Supervisor {
 impl Supervisor {
     pub(super) async fn run(self) {
         let connection = self.purpose.as_str();
-        metrics::connected(connection, false);
+        series::connected(connection, false);
         let (mut failures, mut ever_connected) = (0, false);
         while let Some(outcome) = self.until_stopped(self.connect()).await {
             match outcome {
@@ -90,7 +90,7 @@ impl Supervisor {
     /// Hands the connection out until it is lost or the broker stops; returns how long it lived.
     async fn serve(&self, link: &Arc<Link>) -> Duration {
         let (connection, since) = (self.purpose.as_str(), Instant::now());
-        metrics::connected(connection, true);
+        series::connected(connection, true);
         self.links.send_replace(Some(Arc::downgrade(link)));
         let stopped = self.until_stopped(link.lost()).await.is_none();
         if stopped {
@@ -100,7 +100,7 @@ impl Supervisor {
             tracing::warn!(outage = "broker", connection, reason, "lost the connection to the broker");
         }
         self.links.send_replace(None);
-        metrics::connected(connection, false);
+        series::connected(connection, false);
         since.elapsed()
     }
 
@@ -115,7 +115,7 @@ impl Supervisor {
 
 fn announce(connection: &'static str, again: bool) {
     if again {
-        metrics::reconnected();
+        series::reconnected();
         tracing::info!(connection, "reconnected to the broker");
     } else {
         tracing::info!(connection, "connected to the broker");

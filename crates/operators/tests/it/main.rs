@@ -63,6 +63,5 @@ fn submission(message: &str) -> Submission {
         recipient: Recipient::try_from(RECIPIENT.to_owned()).expect("valid"),
         text: "hello".into(),
         kind: MessageType::Express,
-        traceparent: || None,
     }
 }

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use instruments::names::{self, label};
 use sea_orm::{DatabaseConnection, DbErr};
 use secrecy::SecretString;
 use tokio::sync::watch;
@@ -131,12 +132,12 @@ impl Database {
             Ok(result) => result.map_err(|error| error.into_error(query.doing())),
             Err(_) => Err(Error::Unavailable { doing: query.doing(), source: None }),
         };
-        let label = if result.is_ok() { "ok" } else { "error" };
-        metrics::counter!("db_queries_total", "query" => query.as_str(), "result" => label).increment(1);
-        metrics::histogram!("db_query_duration_seconds", "query" => query.as_str()).record(started.elapsed());
+        let ended = if result.is_ok() { "ok" } else { "error" };
+        metrics::counter!(names::DB_QUERIES_TOTAL, label::QUERY => query.as_str(), label::RESULT => ended).increment(1);
+        metrics::histogram!(names::DB_QUERY_DURATION_SECONDS, label::QUERY => query.as_str()).record(started.elapsed());
         let (open, idle) = self.pool_use();
-        metrics::gauge!("db_pool_connections", "state" => "open").set(open);
-        metrics::gauge!("db_pool_connections", "state" => "idle").set(idle);
+        metrics::gauge!(names::DB_POOL_CONNECTIONS, label::STATE => "open").set(open);
+        metrics::gauge!(names::DB_POOL_CONNECTIONS, label::STATE => "idle").set(idle);
         result
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::{Jitter, RetrySchedule};
+use instruments::names;
 use sea_orm::DbErr;
 
 use super::{
@@ -115,7 +116,7 @@ impl<'a> Tries<'a> {
         let delay = CONTENTION.delay(self.retry, &mut rand::rng()).filter(|_| allowed(cause) && !in_vain);
         let Some(delay) = delay else { return Err(error.into()) };
         tracing::debug!(retry = self.retry, %error, "running a transaction again");
-        metrics::counter!("db_transaction_retries_total").increment(1);
+        metrics::counter!(names::DB_TRANSACTION_RETRIES_TOTAL).increment(1);
         self.retry += 1;
         tokio::time::sleep(delay).await;
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use telemetry::exports::{API_GATEWAY, CONNECTIONS, DELIVERY_WORKER, OUTBOX_RELAY, PROCESS};
+use telemetry::{exports::of, names::Exporter};
 use test_support::wait_until;
 
 use crate::{
@@ -12,9 +12,9 @@ use crate::{
 };
 
 /// A service exports its own metrics and those of every process, and no others.
-async fn assert_exports(service: &Service, own: &[&[&str]]) {
-    let every = [PROCESS, CONNECTIONS].into_iter().chain(own.iter().copied()).flatten();
-    let expected: BTreeSet<String> = every.map(|name| (*name).to_owned()).collect();
+async fn assert_exports(service: &Service, own: &[Exporter]) {
+    let every = [Exporter::Process, Exporter::Connections].iter().chain(own);
+    let expected: BTreeSet<String> = every.flat_map(|exporter| of(*exporter)).map(str::to_owned).collect();
     let exported = service.metric_names().await;
     let missing: Vec<_> = expected.difference(&exported).collect();
     let unlisted: Vec<_> = exported.difference(&expected).collect();
@@ -34,9 +34,9 @@ async fn every_metric_exists_from_the_start_and_counts_what_was_committed() {
     let settings = [("LEDGER_AUDIT_INTERVAL_SECS", "1"), ("OPERATOR_MAX_RETRIES", "0")];
     let setup = settings.into_iter().fold(Setup::new(), |setup, (variable, value)| setup.set(variable, value));
     let mut platform = setup.start().await;
-    assert_exports(&platform.gateway, &[API_GATEWAY]).await;
-    assert_exports(&platform.relays[0], &[OUTBOX_RELAY]).await;
-    assert_exports(&platform.workers[0], &[DELIVERY_WORKER]).await;
+    assert_exports(&platform.gateway, &[Exporter::Gateway]).await;
+    assert_exports(&platform.relays[0], &[Exporter::Relay]).await;
+    assert_exports(&platform.workers[0], &[Exporter::Worker]).await;
     for (service, series) in [
         (&platform.gateway, r#"http_requests_total{path="/messages/send",method="POST",status="503"} 0"#),
         (&platform.gateway, r#"ledger_credits_total{type="withdrawal"} 0"#),
@@ -83,6 +83,6 @@ async fn every_metric_exists_from_the_start_and_counts_what_was_committed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn standalone_exports_what_the_three_services_do() {
     let platform = Standalone::start().await;
-    assert_exports(&platform.service, &[API_GATEWAY, OUTBOX_RELAY, DELIVERY_WORKER]).await;
+    assert_exports(&platform.service, &[Exporter::Gateway, Exporter::Relay, Exporter::Worker]).await;
     platform.finish().await;
 }

@@ -1,5 +1,6 @@
 //! RabbitMQ. The only place that knows amqprs.
 
+mod acker;
 mod batches;
 mod call;
 mod callback;
@@ -7,6 +8,7 @@ mod consumer;
 mod declare;
 mod depths;
 mod frames;
+mod job;
 mod link;
 mod preflight;
 mod publisher;
@@ -21,19 +23,13 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub(crate) use self::{acker::Acker, consumer::Consumer, publisher::Publisher};
 use self::{
     call::Caller,
-    link::Links,
+    link::{Links, some},
     supervisor::{Purpose, Supervisor},
 };
-pub(crate) use self::{
-    consumer::{Acker, Consumer},
-    publisher::Publisher,
-};
 use crate::{Error, Options, Topology, uri::Server};
-
-/// The header with the W3C trace context.
-const TRACEPARENT: &str = "traceparent";
 
 /// The two connections, and what is needed to start users of them.
 #[derive(Debug)]
@@ -109,12 +105,5 @@ impl Amqp {
 
     pub(crate) fn consumer(&self, queue: &str, prefetch: u16) -> Consumer {
         Consumer::start(queue, prefetch, self.consumer_links.clone(), &self.tasks, &self.stop)
-    }
-}
-
-/// Waits until there is a value; for ever when there will never be one again.
-async fn some<T>(values: &mut watch::Receiver<Option<T>>) {
-    if values.wait_for(Option::is_some).await.is_err() {
-        std::future::pending::<()>().await;
     }
 }

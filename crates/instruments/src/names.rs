@@ -1,0 +1,162 @@
+//! Every metric of the platform: its name, kind, unit, labels, who exports it, and its meaning. One row each.
+//!
+//! Dashboards and alerts rely on these names; [`ALL`] is the table to check them against.
+
+use metrics::Unit;
+
+/// Names of labels. All take values from small closed sets, never from what a client sent.
+pub mod label {
+    /// Route pattern (`/messages/send`), never the raw URL.
+    pub const PATH: &str = "path";
+    /// HTTP method; `other` for methods that no route takes.
+    pub const METHOD: &str = "method";
+    /// HTTP status code.
+    pub const STATUS: &str = "status";
+    /// Which rate limit refused: `global` or `user`.
+    pub const SCOPE: &str = "scope";
+    /// Name of a database query.
+    pub const QUERY: &str = "query";
+    /// How it ended; the values belong to the metric.
+    pub const RESULT: &str = "result";
+    /// Name of a telecom operator, as configured.
+    pub const OPERATOR: &str = "operator";
+    /// Name of a queue.
+    pub const QUEUE: &str = "queue";
+    /// Name of a lane of work, such as `express` or `normal`.
+    pub const LANE: &str = "lane";
+    /// Type of a message (`express` or `normal`) or of a ledger entry (`deposit`, `withdrawal` or `corrective`).
+    pub const TYPE: &str = "type";
+    /// Which pooled connections: all that are `open`, or those of them that are `idle`.
+    pub const STATE: &str = "state";
+    /// `publisher` or `consumer`.
+    pub const CONNECTION: &str = "connection";
+    /// What a backpressure decision rests on, such as `outbox_pending`.
+    pub const SIGNAL: &str = "signal";
+}
+
+/// What a metric does with its values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts values by size.
+    Histogram,
+}
+
+/// A process that exports a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exporter {
+    /// Every process, of itself.
+    Process,
+    /// Every process, of its connections.
+    Connections,
+    /// The gateway.
+    Gateway,
+    /// The relay.
+    Relay,
+    /// The worker.
+    Worker,
+}
+
+/// One row of the table of metrics.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// The name it is exported under.
+    pub name: &'static str,
+    /// What it does with its values.
+    pub kind: Kind,
+    /// What it counts.
+    pub unit: Unit,
+    /// Its labels.
+    pub labels: &'static [&'static str],
+    /// Who exports it.
+    pub by: &'static [Exporter],
+    /// What it means, in words.
+    pub help: &'static str,
+}
+
+/// A row is a constant with the metric's name, and its place in [`ALL`].
+macro_rules! metrics_table {
+    ($($constant:ident: $name:literal, $kind:ident, $unit:ident, [$($label:ident),*], [$($by:ident),*], $help:literal;)*) => {
+        $(#[doc = concat!($help, ".")] pub const $constant: &str = $name;)*
+
+        /// Every metric of the platform.
+        pub const ALL: &[Metric] = &[$(Metric {
+            name: $name,
+            kind: Kind::$kind,
+            unit: Unit::$unit,
+            labels: &[$(label::$label),*],
+            by: &[$(Exporter::$by),*],
+            help: $help,
+        }),*];
+    };
+}
+
+metrics_table! {
+    HTTP_REQUESTS_TOTAL: "http_requests_total", Counter, Count, [PATH, METHOD, STATUS], [Gateway], "HTTP requests answered";
+    HTTP_REQUEST_DURATION_SECONDS: "http_request_duration_seconds", Histogram, Seconds, [PATH, METHOD, STATUS], [Gateway], "Time to answer an HTTP request";
+    RATE_LIMITED_REQUESTS_TOTAL: "rate_limited_requests_total", Counter, Count, [SCOPE], [Gateway], "Requests refused by a rate limit";
+    BACKPRESSURE_REJECTIONS_TOTAL: "backpressure_rejections_total", Counter, Count, [], [Gateway], "Requests refused by backpressure";
+    CURRENT_OUTBOX_PENDING_EVENTS: "current_outbox_pending_events", Gauge, Count, [], [Gateway, Relay], "Outbox events not yet published";
+    DB_QUERIES_TOTAL: "db_queries_total", Counter, Count, [QUERY, RESULT], [Connections], "Database queries run";
+    DB_QUERY_DURATION_SECONDS: "db_query_duration_seconds", Histogram, Seconds, [QUERY], [Connections], "Time of a database query, waiting for a connection included";
+    DB_TRANSACTION_RETRIES_TOTAL: "db_transaction_retries_total", Counter, Count, [], [Connections], "Transactions run again after a deadlock or a lock timeout";
+    OPERATOR_CALLS_TOTAL: "operator_calls_total", Counter, Count, [OPERATOR, RESULT], [Worker], "Calls to telecom operators";
+    OPERATOR_DURATION_SECONDS: "operator_duration_seconds", Histogram, Seconds, [OPERATOR], [Worker], "Time of a call to an operator";
+    WORKER_EVENTS_TOTAL: "worker_events_total", Counter, Count, [QUEUE, RESULT], [Worker], "Messages handled by the worker";
+    WORKER_EVENT_DURATION_SECONDS: "worker_event_duration_seconds", Histogram, Seconds, [QUEUE], [Worker], "Time the worker took for one message";
+    OPERATOR_BREAKER_STATE: "operator_breaker_state", Gauge, Count, [OPERATOR], [Worker], "State of the circuit breaker: 0 closed, 1 half-open, 2 open";
+    OUTBOX_OLDEST_AGE_SECONDS: "outbox_oldest_age_seconds", Gauge, Seconds, [LANE], [Relay], "Age of the oldest event not yet published";
+    ACCEPT_TO_OPERATOR_SECONDS: "accept_to_operator_seconds", Histogram, Seconds, [TYPE], [Worker], "Time from accepting a message to handing it to an operator";
+    BROKER_CONFIRM_DURATION_SECONDS: "broker_confirm_duration_seconds", Histogram, Seconds, [], [Relay], "Time from publishing to the confirm of the broker";
+    BROKER_PUBLISHES_TOTAL: "broker_publishes_total", Counter, Count, [RESULT], [Relay], "Messages published, by how the broker answered";
+    BROKER_CONNECTED: "broker_connected", Gauge, Count, [CONNECTION], [Connections], "1 while the connection to the broker is up, otherwise 0";
+    BROKER_RECONNECTS_TOTAL: "broker_reconnects_total", Counter, Count, [], [Connections], "Times the connection to the broker was made anew";
+    BATCH_SIZE: "batch_size", Histogram, Count, [LANE], [Gateway, Relay, Worker], "Items handled in one batch";
+    DB_POOL_CONNECTIONS: "db_pool_connections", Gauge, Count, [STATE], [Connections], "Database connections in the pool";
+    LEDGER_MISMATCHES: "ledger_mismatches", Gauge, Count, [], [Relay], "Users whose balance differs from the sum of their ledger";
+    LEDGER_AUDITS_TOTAL: "ledger_audits_total", Counter, Count, [], [Relay], "Complete rounds of the ledger audit over all users";
+    LEDGER_CREDITS_TOTAL: "ledger_credits_total", Counter, Count, [TYPE], [Gateway, Relay, Worker], "Credits written to the ledger, as positive numbers";
+    RECIPIENTS_SETTLED_TOTAL: "recipients_settled_total", Counter, Count, [RESULT], [Relay, Worker], "Recipients by what became of them";
+    BACKPRESSURE_ACTIVE: "backpressure_active", Gauge, Count, [SIGNAL, LANE], [Gateway], "1 while this signal has messages of the lane refused, otherwise 0";
+    BACKPRESSURE_SIGNAL_REJECTIONS_TOTAL: "backpressure_signal_rejections_total", Counter, Count, [SIGNAL, LANE], [Gateway], "Requests refused by backpressure, by the signal that had them refused";
+    RATE_LIMIT_TRACKED_CUSTOMERS: "rate_limit_tracked_customers", Gauge, Count, [], [Gateway], "Customers whose recent requests the rate limit remembers";
+    OUTBOX_PENDING_EVENTS: "outbox_pending_events", Gauge, Count, [LANE], [Gateway, Relay], "Outbox events not yet published, of one lane";
+    OUTBOX_DRAIN_RATE: "outbox_drain_rate", Gauge, CountPerSecond, [LANE], [Gateway], "Outbox events published a second, over the last seconds";
+    QUEUE_MESSAGES: "queue_messages", Gauge, Count, [QUEUE], [Relay], "Messages that wait in a queue of the broker";
+    RELAY_PAUSED: "relay_paused", Gauge, Count, [LANE], [Relay], "1 while the relay claims nothing of a lane because its queue is long enough";
+    TOKIO_WORKERS: "tokio_workers", Gauge, Count, [], [Process], "Threads of the async runtime";
+    TOKIO_ALIVE_TASKS: "tokio_alive_tasks", Gauge, Count, [], [Process], "Tasks of the async runtime that have not ended";
+    TOKIO_GLOBAL_QUEUE_DEPTH: "tokio_global_queue_depth", Gauge, Count, [], [Process], "Tasks that wait in the shared queue of the async runtime";
+    TOKIO_BUSY_RATIO: "tokio_busy_ratio", Gauge, Count, [], [Process], "Share of time the threads of the async runtime were busy, 0 to 1";
+}
+
+/// Tells the recorder of this process (or the local one) what each metric means.
+pub fn describe() {
+    for metric in ALL {
+        match metric.kind {
+            Kind::Counter => metrics::describe_counter!(metric.name, metric.unit, metric.help),
+            Kind::Gauge => metrics::describe_gauge!(metric.name, metric.unit, metric.help),
+            Kind::Histogram => metrics::describe_histogram!(metric.name, metric.unit, metric.help),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_tell_kind_and_unit() {
+        let names: BTreeSet<_> = ALL.iter().map(|metric| metric.name).collect();
+        assert_eq!(names.len(), ALL.len());
+        for metric in ALL {
+            assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter, "{}", metric.name);
+            assert_eq!(metric.name.ends_with("_seconds"), metric.unit == Unit::Seconds, "{}", metric.name);
+        }
+    }
+}
