@@ -5,6 +5,7 @@ mod backend;
 mod command;
 mod container;
 mod database;
+mod installed;
 mod instance;
 mod local;
 mod mariadb;

@@ -1,17 +1,21 @@
 //! The message broker.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, ensure};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 use url::Url;
 use uuid::Uuid;
 
-use super::container::{Container, RABBIT_IMAGE, Recipe};
-use super::instance::Instance;
-use super::{Backend, rabbitmq};
+use super::{
+    Backend,
+    container::{Container, RABBIT_IMAGE, Recipe},
+    instance::Instance,
+    rabbitmq::{self, Config},
+};
 use crate::free_port;
 
 const ANSWER: Duration = Duration::from_secs(2);
@@ -21,15 +25,6 @@ pub struct RabbitServer {
     url: String,
     metrics_port: Option<u16>,
     instance: Instance,
-}
-
-/// What a private server does otherwise than by default.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Config {
-    /// Where the Prometheus plugin answers.
-    pub(super) metrics_port: Option<u16>,
-    /// The heartbeat it proposes, in seconds.
-    pub(super) heartbeat: Option<u16>,
 }
 
 impl RabbitServer {
