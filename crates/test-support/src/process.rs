@@ -1,9 +1,11 @@
 //! A service binary as a real process, to be killed, paused and asked to stop.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
-use std::time::Duration;
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    time::Duration,
+};
 
 use rustix::process::Signal;
 use tempfile::NamedTempFile;

@@ -2,13 +2,13 @@
 
 mod service;
 
-use std::path::PathBuf;
-use std::process::ExitCode;
-use std::time::Duration;
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context, bail};
-use test_support::provision::{Backend, Given, Servers};
-use test_support::{create_database, free_port, is_free};
+use test_support::{
+    create_database, free_port, is_free,
+    provision::{Backend, Given, Servers},
+};
 
 use crate::{cargo, servers};
 use service::Service;

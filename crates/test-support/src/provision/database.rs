@@ -2,9 +2,12 @@
 
 use uuid::Uuid;
 
-use super::container::{Container, DATABASE_IMAGE, Recipe};
-use super::instance::Instance;
-use super::{Backend, mariadb};
+use super::{
+    Backend,
+    container::{Container, DATABASE_IMAGE, Recipe},
+    instance::Instance,
+    mariadb,
+};
 use crate::{free_port, sql};
 
 /// A MySQL or MariaDB server with durable settings; killed when dropped, unless it was given.

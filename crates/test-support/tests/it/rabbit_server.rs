@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use test_support::provision::{Backend, RabbitServer};
-use test_support::wait_until;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use test_support::{
+    provision::{Backend, RabbitServer},
+    wait_until,
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 use url::Url;
 
 const PATIENCE: Duration = Duration::from_secs(30);

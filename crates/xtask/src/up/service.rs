@@ -1,15 +1,19 @@
 //! One service process: its log lines under its name, its end.
 
-use std::io::{BufRead as _, BufReader, IsTerminal as _, Read, Write as _};
-use std::path::Path;
-use std::process::{ExitStatus, Stdio};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::{
+    io::{BufRead as _, BufReader, IsTerminal as _, Read, Write as _},
+    path::Path,
+    process::{ExitStatus, Stdio},
+    thread::JoinHandle,
+    time::Duration,
+};
 
 use anyhow::Context;
 use test_support::guarded::{self, Ending, Guarded};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 pub(super) const GREEN: &str = "\x1b[32m";
 pub(super) const YELLOW: &str = "\x1b[33m";
