@@ -12,6 +12,7 @@ mod mariadb;
 mod prometheus;
 mod rabbit;
 mod rabbitmq;
+mod server;
 
 pub use backend::{Backend, Given};
 pub use database::DatabaseServer;
