@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 
 use telemetry::exports::{API_GATEWAY, CONNECTIONS, DELIVERY_WORKER, OUTBOX_RELAY, PROCESS};
-use test_support::wait_until;
+use test_support::{ServiceProcess, wait_until};
 
 use crate::{
     client::{Answer, Kind, Submission},
     journal::clear,
-    platform::{SETTLED, Service, Setup, Standalone},
+    platform::{Observed as _, SETTLED, Setup, Standalone},
 };
 
 /// A service exports its own metrics and those of every process, and no others.
-async fn assert_exports(service: &Service, own: &[&[&str]]) {
+async fn assert_exports(service: &ServiceProcess, own: &[&[&str]]) {
     let every = [PROCESS, CONNECTIONS].into_iter().chain(own.iter().copied()).flatten();
     let expected: BTreeSet<String> = every.map(|name| (*name).to_owned()).collect();
     let exported = service.metric_names().await;
@@ -21,7 +21,7 @@ async fn assert_exports(service: &Service, own: &[&[&str]]) {
     assert!(missing.is_empty() && unlisted.is_empty(), "missing: {missing:?}, not in the table: {unlisted:?}");
 }
 
-async fn wait_for(service: &Service, metric: &str, labels: &[&str], value: f64) {
+async fn wait_for(service: &ServiceProcess, metric: &str, labels: &[&str], value: f64) {
     let is_there = async || (service.metric(metric, labels).await >= value).then_some(());
     wait_until(SETTLED, &format!("{metric} {labels:?} of {value}"), is_there).await;
     let found = service.metric(metric, labels).await;

@@ -7,7 +7,7 @@ use test_support::wait_until;
 
 use crate::{
     client::Kind,
-    platform::{Platform, SETTLED, Setup},
+    platform::{Observed as _, Platform, SETTLED, Setup},
 };
 
 /// The customer with the backlog, and how much it has.
