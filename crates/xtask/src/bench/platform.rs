@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context;
-use loadtest::{Load, Scrape, Tables, Target, Traffic, insert_waiting, seed_database};
+use loadtest::{Destinations, Load, Scrape, Target, Traffic, insert_waiting, seed_database};
 use test_support::{ServiceProcess, free_address};
 
 use super::{BALANCE, Operators, Plan, Site};
@@ -123,12 +123,11 @@ impl Platform {
 
 /// Balances for all users of the load, and the messages that wait.
 async fn fill(site: &Site, plan: &Plan) -> anyhow::Result<()> {
-    let mut tables = Tables::connect(&site.database_url).await?;
-    seed_database(tables.connection(), plan.load.users, BALANCE).await?;
+    seed_database(&site.database_url, plan.load.users, BALANCE).await?;
     if plan.waiting > 0 {
         eprintln!("storing {} waiting messages", plan.waiting);
         let traffic = Traffic::of(&Load { express_ratio: 0.0, ..plan.load });
-        insert_waiting(tables.connection(), &traffic, plan.waiting).await?;
+        insert_waiting(&site.database_url, &traffic, plan.waiting, &Destinations::default()).await?;
     }
     Ok(())
 }
