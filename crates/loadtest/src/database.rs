@@ -39,11 +39,6 @@ impl Tables {
         Ok(Self { connection })
     }
 
-    /// The connection, for seeding.
-    pub fn connection(&mut self) -> &mut MySqlConnection {
-        &mut self.connection
-    }
-
     /// The server's settings that decide about durability.
     pub async fn durability(&mut self) -> anyhow::Result<BTreeMap<String, String>> {
         let rows: Vec<(String, String)> = sqlx::query_as(DURABILITY).fetch_all(&mut self.connection).await?;

@@ -1,5 +1,7 @@
 //! The database's own speed limit: the rows of a message's life written by a bare client, without HTTP and broker.
 
+mod rows;
+
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -11,8 +13,9 @@ use uuid::Uuid;
 
 use crate::{
     Load, Traffic,
-    rows::{accept, message, push_list},
+    message::{Destinations, message},
 };
+use rows::{accept, push_list};
 
 /// Recipients of one batch, about.
 const BATCH: u32 = 200;
@@ -66,7 +69,7 @@ pub async fn measure_floor(
     let mut running = JoinSet::new();
     for lane in 0..connections as u64 {
         let mut connection = MySqlConnection::connect(database_url).await.context("connecting to the database")?;
-        let lanes = connections as u64;
+        let (lanes, to) = (connections as u64, Destinations::default());
         running.spawn(async move {
             sqlx::query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").execute(&mut connection).await?;
             let mut done = Done::default();
@@ -76,8 +79,9 @@ pub async fn measure_floor(
                 }
                 // Batches of different connections have different customers, as the gateway's lanes do.
                 let first = (round * lanes + lane) * batch;
-                let payloads =
-                    (first..first + batch).map(|index| message(&traffic, index)).collect::<anyhow::Result<Vec<_>>>()?;
+                let payloads = (first..first + batch)
+                    .map(|index| message(&traffic, index, &to))
+                    .collect::<anyhow::Result<Vec<_>>>()?;
                 retried!(done, accept_batch(&mut connection, &payloads))?;
                 finish_some(&mut connection, batch, &mut done).await?;
             }

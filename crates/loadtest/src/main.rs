@@ -4,9 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
-use loadtest::{
-    Load, LoadArgs, Outcome, Progress, Tables, Target, drive, measure_floor, report, seed_database, seed_http,
-};
+use loadtest::{Load, LoadArgs, Outcome, Progress, Target, drive, measure_floor, report, seed_database, seed_http};
 
 /// Drives POST /messages/send of a running API at a fixed rate and prints what came of it.
 ///
@@ -64,8 +62,7 @@ async fn seed(args: &Args, users: u32) -> anyhow::Result<()> {
     match args.seed_method {
         SeedMethod::Http => seed_http(&args.base_url, users, args.seed_balance).await?,
         SeedMethod::Database => {
-            let mut tables = Tables::connect(args.database_url()?).await?;
-            seed_database(tables.connection(), users, args.seed_balance).await?;
+            seed_database(args.database_url()?, users, args.seed_balance).await?;
         }
     }
     println!("added {} credits to each of users 1 to {users}", args.seed_balance);

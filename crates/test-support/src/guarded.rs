@@ -4,11 +4,13 @@
 //! process ends, also by `kill -9`. The child waits for a go on its standard input before it runs its program, so
 //! there is no moment in which it runs unwatched.
 
-use std::ffi::OsStr;
-use std::io::Write as _;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::{
+    ffi::OsStr,
+    io::Write as _,
+    os::unix::process::CommandExt,
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
 
 use anyhow::Context;
 use rustix::process::{Pid, kill_process, kill_process_group};

@@ -4,6 +4,7 @@
 //! (see [`guarded`]), and nothing here touches a server it did not start.
 
 pub mod guarded;
+pub mod http;
 pub mod provision;
 
 mod fault_proxy;
@@ -11,6 +12,7 @@ mod lifeline;
 mod names;
 mod port;
 mod process;
+mod service_process;
 mod small_disk;
 mod sql;
 mod test_database;
@@ -18,8 +20,9 @@ mod wait;
 
 pub use fault_proxy::FaultProxy;
 pub use names::{Names, names};
-pub use port::{free_port, is_free};
+pub use port::{free_address, free_port, is_free};
 pub use process::{Process, binary};
+pub use service_process::ServiceProcess;
 pub use small_disk::SmallDisk;
 pub use sql::create_database;
 pub use test_database::TestDatabase;

@@ -5,10 +5,12 @@
 //! way; the shell then runs its clean-up. A parent-death signal would be less: it fires when the *thread* that
 //! spawned the child ends, and async runtimes end threads at will.
 
-use std::ffi::OsStr;
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::{
+    ffi::OsStr,
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
 
 use anyhow::Context;
 

@@ -1,6 +1,6 @@
 //! Free ports for servers under test.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 // Below the range from which the kernel takes ports for outgoing connections: otherwise a port could be taken by a
 // client while its server restarts, and a client that retries a closed port could even connect to itself.
@@ -17,6 +17,11 @@ pub fn free_port() -> u16 {
         .map(|_| FIRST + random_u16() % COUNT)
         .find(|port| is_free(*port))
         .expect("one of a thousand random ports is free")
+}
+
+/// `127.0.0.1` with a [`free_port`].
+pub fn free_address() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()))
 }
 
 /// Whether a server could listen on this loopback port now.

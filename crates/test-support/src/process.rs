@@ -1,16 +1,22 @@
-//! A service binary as a real process, to be killed, paused and asked to stop.
+//! A program as a process under test, to be killed, paused and asked to stop.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
-use std::time::Duration;
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    time::Duration,
+};
 
 use rustix::process::Signal;
 use tempfile::NamedTempFile;
 
-use crate::guarded::{self, Ending, Guarded};
+use crate::{
+    guarded::{self, Ending, Guarded},
+    wait_until,
+};
 
 const SHOWN_LINES: usize = 200;
+const LAST_LINES: usize = 20;
 
 /// A process under test; killed when dropped. When the test fails, the end of its output is shown.
 pub struct Process {
@@ -93,6 +99,29 @@ impl Process {
     /// What it has written so far to standard output and error.
     pub fn output(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.output.path()).unwrap_or_default()).into_owned()
+    }
+
+    /// The end of what it has written so far.
+    pub(crate) fn last_lines(&self) -> String {
+        let output = self.output();
+        let lines: Vec<&str> = output.lines().collect();
+        lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
+    }
+
+    /// Waits for a line that has all these parts; gives it.
+    ///
+    /// # Panics
+    ///
+    /// When there is none after `deadline`, or the process ends without one.
+    pub async fn line_with(&mut self, parts: &[&str], deadline: Duration) -> String {
+        wait_until(deadline, &format!("a line of {} with {parts:?}", self.name), async || {
+            let is_running = self.is_running();
+            let output = self.output();
+            let found = output.lines().find(|line| parts.iter().all(|part| line.contains(part)));
+            assert!(found.is_some() || is_running, "{} ended without a line with {parts:?}", self.name);
+            found.map(str::to_owned)
+        })
+        .await
     }
 }
 

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use sqlx::mysql::MySqlConnection;
-use sqlx::{AssertSqlSafe, Connection as _, raw_sql};
+use sqlx::{AssertSqlSafe, Connection as _, mysql::MySqlConnection, raw_sql};
 use url::Url;
 
 const CONNECT: Duration = Duration::from_secs(5);

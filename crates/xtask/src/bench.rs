@@ -8,16 +8,15 @@ mod sampler;
 mod scenario;
 mod usage;
 
-use std::path::PathBuf;
-use std::process::ExitCode;
-use std::time::Duration;
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
-use loadtest::report::Report;
-use loadtest::{Load, LoadArgs, Tables};
-use test_support::create_database;
-use test_support::provision::{Backend, Given, Servers};
+use loadtest::{Load, LoadArgs, Tables, report::Report};
+use test_support::{
+    create_database,
+    provision::{Backend, Given, Servers},
+};
 
 use crate::servers;
 use platform::Platform;

@@ -1,8 +1,10 @@
 //! Running cargo so that it ends with us.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
-use std::process::{Command, ExitCode, ExitStatus};
+use std::{
+    ffi::OsString,
+    path::PathBuf,
+    process::{Command, ExitCode, ExitStatus},
+};
 
 use anyhow::{Context, bail};
 use test_support::guarded::{self, Ending, Guarded, Signal};

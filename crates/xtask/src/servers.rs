@@ -1,7 +1,6 @@
 //! `cargo xtask servers`, and provisioning as the other commands use it.
 
-use std::process::ExitCode;
-use std::time::Instant;
+use std::{process::ExitCode, time::Instant};
 
 use anyhow::Context;
 use test_support::provision::{Backend, Given, Servers};

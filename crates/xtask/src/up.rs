@@ -2,13 +2,13 @@
 
 mod service;
 
-use std::path::PathBuf;
-use std::process::ExitCode;
-use std::time::Duration;
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context, bail};
-use test_support::provision::{Backend, Given, Servers};
-use test_support::{create_database, free_port, is_free};
+use test_support::{
+    create_database, free_port, http, is_free,
+    provision::{Backend, Given, Servers},
+};
 
 use crate::{cargo, servers};
 use service::Service;
@@ -85,7 +85,7 @@ async fn watch(services: &mut [Service], listen: &str) -> anyhow::Result<ExitCod
             }
         }
         if let Some(end) = waiting {
-            if service::is_ready(&api).await {
+            if http::get(&api, "/readyz").await.is_some_and(|(status, _)| status == 200) {
                 greet(&api);
                 waiting = None;
             } else if tokio::time::Instant::now() > end {

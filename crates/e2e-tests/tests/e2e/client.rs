@@ -171,12 +171,6 @@ impl Client {
         Some((status, response.json().await.ok()?))
     }
 
-    /// The text of a page; `None` when there was no good answer.
-    pub(crate) async fn text(&self, path: &str) -> Option<String> {
-        let response = self.http.get(format!("{}{path}", self.base)).send().await.ok()?;
-        response.error_for_status().ok()?.text().await.ok()
-    }
-
     /// Everything that the history lists for this query (`user_id=1&status=done`), newest first.
     pub(crate) async fn history(&self, query: &str) -> Vec<HistoryRow> {
         let mut rows = Vec::new();

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use sqlx::{AssertSqlSafe, Connection as _, Row as _, mysql::MySqlConnection, mysql::MySqlRow};
+use sqlx::{
+    AssertSqlSafe, Connection as _, Row as _,
+    mysql::{MySqlConnection, MySqlRow},
+};
 use tokio::{sync::oneshot, task::JoinSet};
 
 use crate::{

@@ -1,7 +1,9 @@
 //! Installing server binaries on Debian and Ubuntu.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context, bail, ensure};
 

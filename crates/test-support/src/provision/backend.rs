@@ -4,7 +4,7 @@ use std::fmt;
 
 use anyhow::{Context, bail};
 
-use super::{apt, container, local};
+use super::{apt, container, installed};
 use crate::variable;
 
 /// Where the servers come from.
@@ -70,7 +70,7 @@ impl Backend {
             None => {}
             Some("env") => return env(given).map(|()| Self::Env(given)).context("TEST_BACKEND=env"),
             Some("docker") => return container::engine().map(|()| Self::Docker).context("TEST_BACKEND=docker"),
-            Some("local") => return installed().map(|()| Self::Local).context("TEST_BACKEND=local"),
+            Some("local") => return local().map(|()| Self::Local).context("TEST_BACKEND=local"),
             Some(other) => bail!("TEST_BACKEND={other} is not a backend: use env, docker or local, or leave it unset"),
         }
         let (database, rabbit) = given.names();
@@ -82,7 +82,7 @@ impl Backend {
             Ok(()) => return Ok(Self::Docker),
             Err(refusal) => format!("{refusal:#}"),
         };
-        match installed() {
+        match local() {
             Ok(()) => Ok(Self::Local),
             Err(refusal) => bail!("{}", Refusals { env, docker, local: format!("{refusal:#}") }.message(given)),
         }
@@ -93,11 +93,11 @@ impl Backend {
     pub fn choose_private() -> anyhow::Result<Self> {
         match variable("TEST_BACKEND").as_deref() {
             Some("docker") => return container::engine().map(|()| Self::Docker).context("TEST_BACKEND=docker"),
-            Some("local") => return local::binaries().map(|()| Self::Local).context("TEST_BACKEND=local"),
+            Some("local") => return installed::binaries().map(|()| Self::Local).context("TEST_BACKEND=local"),
             _ => {}
         }
         let Err(docker) = container::engine() else { return Ok(Self::Docker) };
-        let Err(local) = local::binaries() else { return Ok(Self::Local) };
+        let Err(local) = installed::binaries() else { return Ok(Self::Local) };
         bail!("this test needs servers of its own, from Docker ({docker:#}) or from server binaries ({local:#})")
     }
 }
@@ -119,12 +119,13 @@ fn env(given: Given) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn installed() -> anyhow::Result<()> {
-    match local::binaries() {
+/// Where binaries are missing, they are installed first.
+fn local() -> anyhow::Result<()> {
+    match installed::binaries() {
         Ok(()) => Ok(()),
         Err(missing) => {
-            apt::install(&local::missing_packages()).context(missing)?;
-            local::binaries()
+            apt::install(&installed::missing_packages()).context(missing)?;
+            installed::binaries()
         }
     }
 }

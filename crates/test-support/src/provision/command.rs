@@ -1,10 +1,12 @@
 //! Short commands with a time limit.
 
-use std::ffi::OsStr;
-use std::io::Read as _;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::{
+    ffi::OsStr,
+    io::Read as _,
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, bail};
 

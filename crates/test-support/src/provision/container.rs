@@ -1,13 +1,12 @@
 //! Servers in containers, through whatever Docker engine the `docker` command reaches.
 
-use std::collections::HashMap;
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use anyhow::Context;
-use testcontainers::bollard::models::PortBinding;
-use testcontainers::core::IntoContainerPort as _;
-use testcontainers::runners::AsyncRunner as _;
-use testcontainers::{ContainerAsync, GenericImage, ImageExt as _};
+use testcontainers::{
+    ContainerAsync, GenericImage, ImageExt as _, bollard::models::PortBinding, core::IntoContainerPort as _,
+    runners::AsyncRunner as _,
+};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 

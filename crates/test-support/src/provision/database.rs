@@ -2,15 +2,27 @@
 
 use uuid::Uuid;
 
-use super::container::{Container, DATABASE_IMAGE, Recipe};
-use super::instance::Instance;
-use super::{Backend, mariadb};
+use super::{
+    Backend,
+    container::{Container, DATABASE_IMAGE, Recipe},
+    instance::Instance,
+    mariadb,
+    server::{Kind, Server},
+};
 use crate::{free_port, sql};
 
-/// A MySQL or MariaDB server with durable settings; killed when dropped, unless it was given.
-pub struct DatabaseServer {
-    url: String,
-    instance: Instance,
+/// A MySQL or MariaDB server with durable settings, and an account that may create and drop databases.
+pub type DatabaseServer = Server<Database>;
+
+/// That a server is a database.
+pub struct Database;
+
+impl Kind for Database {
+    const NAME: &str = "the database server";
+
+    async fn probe(url: &str) -> anyhow::Result<()> {
+        sql::ping(url).await
+    }
 }
 
 impl DatabaseServer {
@@ -28,49 +40,7 @@ impl DatabaseServer {
                 (format!("mysql://test:{password}@127.0.0.1:{port}"), Instance::Local(Box::new(server)))
             }
         };
-        let mut server = Self { url, instance };
-        server.wait_ready().await?;
-        Ok(server)
-    }
-
-    /// `mysql://user:password@127.0.0.1:port`, an account that may create and drop databases. The same after a restart.
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// Kills the server (-9).
-    pub async fn kill(&mut self) -> anyhow::Result<()> {
-        self.instance.kill().await
-    }
-
-    /// Shuts the server down cleanly.
-    pub async fn stop(&mut self) -> anyhow::Result<()> {
-        self.instance.stop().await
-    }
-
-    /// Starts the server again on the same port and data, after a clean stop if it still runs; returns when it answers.
-    pub async fn restart(&mut self) -> anyhow::Result<()> {
-        self.instance.restart().await?;
-        self.wait_ready().await
-    }
-
-    /// Freezes the server: connections stay open and nothing answers, until [`DatabaseServer::resume`].
-    pub async fn pause(&mut self) -> anyhow::Result<()> {
-        self.instance.pause().await
-    }
-
-    /// Lets a paused server go on.
-    pub async fn resume(&mut self) -> anyhow::Result<()> {
-        self.instance.resume().await
-    }
-
-    pub(super) async fn retire(&mut self) -> anyhow::Result<()> {
-        self.instance.retire().await
-    }
-
-    async fn wait_ready(&mut self) -> anyhow::Result<()> {
-        let url = &self.url;
-        self.instance.wait_ready("the database server", async || sql::ping(url).await).await
+        Self::ready(url, instance, Database).await
     }
 }
 

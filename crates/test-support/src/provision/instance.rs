@@ -1,14 +1,12 @@
 //! One running server, whatever it runs in.
 
-use std::path::Path;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use anyhow::bail;
 use rustix::process::Signal;
 use tokio::time::Instant;
 
-use super::container::Container;
-use super::local::LocalServer;
+use super::{container::Container, local::LocalServer};
 
 const READY: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(50);

@@ -1,43 +1,24 @@
 //! Servers as private processes of this machine, each with its own folder and port.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::command::{find, is_root, run, succeeds};
-use super::{mariadb, rabbitmq};
-use crate::guarded::{self, Ending, Guarded};
-use crate::lifeline::Lifeline;
+use super::command::{is_root, run, succeeds};
+use crate::{
+    guarded::{self, Ending, Guarded},
+    lifeline::Lifeline,
+};
 
 const CHOWN: Duration = Duration::from_secs(20);
 const TOOL: Duration = Duration::from_mins(1);
-
-/// Whether the server binaries are on this machine.
-pub(super) fn binaries() -> anyhow::Result<()> {
-    let missing =
-        [("mariadbd or mysqld", mariadb::binary()), ("rabbitmq-server", rabbitmq::binary()), ("epmd", find(&["epmd"]))]
-            .into_iter()
-            .filter_map(|(name, found)| found.is_none().then_some(name))
-            .collect::<Vec<_>>();
-    if missing.is_empty() { Ok(()) } else { bail!("not on this machine: {}", missing.join(", ")) }
-}
-
-/// The Debian packages that bring the missing binaries.
-pub(super) fn missing_packages() -> Vec<&'static str> {
-    let mut packages = Vec::new();
-    if mariadb::binary().is_none() {
-        packages.push("mariadb-server");
-    }
-    if rabbitmq::binary().is_none() || find(&["epmd"]).is_none() {
-        packages.push("rabbitmq-server");
-    }
-    packages
-}
 
 /// A folder for one server's data, removed with this value or with this process.
 pub(super) struct Scratch {

@@ -1,12 +1,16 @@
 //! A private MariaDB (or MySQL) process.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, ensure};
 
-use super::command::find;
-use super::local::{LocalServer, Scratch};
+use super::{
+    command::find,
+    local::{LocalServer, Scratch},
+};
 use crate::guarded::{Ending, Guarded};
 
 const INITIALISE: Duration = Duration::from_mins(2);

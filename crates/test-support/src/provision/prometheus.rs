@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use super::apt;
-use super::command::find;
+use super::{apt, command::find};
 
 /// The binaries of Debian's package `prometheus`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,35 +1,40 @@
 //! The message broker.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, ensure};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 use url::Url;
 use uuid::Uuid;
 
-use super::container::{Container, RABBIT_IMAGE, Recipe};
-use super::instance::Instance;
-use super::{Backend, rabbitmq};
+use super::{
+    Backend,
+    container::{Container, RABBIT_IMAGE, Recipe},
+    instance::Instance,
+    rabbitmq::{self, Config},
+    server::{Kind, Server},
+};
 use crate::free_port;
 
 const ANSWER: Duration = Duration::from_secs(2);
 
-/// A RabbitMQ server; killed when dropped, unless it was given.
-pub struct RabbitServer {
-    url: String,
+/// A RabbitMQ server, and an administrator.
+pub type RabbitServer = Server<Rabbit>;
+
+/// That a server is a RabbitMQ.
+pub struct Rabbit {
     metrics_port: Option<u16>,
-    instance: Instance,
 }
 
-/// What a private server does otherwise than by default.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Config {
-    /// Where the Prometheus plugin answers.
-    pub(super) metrics_port: Option<u16>,
-    /// The heartbeat it proposes, in seconds.
-    pub(super) heartbeat: Option<u16>,
+impl Kind for Rabbit {
+    const NAME: &str = "RabbitMQ";
+
+    async fn probe(url: &str) -> anyhow::Result<()> {
+        tokio::time::timeout(ANSWER, greets(url)).await.context("no answer in time")?
+    }
 }
 
 impl RabbitServer {
@@ -50,32 +55,24 @@ impl RabbitServer {
 
     async fn start_as(backend: Backend, config: Config) -> anyhow::Result<Self> {
         let (port, password) = (free_port(), Uuid::now_v7().simple().to_string());
-        let instance = match backend {
-            Backend::Env(given) => {
-                let mut server = Self { url: given.rabbit_uri()?, metrics_port: None, instance: Instance::Given };
-                server.wait_ready().await?;
-                return Ok(server);
-            }
+        let (metrics_port, url) = (config.metrics_port, format!("amqp://test:{password}@127.0.0.1:{port}"));
+        let (url, metrics_port, instance) = match backend {
+            Backend::Env(given) => (given.rabbit_uri()?, None, Instance::Given),
             Backend::Docker => {
-                let recipe = recipe(port, config, &password);
-                Instance::Container(Box::new(Container::start(recipe).await?))
+                let container = Container::start(recipe(port, config, &password)).await?;
+                (url, metrics_port, Instance::Container(Box::new(container)))
             }
-            Backend::Local => Instance::Local(Box::new(rabbitmq::start(port, config, &password)?)),
+            Backend::Local => {
+                let server = rabbitmq::start(port, config, &password)?;
+                (url, metrics_port, Instance::Local(Box::new(server)))
+            }
         };
-        let url = format!("amqp://test:{password}@127.0.0.1:{port}");
-        let mut server = Self { url, metrics_port: config.metrics_port, instance };
-        server.wait_ready().await?;
-        Ok(server)
-    }
-
-    /// `amqp://user:password@127.0.0.1:port`, an administrator. The same after a restart.
-    pub fn url(&self) -> &str {
-        &self.url
+        Self::ready(url, instance, Rabbit { metrics_port }).await
     }
 
     /// `127.0.0.1:port` of the Prometheus plugin, where the server was started with it. It answers a little after AMQP.
     pub fn metrics_address(&self) -> Option<String> {
-        self.metrics_port.map(|port| format!("127.0.0.1:{port}"))
+        self.kind.metrics_port.map(|port| format!("127.0.0.1:{port}"))
     }
 
     /// Runs `rabbitmqctl` with these arguments, which takes a second or two. A given server refuses.
@@ -90,42 +87,6 @@ impl RabbitServer {
     /// Raises or ends the memory alarm, during which the server takes nothing from publishers.
     pub async fn set_memory_alarm(&self, raised: bool) -> anyhow::Result<()> {
         self.control(&["set_vm_memory_high_watermark", if raised { "0.0000001" } else { "0.4" }]).await
-    }
-
-    /// Kills the server (-9).
-    pub async fn kill(&mut self) -> anyhow::Result<()> {
-        self.instance.kill().await
-    }
-
-    /// Shuts the server down cleanly.
-    pub async fn stop(&mut self) -> anyhow::Result<()> {
-        self.instance.stop().await
-    }
-
-    /// Starts the server again on the same port and data, after a clean stop if it still runs; returns when it answers.
-    pub async fn restart(&mut self) -> anyhow::Result<()> {
-        self.instance.restart().await?;
-        self.wait_ready().await
-    }
-
-    /// Freezes the server: connections stay open and nothing answers, until [`RabbitServer::resume`].
-    pub async fn pause(&mut self) -> anyhow::Result<()> {
-        self.instance.pause().await
-    }
-
-    /// Lets a paused server go on.
-    pub async fn resume(&mut self) -> anyhow::Result<()> {
-        self.instance.resume().await
-    }
-
-    pub(super) async fn retire(&mut self) -> anyhow::Result<()> {
-        self.instance.retire().await
-    }
-
-    async fn wait_ready(&mut self) -> anyhow::Result<()> {
-        let url = &self.url;
-        let probe = async || tokio::time::timeout(ANSWER, greets(url)).await.context("no answer in time")?;
-        self.instance.wait_ready("RabbitMQ", probe).await
     }
 }
 

@@ -4,14 +4,26 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use super::command::find;
-use super::local::{LocalServer, Scratch};
-use super::rabbit::Config;
-use crate::free_port;
-use crate::guarded::{Ending, Guarded};
+use super::{
+    command::find,
+    local::{LocalServer, Scratch},
+};
+use crate::{
+    free_port,
+    guarded::{Ending, Guarded},
+};
 
 // Debian's script in PATH insists on changing the user by itself; the one below it does not.
 const DEBIAN: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+
+/// What a private server does otherwise than by default.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Config {
+    /// Where the Prometheus plugin answers.
+    pub(super) metrics_port: Option<u16>,
+    /// The heartbeat it proposes, in seconds.
+    pub(super) heartbeat: Option<u16>,
+}
 
 pub(super) fn binary() -> Option<PathBuf> {
     let debian = PathBuf::from(DEBIAN);

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use sqlx::mysql::MySqlConnection;
-use sqlx::{Connection as _, Row as _};
-use test_support::provision::{Backend, DatabaseServer, Given};
-use test_support::{TestDatabase, database_url, wait_until};
+use sqlx::{Connection as _, Row as _, mysql::MySqlConnection};
+use test_support::{
+    TestDatabase, database_url,
+    provision::{Backend, DatabaseServer, Given},
+    wait_until,
+};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -1,14 +1,14 @@
 //! The fault proxy in front of a server that echoes.
 
-use std::io::ErrorKind;
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::{io::ErrorKind, net::SocketAddr, time::Duration};
 
-use test_support::{FaultProxy, free_port};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use test_support::{FaultProxy, free_address};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::{Instant, timeout},
+};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -110,7 +110,7 @@ async fn latency_delays_each_direction() {
 
 #[tokio::test]
 async fn an_absent_upstream_resets_the_client() {
-    let nobody = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let nobody = free_address();
     let proxy = FaultProxy::start(nobody).await.expect("a proxy");
     let mut stream = TcpStream::connect(proxy.address()).await.expect("the proxy itself takes connections");
     let broken = timeout(PATIENCE, stream.read_u8()).await.expect("in time").expect_err("nobody is there");

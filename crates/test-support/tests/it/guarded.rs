@@ -1,10 +1,11 @@
 //! What a guarded process starts ends with it.
 
-use std::path::Path;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
-use test_support::guarded::{Ending, Guarded, command};
-use test_support::wait_until;
+use test_support::{
+    guarded::{Ending, Guarded, command},
+    wait_until,
+};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -5,3 +5,4 @@ mod fault_proxy;
 mod guarded;
 mod process;
 mod rabbit_server;
+mod service_process;

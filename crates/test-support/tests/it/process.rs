@@ -1,8 +1,6 @@
 //! Processes under test: environment, output, signals.
 
-use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
-use std::time::Duration;
+use std::{os::unix::process::ExitStatusExt as _, path::Path, time::Duration};
 
 use test_support::{Process, binary, wait_until};
 

@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
-use test_support::provision::{Backend, RabbitServer};
-use test_support::wait_until;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use test_support::{
+    http,
+    provision::{Backend, RabbitServer},
+    wait_until,
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 use url::Url;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -64,15 +69,7 @@ async fn a_server_with_metrics_answers_scrapes() {
     let backend = Backend::choose_private().expect("a way to start servers");
     let server = RabbitServer::start_with_metrics(backend).await.expect("a private RabbitMQ");
     let address = server.metrics_address().expect("it was started with metrics");
-    let scraped = wait_until(PATIENCE, "an answer to a scrape", async || scrape(&address).await.ok()).await;
-    assert!(scraped.contains("rabbitmq_identity_info{"), "{scraped}");
+    let scraped = wait_until(PATIENCE, "an answer to a scrape", async || http::get(&address, "/metrics").await).await;
+    assert!(scraped.0 == 200 && scraped.1.contains("rabbitmq_identity_info{"), "{scraped:?}");
     assert_eq!(start().await.metrics_address(), None);
-}
-
-async fn scrape(address: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    Ok(answer)
 }

@@ -1,9 +1,11 @@
 //! The load generator as a process: built with optimisations whatever this one is, and accounted for by itself.
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{ChildStderr, ChildStdout, Command, Stdio};
-use std::thread::JoinHandle;
-use std::time::SystemTime;
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    process::{ChildStderr, ChildStdout, Command, Stdio},
+    thread::JoinHandle,
+    time::SystemTime,
+};
 
 use anyhow::{Context, ensure};
 use loadtest::{Floor, Load, Target};

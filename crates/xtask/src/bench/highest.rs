@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use loadtest::Load;
-use loadtest::report::{Report, Step};
-use loadtest::search::Search;
+use loadtest::{
+    Load,
+    report::{Report, Step},
+    search::Search,
+};
 
-use super::measure;
-use super::platform::Platform;
+use super::{measure, platform::Platform};
 
 /// Warm-up of a step.
 const WARMUP: Duration = Duration::from_secs(2);

@@ -1,17 +1,23 @@
 //! One load, and everything that is read before, during and after it.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant, SystemTime},
+};
 
 use anyhow::{Context, ensure};
 use chrono::NaiveDateTime;
-use loadtest::report::{Report, Waits, by_type};
-use loadtest::{DoneLatencies, Load, Outcome, Schedule, Scrape, Tables, quantile_ms};
+use loadtest::{
+    DoneLatencies, Load, Outcome, Schedule, Scrape, Tables, quantile_ms,
+    report::{Report, Waits, by_type},
+};
 
-use super::generator::Generator;
-use super::platform::Platform;
-use super::sampler::Sampler;
-use super::usage::{Usage, memory_mib};
+use super::{
+    generator::Generator,
+    platform::Platform,
+    sampler::Sampler,
+    usage::{Usage, memory_mib},
+};
 
 /// Until the first request, in which the generator starts and opens its connections.
 const LEAD: Duration = Duration::from_secs(2);

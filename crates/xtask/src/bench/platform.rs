@@ -1,31 +1,25 @@
 //! The three release binaries as processes, with balances to spend and, where asked for, operators and a backlog.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
-use anyhow::{Context, ensure};
-use loadtest::{Client, Load, Scrape, Tables, Target, Traffic, insert_waiting, seed_database};
-use test_support::{Process, free_port};
-use tokio::time::Instant;
+use anyhow::Context;
+use loadtest::{Destinations, Load, Scrape, Target, Traffic, insert_waiting, seed_database};
+use test_support::{ServiceProcess, free_address};
 
 use super::{BALANCE, Operators, Plan, Site};
 use crate::{cargo, up};
 
-const READY: Duration = Duration::from_mins(1);
-const STOP: Duration = Duration::from_secs(30);
-const POLL: Duration = Duration::from_millis(50);
-
-/// One service with the port it answers on.
-pub(super) struct Service {
+/// A process and the name that its cost is reported under.
+pub(super) struct Running {
     pub(super) name: &'static str,
-    pub(super) process: Process,
-    port: u16,
+    pub(super) process: ServiceProcess,
 }
 
 /// What runs during a benchmark. Dropping it ends every process.
 pub(super) struct Platform {
     /// In the order in which they are stopped.
-    pub(super) services: Vec<Service>,
-    operators: Vec<Service>,
+    pub(super) services: Vec<Running>,
+    operators: Vec<Running>,
 }
 
 /// Builds what is started. The services apart from the rest, with the features they have as they are shipped.
@@ -69,88 +63,71 @@ impl Platform {
     async fn start_service(
         &mut self,
         name: &'static str,
-        address: &str,
+        listen: &str,
         settings: &[(String, String)],
     ) -> anyhow::Result<()> {
-        let port = free_port();
-        let listen = [(address.to_owned(), format!("127.0.0.1:{port}"))];
         // What the user set (ACCEPT_LANES=8 cargo xtask bench) reaches the services, but for what the run depends on.
         let inherited =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let env = inherited.chain(settings.iter().cloned()).chain(listen);
-        let process = Process::start(&up::binaries(true)?.join(name), &[], env);
-        self.services.push(Service { name, process, port });
-        self.services.last_mut().context("it was just pushed")?.answers("/readyz").await
+        let env = inherited.chain(settings.iter().cloned());
+        let mut process = ServiceProcess::new(up::binaries(true)?.join(name), listen, env);
+        process.start();
+        process.answers("/readyz").await?;
+        self.services.push(Running { name, process });
+        Ok(())
     }
 
     /// Two HTTP operators; gives the list for `OPERATORS`.
     async fn start_operators(&mut self) -> anyhow::Result<String> {
         let mut list = Vec::new();
         for name in ["operatorA", "operatorB"] {
-            let port = free_port();
-            let listen = format!("127.0.0.1:{port}");
-            let arguments = ["--listen", &listen, "--capacity", "10000"];
-            let env: [(&str, &str); 0] = [];
-            let process = Process::start(&up::binaries(true)?.join("operator-simulator"), &arguments, env);
-            let mut operator = Service { name, process, port };
-            operator.answers("/stats").await?;
-            self.operators.push(operator);
-            list.push(format!("{name}=http://{listen}/operators/{name}/messages"));
+            let address = free_address();
+            let arguments = ["--listen", &address.to_string(), "--capacity", "10000"];
+            let binary = up::binaries(true)?.join("operator-simulator");
+            let mut process = ServiceProcess::at(address, binary, &arguments, BTreeMap::new());
+            process.start();
+            process.answers("/stats").await?;
+            list.push(format!("{name}={}/operators/{name}/messages", process.base_url()));
+            self.operators.push(Running { name, process });
         }
         Ok(list.join(","))
     }
 
     /// Where the API is.
     pub(super) fn api(&self) -> Target {
-        Target::local(self.services[0].port)
+        Target::local(self.services[0].process.address().port())
     }
 
     /// The worker's metrics.
     pub(super) async fn worker_metrics(&self) -> anyhow::Result<Scrape> {
         let worker = self.services.iter().find(|service| service.name == "delivery-worker");
-        let target = Target::local(worker.context("the worker does not run")?.port);
-        let reply = Client::new(target).get("/metrics").await.ok().filter(loadtest::Reply::is_success);
-        Ok(Scrape::parse(&String::from_utf8_lossy(&reply.context("the worker gives no metrics")?.body)))
+        let page = worker.context("the worker does not run")?.process.get("/metrics").await;
+        let page = page.filter(|(status, _)| *status == 200).context("the worker gives no metrics")?;
+        Ok(Scrape::parse(&page.1))
     }
 
     /// All processes with the name their cost is reported under.
     pub(super) fn processes(&self) -> impl Iterator<Item = (&'static str, u32)> {
-        let services = self.services.iter().map(|service| (service.name, service.process.id()));
-        services.chain(self.operators.iter().map(|operator| (operator.name, operator.process.id())))
+        self.services.iter().chain(&self.operators).map(|running| (running.name, running.process.id()))
     }
 
     /// Stops the services; intake first, delivery last.
     pub(super) async fn stop(&mut self) {
         for service in &mut self.services {
-            service.process.terminate(STOP).await;
+            service.process.terminate().await;
         }
         self.services.clear();
         self.operators.clear();
     }
 }
 
-impl Service {
-    async fn answers(&mut self, path: &str) -> anyhow::Result<()> {
-        let end = Instant::now() + READY;
-        let mut client = Client::new(Target::local(self.port));
-        while !client.get(path).await.is_ok_and(|reply| reply.is_success()) {
-            let output = || self.process.output();
-            ensure!(Instant::now() < end, "{} is not ready after {READY:?}; it wrote:\n{}", self.name, output());
-            ensure!(self.process.is_running(), "{} ended; it wrote:\n{}", self.name, self.process.output());
-            tokio::time::sleep(POLL).await;
-        }
-        Ok(())
-    }
-}
-
 /// Balances for all users of the load, and the messages that wait.
 async fn fill(site: &Site, plan: &Plan) -> anyhow::Result<()> {
-    let mut tables = Tables::connect(&site.database_url).await?;
-    seed_database(tables.connection(), plan.load.users, BALANCE).await?;
+    seed_database(&site.database_url, plan.load.users, BALANCE).await?;
     if plan.waiting > 0 {
         eprintln!("storing {} waiting messages", plan.waiting);
         let traffic = Traffic::of(&Load { express_ratio: 0.0, ..plan.load });
-        insert_waiting(tables.connection(), &traffic, plan.waiting).await?;
+        insert_waiting(&site.database_url, &traffic, plan.waiting, &Destinations::default()).await?;
     }
     Ok(())
 }

@@ -1,13 +1,16 @@
 //! The backlog over time, counted beside a load.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use loadtest::Tables;
-use tokio::sync::oneshot;
-use tokio::task::JoinSet;
+use tokio::{sync::oneshot, task::JoinSet};
 
 /// How often it is counted at most.
 const EVERY: Duration = Duration::from_millis(500);

@@ -1,7 +1,6 @@
 //! What everything costs: CPU time by process.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use loadtest::{cpu_of, descendants, machine_busy, memory};
 

@@ -1,15 +1,15 @@
 //! One service process: its log lines under its name, its end.
 
-use std::io::{BufRead as _, BufReader, IsTerminal as _, Read, Write as _};
-use std::path::Path;
-use std::process::{ExitStatus, Stdio};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::{
+    io::{BufRead as _, BufReader, IsTerminal as _, Read, Write as _},
+    path::Path,
+    process::{ExitStatus, Stdio},
+    thread::JoinHandle,
+    time::Duration,
+};
 
 use anyhow::Context;
 use test_support::guarded::{self, Ending, Guarded};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 pub(super) const GREEN: &str = "\x1b[32m";
 pub(super) const YELLOW: &str = "\x1b[33m";
@@ -82,19 +82,4 @@ fn show(prefix: String, stream: impl Read + Send + 'static) -> JoinHandle<()> {
             let _ = std::io::stdout().lock().write_all(&whole);
         }
     })
-}
-
-/// Whether `GET /readyz` answers 200.
-pub(super) async fn is_ready(address: &str) -> bool {
-    let asking = async {
-        let mut stream = TcpStream::connect(address).await?;
-        stream
-            .write_all(format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())
-            .await?;
-        let mut answer = [0; 12];
-        stream.read_exact(&mut answer).await?;
-        Ok::<_, std::io::Error>(answer)
-    };
-    let answer = tokio::time::timeout(Duration::from_secs(2), asking).await;
-    matches!(answer, Ok(Ok(line)) if line.ends_with(b" 200"))
 }

@@ -9,7 +9,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::process::{DEADLINE, Gateway, OK, request};
+use crate::process::{Gateway, OK, request};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_are_told_to_leave_before_it_ends() {
@@ -20,7 +20,7 @@ async fn clients_are_told_to_leave_before_it_ends() {
         clients.spawn(keep_asking(gateway.address, Duration::from_millis(100 + 20 * client), served.clone()));
     }
     watched.wait_for(|served| *served > 50).await.expect("the clients ask");
-    let ended = gateway.process.terminate(DEADLINE).await;
+    let ended = gateway.process.terminate().await;
     assert!(ended.success(), "{ended}");
     while let Some(client) = clients.join_next().await {
         client.expect("every request is answered");

@@ -3,12 +3,11 @@
 use std::{
     fs,
     net::SocketAddr,
-    path::Path,
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
-use test_support::{Process, free_port, wait_until};
+use test_support::{ServiceProcess, free_address, wait_until};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -16,12 +15,12 @@ use tokio::{
 };
 
 /// After this a gateway that does not answer counts as hanging.
-pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_mins(1);
 const MIB: u64 = 1024 * 1024;
 
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
-    pub(crate) process: Process,
+    pub(crate) process: ServiceProcess,
     /// Descriptors that it has open when nobody is connected.
     at_rest: usize,
     _folder: TempDir,
@@ -31,24 +30,20 @@ impl Gateway {
     /// Ready, with 10,000 credits for customer 1.
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder for the database");
-        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let url = format!("sqlite://{}/test.sqlite?mode=rwc", folder.path().display());
-        let (listen, rabbit) = (address.to_string(), format!("amqp://test:test@127.0.0.1:{}", free_port()));
+        let rabbit = format!("amqp://test:test@{}", free_address());
         let settings = [
-            ("LISTEN_ADDR", listen.as_str()),
-            ("DATABASE_URL", &url),
+            ("DATABASE_URL", url.as_str()),
             ("RABBIT_URI", &rabbit),
             ("GLOBAL_RATE_LIMIT_RPS", "0"),
             ("USER_RATE_LIMIT_RPS", "0"),
             ("BACKPRESSURE_ENABLED", "false"),
         ];
-        let process = Process::start(Path::new(env!("CARGO_BIN_EXE_api-gateway")), &[], settings);
+        let mut process = ServiceProcess::new(env!("CARGO_BIN_EXE_api-gateway").into(), "LISTEN_ADDR", settings);
+        process.start();
+        process.ready().await;
+        let address = process.address();
         let mut gateway = Self { address, process, at_rest: 0, _folder: folder };
-        wait_until(DEADLINE, "a ready gateway", async || {
-            assert!(gateway.process.is_running(), "the gateway ended by itself");
-            exchange(gateway.address, "GET /readyz HTTP/1.1", "").await.filter(|answer| answer.starts_with(OK))
-        })
-        .await;
         let funded = exchange(address, "POST /balance/add HTTP/1.1", r#"{"user_id":1,"balance":10000}"#).await;
         assert!(funded.is_some_and(|answer| answer.starts_with(OK)));
         gateway.at_rest = gateway.descriptors();

@@ -6,9 +6,9 @@ use std::{
 };
 
 use operator_simulator::Simulator;
-use test_support::{FaultProxy, Names, TestDatabase, database_url, names, rabbit_uri};
+use test_support::{FaultProxy, Names, ServiceProcess, TestDatabase, binary, database_url, names, rabbit_uri};
 
-use super::{Platform, Proxies, Service};
+use super::{Platform, Proxies};
 use crate::{client::Client, journal::Journal, tables::Tables};
 
 const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -119,9 +119,10 @@ impl Setup {
         } else {
             None
         };
-        let gateway = Service::new("api-gateway", "LISTEN_ADDR", self.env_of("api-gateway", &env));
-        let relay = |_| Service::new("outbox-relay", "ADMIN_ADDR", self.env_of("outbox-relay", &relay_env));
-        let worker = |_| Service::new("delivery-worker", "ADMIN_ADDR", self.env_of("delivery-worker", &env));
+        let service = |name, listen, env| ServiceProcess::new(binary(name), listen, self.env_of(name, env));
+        let gateway = service("api-gateway", "LISTEN_ADDR", &env);
+        let relay = |_| service("outbox-relay", "ADMIN_ADDR", &relay_env);
+        let worker = |_| service("delivery-worker", "ADMIN_ADDR", &env);
         let mut platform = Platform {
             client: Client::new(gateway.base_url()),
             gateway,
@@ -135,7 +136,7 @@ impl Setup {
             _database: database,
         };
         let Platform { gateway, relays, workers, .. } = &mut platform;
-        [gateway].into_iter().chain(relays).chain(workers).for_each(Service::start);
+        [gateway].into_iter().chain(relays).chain(workers).for_each(ServiceProcess::start);
         platform
     }
 

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use operator_simulator::Simulator;
 use tempfile::TempDir;
+use test_support::{ServiceProcess, binary};
 
-use super::{Service, assert_fine, mix_operators, setup, top_up, wait_all_terminal};
+use super::{assert_fine, mix_operators, setup, top_up, wait_all_terminal};
 use crate::{
     checker::Evidence,
     client::Client,
@@ -16,7 +17,7 @@ use crate::{
 
 /// `standalone` with its operators and its file.
 pub(crate) struct Standalone {
-    pub(crate) service: Service,
+    pub(crate) service: ServiceProcess,
     pub(crate) client: Client,
     simulator: Simulator,
     journal: Journal,
@@ -43,7 +44,7 @@ impl Standalone {
         env.insert("DATABASE_URL".to_owned(), url.clone());
         let operators = setup::operator_list(&[("operatorA", None), ("operatorB", None)], &simulator);
         env.insert("OPERATORS".to_owned(), operators);
-        let mut service = Service::new("standalone", "LISTEN_ADDR", env);
+        let mut service = ServiceProcess::new(binary("standalone"), "LISTEN_ADDR", env);
         service.start();
         service.ready().await;
         mix_operators(&simulator);

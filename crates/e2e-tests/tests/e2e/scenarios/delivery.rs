@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use operator_simulator::{Behaviour, Mode};
-use test_support::{free_port, wait_until};
+use test_support::{free_address, wait_until};
 
 use super::outcomes;
 use crate::{
     checker::repeated_keys,
     client::{Answer, Kind, Submission},
-    platform::{Platform, SETTLED, Setup},
+    platform::{Observed as _, Platform, SETTLED, Setup},
 };
 
 /// Operator A's breaker: 0 closed, 1 half-open, 2 open.
@@ -107,7 +107,7 @@ async fn only_rejected_recipients_are_refunded() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_no_operator_takes_fails_and_is_refunded_once() {
-    let nobody = format!("http://127.0.0.1:{}/", free_port());
+    let nobody = format!("http://{}/", free_address());
     let mut platform = Setup::new().first_operator_at(&nobody).start().await;
     platform.simulator.set_behaviour("operatorB", Mode::Status { code: 503 }).expect("valid");
     platform.top_up(1, 100).await;

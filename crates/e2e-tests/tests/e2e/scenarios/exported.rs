@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 
 use telemetry::{exports::of, names::Exporter};
-use test_support::wait_until;
+use test_support::{ServiceProcess, wait_until};
 
 use crate::{
     client::{Answer, Kind, Submission},
     journal::clear,
-    platform::{SETTLED, Service, Setup, Standalone},
+    platform::{Observed as _, SETTLED, Setup, Standalone},
 };
 
 /// A service exports its own metrics and those of every process, and no others.
-async fn assert_exports(service: &Service, own: &[Exporter]) {
+async fn assert_exports(service: &ServiceProcess, own: &[Exporter]) {
     let every = [Exporter::Process, Exporter::Connections].iter().chain(own);
     let expected: BTreeSet<String> = every.flat_map(|exporter| of(*exporter)).map(str::to_owned).collect();
     let exported = service.metric_names().await;
@@ -21,7 +21,7 @@ async fn assert_exports(service: &Service, own: &[Exporter]) {
     assert!(missing.is_empty() && unlisted.is_empty(), "missing: {missing:?}, not in the table: {unlisted:?}");
 }
 
-async fn wait_for(service: &Service, metric: &str, labels: &[&str], value: f64) {
+async fn wait_for(service: &ServiceProcess, metric: &str, labels: &[&str], value: f64) {
     let is_there = async || (service.metric(metric, labels).await >= value).then_some(());
     wait_until(SETTLED, &format!("{metric} {labels:?} of {value}"), is_there).await;
     let found = service.metric(metric, labels).await;

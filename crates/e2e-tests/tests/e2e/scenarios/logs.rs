@@ -1,18 +1,18 @@
 //! What the services log about one message: lines of JSON that name its trace and its identifier, and nothing private.
 
 use serde_json::Value;
-use test_support::{database_url, rabbit_uri, wait_until};
+use test_support::{ServiceProcess, database_url, rabbit_uri, wait_until};
 
 use crate::{
     client::{Answer, Kind, Submission, TEXT},
-    platform::{SETTLED, Service, Setup},
+    platform::{SETTLED, Setup},
 };
 
 const TRACE: &str = "5bf92f3577b34da6a3ce929d0e0e4736";
 const REFUSED_TRACE: &str = "6bf92f3577b34da6a3ce929d0e0e4736";
 
 /// The lines of a service, each of which must be a JSON object with our members.
-fn lines(service: &Service) -> Vec<Value> {
+fn lines(service: &ServiceProcess) -> Vec<Value> {
     let output = service.output();
     let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
     let lines: Vec<Value> = output.lines().map(parse).collect();
@@ -25,7 +25,7 @@ fn lines(service: &Service) -> Vec<Value> {
 }
 
 /// Waits for a line with this message in the trace.
-async fn line_of(service: &Service, trace: &str, message: &str) -> Value {
+async fn line_of(service: &ServiceProcess, trace: &str, message: &str) -> Value {
     let found = async || {
         let is_it = |line: &Value| line["trace_id"] == trace && line["message"] == message;
         lines(service).into_iter().find(is_it)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use test_support::{
-    database_url,
+    ServiceProcess, database_url,
     provision::{Backend, DatabaseServer, RabbitServer},
     rabbit_uri, wait_until,
 };
@@ -12,11 +12,11 @@ use test_support::{
 use super::wait_readiness;
 use crate::{
     client::{Answer, Kind, Submission},
-    platform::{Platform, SETTLED, Service, Setup},
+    platform::{Platform, SETTLED, Setup},
 };
 
 /// Each kind of line about an outage is written once a second at most; gives how many were left out in all.
-fn lines_left_out(service: &Service) -> u64 {
+fn lines_left_out(service: &ServiceProcess) -> u64 {
     let (mut written, mut left_out) = (BTreeSet::new(), 0);
     for line in service.output().lines() {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));

@@ -5,7 +5,7 @@ use test_support::wait_until;
 
 use crate::{
     client::Kind,
-    platform::{SETTLED, Setup},
+    platform::{Observed as _, SETTLED, Setup},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,7 +5,7 @@ use test_support::wait_until;
 use crate::{
     checker::repeated_keys,
     client::Kind,
-    platform::{Platform, Proxies, SETTLED, Setup},
+    platform::{Observed as _, Platform, Proxies, SETTLED, Setup},
 };
 
 /// A platform whose relay has done its work once, and with it opened all its connections.

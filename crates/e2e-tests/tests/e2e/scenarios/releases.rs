@@ -6,13 +6,13 @@ use broker::{Broker, Outgoing, Published, Topology};
 use bytes::Bytes;
 use migrations::{CHANGES, Change, Migrator, Older, Step};
 use secrecy::SecretString;
-use test_support::{Process, binary, rabbit_uri, wait_until};
+use test_support::{Process, ServiceProcess, binary, rabbit_uri, wait_until};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::wait_readiness;
 use crate::{
     client::{Answer, Kind, Submission},
-    platform::{Platform, Service, Setup, Standalone},
+    platform::{Observed as _, Platform, Setup, Standalone},
 };
 
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -38,7 +38,7 @@ fn newer_release(older: Older) -> Migrator {
 }
 
 /// Messages in the queue go to whoever can work on them: here to this test.
-async fn assert_left_alone(platform: &Platform, worker: &Service) {
+async fn assert_left_alone(platform: &Platform, worker: &ServiceProcess) {
     const MESSAGES: usize = 20;
     let names = &platform.names;
     let topology = Topology::new(&names.exchange, &names.express_queue, &names.normal_queue).expect("valid names");

@@ -1,6 +1,9 @@
 //! Several of each process at once share the work and never do it twice.
 
-use crate::{checker::repeated_keys, platform::Setup};
+use crate::{
+    checker::repeated_keys,
+    platform::{Observed as _, Setup},
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_relays_and_two_workers_send_each_message_once() {

@@ -8,9 +8,8 @@ use crate::{client::Kind, platform::Setup};
 async fn seeded_balances_have_their_ledger_and_can_be_spent() {
     let mut platform = Setup::new().start().await;
     let mut tables = Tables::connect(platform.tables.url()).await.expect("connects");
-    // More than one transaction's worth of users.
-    seed_database(tables.connection(), 600, 70).await.expect("seeds in the database");
-    seed_database(tables.connection(), 2, 30).await.expect("adds to what is there");
+    seed_database(platform.tables.url(), 600, 70).await.expect("seeds in the database");
+    seed_database(platform.tables.url(), 2, 30).await.expect("adds to what is there");
     let api = Target::parse(&platform.gateway.base_url()).expect("a base URL");
     seed_http(&api, 3, 500).await.expect("seeds through the API");
     for (user, expected) in [(1, 600), (2, 600), (3, 570), (4, 70), (600, 70)] {

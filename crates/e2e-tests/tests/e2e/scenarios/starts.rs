@@ -11,15 +11,13 @@ use std::{
 
 use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection, raw_sql};
 use test_support::{
-    FaultProxy, Process, TestDatabase, binary, database_url, free_port, names,
+    FaultProxy, Process, ServiceProcess, TestDatabase, binary, database_url, free_address, free_port, names,
     provision::{Backend, RabbitServer},
-    rabbit_uri, wait_until,
+    rabbit_uri,
 };
 use tokio::net::TcpListener;
 use url::Url;
 use uuid::Uuid;
-
-use crate::platform::Service;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -32,15 +30,6 @@ fn start(service: &str, env: &[(&str, &str)]) -> Process {
         ("DATABASE_URL", if service == "standalone" { "" } else { "mysql://127.0.0.1:1/none" }),
     ];
     Process::start(&binary(service), &[], quiet.iter().chain(env).copied())
-}
-
-async fn until_said(process: &mut Process, says: &[&str]) {
-    wait_until(PATIENCE, &format!("a line with {says:?}"), async || {
-        assert!(process.is_running(), "it ended instead of waiting");
-        let output = process.output();
-        output.lines().any(|line| says.iter().all(|part| line.contains(part))).then_some(())
-    })
-    .await;
 }
 
 #[tokio::test]
@@ -155,8 +144,7 @@ async fn the_parts_of_a_database_url_are_taken_as_they_are() {
     ];
     let mut migrate = Process::start(&binary("migrate"), &["up"], env.clone());
     assert!(migrate.wait(PATIENCE).await.success(), "{}", migrate.output());
-    let env = env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let mut gateway = Service::new("api-gateway", "LISTEN_ADDR", env);
+    let mut gateway = ServiceProcess::new(binary("api-gateway"), "LISTEN_ADDR", env);
     gateway.start();
     // Its readiness is that of the database alone.
     gateway.ready().await;
@@ -172,7 +160,7 @@ async fn trouble_outside_is_waited_for_and_named_with_its_address() {
     let database = TestDatabase::create(&database_url()).await;
     let (mysql, rabbit) = (Url::parse(database.url()).expect("a url"), Url::parse(&rabbit_uri()).expect("a uri"));
     let at = |url: &Url| format!("{}:{}", url.host_str().expect("a host"), url.port().expect("a port"));
-    let [closed, closed_too] = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
+    let [closed, closed_too] = [free_address(), free_address()].map(|address| address.to_string());
     // A server that speaks HTTP, to whoever speaks first, as those do.
     let http = operator_simulator::Simulator::start("127.0.0.1:0".parse().expect("an address")).expect("starts");
     let http_at = http.base_url().trim_start_matches("http://").to_owned();
@@ -220,14 +208,14 @@ async fn trouble_outside_is_waited_for_and_named_with_its_address() {
     for ((url, of_database, uri, of_broker), migrate) in cases.into_iter().zip(["true", "false"].into_iter().cycle()) {
         let settings = [("DATABASE_URL", &*url), ("RABBIT_URI", &uri), ("AUTO_MIGRATE", migrate)];
         let mut relay = start("outbox-relay", &settings);
-        until_said(&mut relay, of_database).await;
-        until_said(&mut relay, of_broker).await;
+        relay.line_with(of_database, PATIENCE).await;
+        relay.line_with(of_broker, PATIENCE).await;
         assert!(!relay.output().contains("hunter2"), "{}", relay.output());
         assert!(relay.terminate(PATIENCE).await.success());
     }
     // Who waits for the client to go on: the time of the step runs out, and the address is told all the same.
     let mut relay = start("outbox-relay", &[("RABBIT_URI", &format!("amqp://u:hunter2@{http_at}"))]);
-    until_said(&mut relay, &["cannot connect to the broker", &http_at]).await;
+    relay.line_with(&["cannot connect to the broker", &http_at], PATIENCE).await;
     drop(relay);
     http.stop().await;
     database.drop().await.expect("the database is dropped");
@@ -245,10 +233,8 @@ async fn servers_at_ipv6_addresses_are_reached() {
         FaultProxy::in_front_of_at(here, database.url()).await.expect("a proxy before the database");
     let (_rabbit_proxy, uri) = FaultProxy::in_front_of_at(here, &rabbit_uri()).await.expect("a proxy before RabbitMQ");
     assert!(url.contains("[::1]:") && uri.contains("[::1]:"), "{url} {uri}");
-    let mut env: BTreeMap<_, _> = names().env().map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
-    env.insert("DATABASE_URL".to_owned(), url);
-    env.insert("RABBIT_URI".to_owned(), uri);
-    let mut relay = Service::new("outbox-relay", "ADMIN_ADDR", env);
+    let env = names().env().into_iter().chain([("DATABASE_URL", url), ("RABBIT_URI", uri)]);
+    let mut relay = ServiceProcess::new(binary("outbox-relay"), "ADMIN_ADDR", env);
     relay.start();
     relay.ready().await;
     relay.terminate().await;
@@ -260,7 +246,9 @@ async fn a_broker_that_asks_for_a_heartbeat_a_second_is_told_what_is_wrong() {
     let backend = Backend::choose_private().expect("a way to start servers");
     let rabbit = RabbitServer::start_with_heartbeat(backend, 1).await.expect("a private RabbitMQ");
     let mut relay = start("outbox-relay", &[("RABBIT_URI", rabbit.url())]);
-    until_said(&mut relay, &["cannot connect to the broker", "it asks for a heartbeat of 1 s", "rabbitmq.conf"]).await;
+    relay
+        .line_with(&["cannot connect to the broker", "it asks for a heartbeat of 1 s", "rabbitmq.conf"], PATIENCE)
+        .await;
     assert!(relay.terminate(PATIENCE).await.success());
 }
 
@@ -269,8 +257,8 @@ async fn one_file_is_used_by_one_standalone_whatever_it_is_called() {
     let folder = tempfile::tempdir().expect("a folder");
     let within = |name: &str| folder.path().join(name);
     let url = |path: PathBuf| format!("sqlite://{}", path.display());
-    let (mut first, _) = standalone(&url(within("a%20b.db")));
-    until_said(&mut first, &["the platform is up"]).await;
+    let mut first = standalone(&url(within("a%20b.db")));
+    first.line_with(&["the platform is up"], PATIENCE).await;
     assert!(within("a b.db").is_file(), "{:?}", listing(folder.path()));
 
     std::os::unix::fs::symlink(within("a b.db"), within("link.db")).expect("a link");
@@ -278,7 +266,7 @@ async fn one_file_is_used_by_one_standalone_whatever_it_is_called() {
     fs::hard_link(within("a b.db"), within("hard.db")).expect("a link");
     let before = listing(folder.path());
     for (name, says) in [("link.db", "hard links"), ("hard.db", "hard links"), ("linked/a%20%62.db", "hard links")] {
-        let (mut second, _) = standalone(&url(within(name)));
+        let mut second = standalone(&url(within(name)));
         assert_eq!(second.wait(PATIENCE).await.code(), Some(1));
         assert!(second.output().contains(says), "{name}: {}", second.output());
     }
@@ -286,15 +274,15 @@ async fn one_file_is_used_by_one_standalone_whatever_it_is_called() {
     let mut before = before;
     before.retain(|path| !path.ends_with("hard.db"));
     for name in ["link.db", "a%20b.db", "%61%20b.db", "./linked/a b.db", "linked/./linked/a%20%62.db?mode=rwc"] {
-        let (mut second, _) = standalone(&url(within(name)));
+        let mut second = standalone(&url(within(name)));
         assert_eq!(second.wait(PATIENCE).await.code(), Some(1), "{name}: {}", second.output());
         let output = second.output();
         assert!(output.contains("is in use by another process") && output.lines().count() == 1, "{name}: {output}");
     }
     assert_eq!(listing(folder.path()), before, "nothing was created beside it");
     assert!(first.terminate(PATIENCE).await.success());
-    let (mut again, _) = standalone(&url(within("link.db")));
-    until_said(&mut again, &["the platform is up"]).await;
+    let mut again = standalone(&url(within("link.db")));
+    again.line_with(&["the platform is up"], PATIENCE).await;
     assert!(again.terminate(PATIENCE).await.success());
 }
 
@@ -322,20 +310,17 @@ async fn a_refused_standalone_creates_nothing() {
 #[tokio::test]
 async fn a_stdout_that_takes_nothing_ends_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (url, port) = (format!("sqlite://{}", folder.path().join("a.db").display()), free_port());
+    let (url, address) = (format!("sqlite://{}", folder.path().join("a.db").display()), free_address());
     let standalone = binary("standalone");
     for to in ["> /dev/full", "> /dev/full 2>&1", ">&- 2>&-", "| true"] {
         let script = format!("exec {} {to}", standalone.display());
         // A pipe's reader ends at once; `exec` would end with it.
         let script = if to.starts_with('|') { script.trim_start_matches("exec ").to_owned() } else { script };
-        let env = [("DATABASE_URL", url.clone()), ("LISTEN_ADDR", format!("127.0.0.1:{port}"))];
-        let mut process = Process::start(Path::new("/bin/sh"), &["-c", &script], env.clone());
-        let client = crate::client::Client::new(format!("http://127.0.0.1:{port}"));
-        wait_until(PATIENCE, &format!("a ready standalone {to}"), async || {
-            assert!(process.is_running(), "{to}: it ended: {}", process.output());
-            client.get("/readyz").await.filter(|(status, _)| *status == 200)
-        })
-        .await;
+        let env = [("DATABASE_URL", url.clone()), ("LISTEN_ADDR", address.to_string())];
+        let env = BTreeMap::from(env.map(|(name, value)| (name.to_owned(), value)));
+        let mut service = ServiceProcess::at(address, PathBuf::from("/bin/sh"), &["-c", &script], env.clone());
+        service.start();
+        service.ready().await;
         let mut asked = Process::start(
             Path::new("/bin/sh"),
             &["-c", &format!("exec {} --healthcheck {}", standalone.display(), to.replace('|', "; #"))],
@@ -343,17 +328,16 @@ async fn a_stdout_that_takes_nothing_ends_nothing() {
         );
         assert!(asked.wait(PATIENCE).await.success(), "{to}: {}", asked.output());
         if to.starts_with('|') {
-            process.kill();
+            service.kill();
         } else {
-            assert!(process.terminate(PATIENCE).await.success(), "{to}: {}", process.output());
+            assert!(service.terminate().await.success(), "{to}: {}", service.output());
         }
-        assert!(!process.output().contains("panicked"), "{to}: {}", process.output());
+        assert!(!service.output().contains("panicked"), "{to}: {}", service.output());
     }
 }
 
-fn standalone(url: &str) -> (Process, u16) {
-    let port = free_port();
-    (start("standalone", &[("DATABASE_URL", url), ("LISTEN_ADDR", &format!("127.0.0.1:{port}"))]), port)
+fn standalone(url: &str) -> Process {
+    start("standalone", &[("DATABASE_URL", url)])
 }
 
 fn listing(folder: &Path) -> Vec<PathBuf> {

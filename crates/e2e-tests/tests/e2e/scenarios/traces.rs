@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, net::TcpListener};
 
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
-use test_support::free_port;
+use test_support::free_address;
 
 use crate::{
     client::{Kind, Submission, TEXT},
@@ -117,7 +117,7 @@ async fn a_collector_that_is_away_or_never_answers_holds_up_nothing() {
         .set("OTEL_BSP_MAX_QUEUE_SIZE", "64")
         .set("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "16")
         .set(ENDPOINT, &silent_address)
-        .set_for("outbox-relay", ENDPOINT, &format!("127.0.0.1:{}", free_port()))
+        .set_for("outbox-relay", ENDPOINT, &free_address().to_string())
         .start()
         .await;
     platform.fund_traffic().await;

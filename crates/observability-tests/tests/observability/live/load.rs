@@ -23,7 +23,7 @@ struct Client {
 
 impl Client {
     fn of(platform: &Platform) -> Self {
-        Self { http: http::client(), base: format!("http://{}", platform.gateway.address) }
+        Self { http: http::client(), base: platform.gateway.base_url() }
     }
 
     async fn get(&self, path: &str) -> Option<u16> {
@@ -87,7 +87,7 @@ pub(super) async fn provoke_refusals(platform: &mut Platform) {
         (client.send(2_000_000, "normal", &recipient).await == Some(429)).then_some(())
     })
     .await;
-    platform.relay.process.pause();
+    platform.relay.pause();
     let mut customer = 3_000_000;
     wait_until(PATIENCE, &format!("a refusal above {BACKLOG_LIMIT} waiting events"), async || {
         customer += 1;
@@ -95,5 +95,5 @@ pub(super) async fn provoke_refusals(platform: &mut Platform) {
         (client.send(customer, "normal", &recipient).await == Some(503)).then_some(())
     })
     .await;
-    platform.relay.process.resume();
+    platform.relay.resume();
 }

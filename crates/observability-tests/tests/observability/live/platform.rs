@@ -1,51 +1,21 @@
 //! The three services as processes, on a database and a RabbitMQ of their own, with operators that fail on demand.
 
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    time::Duration,
-};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use operator_simulator::{Behaviour, Mode, Rule, Simulator};
 use test_support::{
-    Process, TestDatabase, binary, free_port,
+    ServiceProcess, TestDatabase, binary,
     provision::{Backend, DatabaseServer, RabbitServer},
-    wait_until,
 };
 
-use super::http;
-
-const PATIENCE: Duration = Duration::from_mins(1);
 /// Above this many waiting events the gateway refuses to send.
 pub(super) const BACKLOG_LIMIT: usize = 30;
 
-/// A service and where it answers.
-pub(super) struct Service {
-    pub(super) address: String,
-    pub(super) process: Process,
-}
-
-impl Service {
-    fn start(name: &str, listen: &str, env: &[(&str, String)]) -> Self {
-        let address = format!("127.0.0.1:{}", free_port());
-        let variables = env.iter().cloned().chain([(listen, address.clone())]);
-        Self { process: Process::start(&binary(name), &[], variables), address }
-    }
-
-    async fn ready(&self, client: &reqwest::Client) {
-        let url = format!("http://{}/readyz", self.address);
-        wait_until(PATIENCE, &format!("an answer of {url}"), async || {
-            let answer = client.get(&url).send().await.ok()?;
-            answer.status().is_success().then_some(())
-        })
-        .await;
-    }
-}
-
 /// Everything that is scraped. Fields are dropped in order: processes end before their servers.
 pub(super) struct Platform {
-    pub(super) gateway: Service,
-    pub(super) relay: Service,
-    pub(super) worker: Service,
+    pub(super) gateway: ServiceProcess,
+    pub(super) relay: ServiceProcess,
+    pub(super) worker: ServiceProcess,
     simulator: Simulator,
     pub(super) rabbit: RabbitServer,
     _database: TestDatabase,
@@ -75,18 +45,22 @@ impl Platform {
             ("OPERATOR_RETRY_BACKOFF_MS", "20".to_owned()),
             ("DB_MAX_OPEN_CONNS", "10".to_owned()),
         ];
-        let platform = Self {
-            gateway: Service::start("api-gateway", "LISTEN_ADDR", &env),
-            relay: Service::start("outbox-relay", "ADMIN_ADDR", &env),
-            worker: Service::start("delivery-worker", "ADMIN_ADDR", &env),
+        let start = |name, listen| {
+            let mut service = ServiceProcess::new(binary(name), listen, env.clone());
+            service.start();
+            service
+        };
+        let mut platform = Self {
+            gateway: start("api-gateway", "LISTEN_ADDR"),
+            relay: start("outbox-relay", "ADMIN_ADDR"),
+            worker: start("delivery-worker", "ADMIN_ADDR"),
             simulator,
             rabbit,
             _database: database,
             _database_server: database_server,
         };
-        let client = http::client();
-        for service in [&platform.gateway, &platform.relay, &platform.worker] {
-            service.ready(&client).await;
+        for service in [&mut platform.gateway, &mut platform.relay, &mut platform.worker] {
+            service.ready().await;
         }
         platform
     }

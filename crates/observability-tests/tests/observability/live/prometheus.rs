@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use test_support::{Process, free_port, provision, wait_until};
+use test_support::{Process, free_address, provision, wait_until};
 
 use super::{http, platform::Platform};
 use crate::repository;
@@ -55,7 +55,7 @@ impl Prometheus {
     /// Returns when every target was scraped.
     pub(super) async fn start(platform: &Platform) -> Self {
         let folder = tempfile::tempdir().expect("a folder for its data");
-        let address = format!("127.0.0.1:{}", free_port());
+        let address = free_address().to_string();
         let config = folder.path().join("prometheus.yml");
         // JSON is YAML too.
         std::fs::write(&config, configuration(platform, &address).to_string()).expect("a writable folder");
@@ -108,9 +108,9 @@ fn configuration(platform: &Platform, own_address: &str) -> Value {
     let metrics_of_rabbitmq = platform.rabbit.metrics_address().expect("it was started with metrics");
     for job in config["scrape_configs"].as_array_mut().expect("a list of jobs") {
         let target = match job["job_name"].as_str().expect("a name") {
-            "messaging-platform-api" => platform.gateway.address.clone(),
-            "messaging-platform-relay" => platform.relay.address.clone(),
-            "messaging-platform-worker" => platform.worker.address.clone(),
+            "messaging-platform-api" => platform.gateway.address().to_string(),
+            "messaging-platform-relay" => platform.relay.address().to_string(),
+            "messaging-platform-worker" => platform.worker.address().to_string(),
             "rabbitmq" | "rabbitmq-queues" => metrics_of_rabbitmq.clone(),
             "prometheus" => own_address.to_owned(),
             other => panic!("the test has no target for {other}"),

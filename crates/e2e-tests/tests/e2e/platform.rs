@@ -1,13 +1,13 @@
 //! The three services of one scenario with their operators, database and queues.
 
-mod service;
+mod observed;
 mod setup;
 mod standalone;
 
 use std::time::Duration;
 
 use operator_simulator::{Behaviour, Entry, Mode, Rule, Simulator};
-use test_support::{FaultProxy, Names, TestDatabase, wait_until};
+use test_support::{FaultProxy, Names, ServiceProcess, TestDatabase, wait_until};
 
 use crate::{
     checker::{Evidence, violations},
@@ -18,7 +18,7 @@ use crate::{
     traffic::{Traffic, USERS},
 };
 
-pub(crate) use service::Service;
+pub(crate) use observed::Observed;
 pub(crate) use setup::Setup;
 pub(crate) use standalone::Standalone;
 
@@ -33,9 +33,9 @@ pub(crate) struct Proxies {
 
 /// Everything of one scenario. Fields are dropped in order: processes end before their database goes.
 pub(crate) struct Platform {
-    pub(crate) gateway: Service,
-    pub(crate) relays: Vec<Service>,
-    pub(crate) workers: Vec<Service>,
+    pub(crate) gateway: ServiceProcess,
+    pub(crate) relays: Vec<ServiceProcess>,
+    pub(crate) workers: Vec<ServiceProcess>,
     pub(crate) client: Client,
     pub(crate) simulator: Simulator,
     pub(crate) tables: Tables,

@@ -21,11 +21,11 @@ mod traces;
 mod unknown;
 mod worker_crashes;
 
-use test_support::wait_until;
+use test_support::{ServiceProcess, wait_until};
 
 use crate::{
     client::HistoryRow,
-    platform::{SETTLED, Service},
+    platform::{Observed as _, SETTLED},
 };
 
 /// Status and provider of each recipient, in the order given.
@@ -34,7 +34,7 @@ fn outcomes(rows: &[HistoryRow]) -> Vec<(&str, &str, &str)> {
 }
 
 /// Waits until the service answers with this status and says this of the dependency.
-async fn wait_readiness(service: &Service, status: u16, dependency: &str, state: &str) {
+async fn wait_readiness(service: &ServiceProcess, status: u16, dependency: &str, state: &str) {
     wait_until(SETTLED, &format!("{status} with {dependency} {state}"), async || {
         let (now, body) = service.readiness().await?;
         (now == status && body["dependencies"][dependency] == state).then_some(())

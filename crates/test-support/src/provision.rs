@@ -5,12 +5,14 @@ mod backend;
 mod command;
 mod container;
 mod database;
+mod installed;
 mod instance;
 mod local;
 mod mariadb;
 mod prometheus;
 mod rabbit;
 mod rabbitmq;
+mod server;
 
 pub use backend::{Backend, Given};
 pub use database::DatabaseServer;

@@ -4,8 +4,7 @@ mod markdown;
 mod plot;
 mod table;
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::Context as _;
 use serde::Serialize;
