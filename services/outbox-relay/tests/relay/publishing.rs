@@ -6,7 +6,7 @@ use broker::{Broker, Options};
 use domain::{MessageBody, MessageType, Turn};
 use outbox_relay::RelayConfig;
 
-use crate::support::{Fixture, Queue, config, eventually, express, message, topology};
+use crate::support::{Fixture, config, eventually, express, message, topology};
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -94,10 +94,10 @@ async fn what_was_published_and_not_recorded_goes_out_again_when_the_lease_is_ov
     fixture.accept(&[message("m1", &["+4915110"])]).await;
     let relay = fixture.relay(&RelayConfig { lease: Duration::from_millis(200), ..config() }).await;
 
-    let mut queue: Queue = fixture.normal();
+    let mut queue = fixture.normal();
     assert_eq!(queue.take().await, "m1");
     fixture.metrics.reaches_queries("outbox_processed", "error", 1).await;
-    assert_eq!(fixture.sql.event("m1").await.status, "processing");
+    assert_ne!(fixture.sql.event("m1").await.status, "processed");
     fixture.sql.execute("DROP TRIGGER refuse").await;
     assert_eq!(queue.take().await, "m1", "better twice than never");
     fixture.published("m1").await;
