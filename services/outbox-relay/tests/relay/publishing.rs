@@ -82,6 +82,21 @@ async fn what_the_broker_does_not_take_is_given_back_without_a_try() {
 }
 
 #[tokio::test]
+async fn a_broker_that_does_not_take_messages_is_left_alone_for_a_while() {
+    let full = Options { queue_capacity: 0, ..Options::default() };
+    let fixture = Fixture::with_broker(Broker::in_process_with(topology(), &full)).await;
+    fixture.accept(&[message("m1", &["+4915110"])]).await;
+    let relay = fixture.relay(&config()).await;
+
+    // The other lane, with nothing to do, looks again and again; this one does so now and then.
+    fixture.metrics.reaches_queries("outbox_claim", "ok", 40).await;
+    let given_back = fixture.metrics.queries("outbox_release", "ok");
+    assert!((1..=10).contains(&given_back), "given back {given_back} times");
+    relay.stop().await;
+    fixture.remove().await;
+}
+
+#[tokio::test]
 async fn what_was_published_and_not_recorded_goes_out_again_when_the_lease_is_over() {
     let fixture = Fixture::new().await;
     fixture

@@ -71,6 +71,9 @@ async fn a_relay_ends_wherever_it_waits() {
     fixture.accept(&[message("m1", &["+4915110"])]).await;
     let paused = fixture.relay(&RelayConfig { max_queued: Some(1), ..config() }).await;
     fixture.metrics.reaches(r#"relay_paused{lane="normal"}"#, 1).await;
+    paused.quiet().await;
+    fixture.accept(&[message("m2", &["+4915110"])]).await;
     paused.stop().await;
+    assert!(fixture.sql.event("m2").await.is_untouched(), "nothing slips through at the end");
     fixture.remove().await;
 }
