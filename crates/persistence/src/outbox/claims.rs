@@ -40,6 +40,13 @@ impl ClaimToken {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OutboxEventId(pub(super) i64);
 
+impl OutboxEventId {
+    /// The id of a row.
+    pub fn from_stored(id: i64) -> Self {
+        Self(id)
+    }
+}
+
 /// What a claimed event holds.
 #[derive(Debug, Clone)]
 pub enum EventContent {

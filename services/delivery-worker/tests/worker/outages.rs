@@ -104,6 +104,13 @@ async fn without_a_schema_to_work_on_what_was_begun_is_settled_and_the_rest_left
     fixture.remove().await;
 }
 
+/// Jobs of a lane that were written with the first try of their batch, or by themselves at once: a job that is tried again
+/// is counted again, and so is its error.
+fn written_at_once(fixture: &Fixture, lane: &str, query: &str) -> i64 {
+    let jobs = fixture.metrics.value(&format!("batch_size_sum{{lane=\"{lane}\"}}"));
+    jobs - fixture.metrics.value(&format!("db_queries_total{{query=\"{query}\",result=\"error\"}}"))
+}
+
 #[tokio::test]
 async fn a_recipient_that_the_database_refuses_to_settle_holds_up_no_other() {
     let fixture = Fixture::new().await;
@@ -115,20 +122,23 @@ async fn a_recipient_that_the_database_refuses_to_settle_holds_up_no_other() {
     fixture.send(&[message("m1", &["+4915111"]), message("m2", &["+4915112"])]).await;
     operator.reaches(3).await;
 
-    // One outcome waits for the lock, perhaps with others, and the rest for that one: few are written by themselves.
+    // One outcome is at the database, and the other two wait for it: they are one batch.
     fixture.sql.lock().await;
-    operator.answer(3);
+    worker.hold_connection();
+    operator.answer(1);
+    fixture.metrics.reaches(r#"batch_size_count{lane="settle"}"#, 1).await;
+    operator.answer(2);
     fixture.metrics.reaches(r#"operator_duration_seconds_count{operator="held"}"#, 3).await;
     fixture.sql.unlock().await;
     for id in ["m0", "m1"] {
         eventually(&format!("{id} is done"), async || fixture.sql.rows(id).await == ["done held"]).await;
     }
-    fixture.metrics.reaches_queries("settle", "error", 1).await;
+    fixture.metrics.reaches_queries("settle", "error", 2).await;
     assert!(fixture.sql.rows("m2").await[0].starts_with("sending under "), "it is held on to");
     fixture.sql.execute("DROP TRIGGER refuse").await;
     fixture.answered("ok", 3).await;
     assert_eq!(fixture.sql.rows("m2").await, ["done held"]);
-    assert_eq!(operator.keys().len(), 3);
+    assert_eq!((operator.keys().len(), written_at_once(&fixture, "settle", "settle")), (3, 2));
     worker.stop().await;
     fixture.remove().await;
 }
@@ -138,14 +148,24 @@ async fn a_recipient_that_the_database_refuses_to_begin_with_holds_up_no_other()
     let fixture = Fixture::new().await;
     fixture.sql.execute(&refuse("+4915112", "sending")).await;
     let worker = fixture.worker(&config(), fixture.operators(&["a"])).await;
-    fixture.send(&[message("m1", &["+4915111"]), message("m2", &["+4915112"])]).await;
+    let requests = ["m0", "m1", "m2"].map(|id| message(id, &[&id.replace('m', "+491511")]));
+    fixture.accept(&requests).await;
 
-    fixture.answered("ok", 1).await;
+    // One is at the database, and the other two wait for it: they are one batch.
+    fixture.sql.lock().await;
+    worker.hold_connection();
+    fixture.publish(&requests[..1]).await;
+    fixture.metrics.reaches(r#"batch_size_count{lane="begin"}"#, 1).await;
+    fixture.publish(&requests[1..]).await;
+    fixture.waits(0).await;
+    fixture.sql.unlock().await;
+    fixture.answered("ok", 2).await;
     assert_eq!(fixture.sql.rows("m1").await, ["done a"]);
     assert_eq!(fixture.sql.rows("m2").await, ["pending"]);
     fixture.sql.execute("DROP TRIGGER refuse").await;
-    fixture.answered("ok", 2).await;
+    fixture.answered("ok", 3).await;
     assert_eq!(fixture.sql.rows("m2").await, ["done a"]);
+    assert_eq!(written_at_once(&fixture, "begin", "begin_sending"), 2);
     worker.stop().await;
     fixture.remove().await;
 }

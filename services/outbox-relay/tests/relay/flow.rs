@@ -42,6 +42,7 @@ async fn a_lane_with_a_full_queue_is_not_claimed_from_while_the_other_goes_on() 
     fixture.accept(&[message("m1", &["+4915110"]), message("m2", &["+4915111"])]).await;
     let relay = fixture.relay(&RelayConfig { max_queued: Some(2), ..config() }).await;
     fixture.metrics.reaches(r#"relay_paused{lane="normal"}"#, 1).await;
+    relay.quiet().await;
 
     fixture.accept(&[message("m3", &["+4915112"])]).await;
     let mut fast = fixture.express();

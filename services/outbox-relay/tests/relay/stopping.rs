@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::{MessageType, PerLane};
 use outbox_relay::RelayConfig;
+use persistence::{ClaimToken, OutboxEventId};
 
 use crate::support::{ClosedPort, Fixture, config, message};
 
@@ -18,7 +19,7 @@ async fn a_claim_under_way_is_published_and_recorded() {
     fixture.sql.lock().await;
     let database = relay.database.clone();
     relay.scope.spawn("hold the connection", async move {
-        let changed = database.recover_embedded().await;
+        let changed = database.mark_processed(&[OutboxEventId::from_stored(0)], &ClaimToken::unique()).await;
         assert_eq!(changed.ok(), Some(0));
     });
     relay.start(&RelayConfig { claimers: PerLane { express: 0, normal: 1 }, batch: 2, ..config() }, &fixture.broker);
@@ -70,6 +71,7 @@ async fn a_relay_ends_wherever_it_waits() {
     fixture.accept(&[message("m1", &["+4915110"])]).await;
     let paused = fixture.relay(&RelayConfig { max_queued: Some(1), ..config() }).await;
     fixture.metrics.reaches(r#"relay_paused{lane="normal"}"#, 1).await;
+    paused.quiet().await;
     fixture.accept(&[message("m2", &["+4915110"])]).await;
     paused.stop().await;
     assert!(fixture.sql.event("m2").await.is_untouched(), "nothing slips through at the end");

@@ -14,7 +14,7 @@ use domain::{
 };
 use operator_simulator::Simulator;
 use operators::{BreakerConfig, Operators, OperatorsConfig, parse_operators};
-use persistence::{AcceptOutcome, AcceptRequest, Database, DatabaseConfig, TopUpRequest};
+use persistence::{AcceptOutcome, AcceptRequest, ClaimToken, Database, DatabaseConfig, OutboxEventId, TopUpRequest};
 use service_kit::Lifecycle;
 use tempfile::TempDir;
 
@@ -204,6 +204,15 @@ impl Fixture {
 }
 
 impl Worker {
+    /// Keeps the worker from its database: an operation that waits for the lock has its only connection.
+    pub(crate) fn hold_connection(&self) {
+        let database = self.database.clone();
+        self.lifecycle.spawn("hold the connection", async move {
+            let changed = database.mark_processed(&[OutboxEventId::from_stored(0)], &ClaimToken::unique()).await;
+            assert_eq!(changed.ok(), Some(0), "there is no such event");
+        });
+    }
+
     /// Looks at the schema, which is found to be one to work on or not.
     pub(crate) async fn look_at_schema(&self, fits: bool) {
         let seen = eventually("the schema to be looked at", async || self.database.is_migrated() == fits);
@@ -237,11 +246,11 @@ pub(crate) fn config() -> WorkerConfig {
     WorkerConfig { prefetch: PerLane { express: 50, normal: 50 }, max_calls: 100, state_lanes: 1 }
 }
 
-/// No retries, a long timeout, a breaker that stays closed.
+/// No retries, a timeout longer than any test waits, a breaker that stays closed.
 pub(crate) fn operators(list: &str) -> OperatorsConfig {
     OperatorsConfig {
         operators: parse_operators(list).expect("a valid list"),
-        timeout: Duration::from_secs(20),
+        timeout: Duration::from_mins(1),
         max_retries: 0,
         retry_backoff: Duration::from_millis(1),
         breaker: BreakerConfig { failure_threshold: 1000, success_threshold: 1, open_timeout: Duration::from_hours(1) },

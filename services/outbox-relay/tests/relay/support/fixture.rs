@@ -164,6 +164,11 @@ impl Relay {
         start(config, &self.database, broker, &self.wake, &self.scope);
     }
 
+    /// Waits until no operation of it is at the database: a claim that was under way has ended.
+    pub(crate) async fn quiet(&self) {
+        eventually("a database at rest", async || self.database.pool_use() == (1, 1)).await;
+    }
+
     /// Looks at the schema, which is found to be one to work on or not.
     pub(crate) async fn look_at_schema(&self, fits: bool) {
         let seen = eventually("the schema to be looked at", async || self.database.is_migrated() == fits);
