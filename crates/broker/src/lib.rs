@@ -13,6 +13,7 @@
 
 mod amqp;
 mod broker;
+mod config;
 mod confirm;
 mod delivery;
 mod error;
@@ -24,6 +25,7 @@ mod topology;
 mod uri;
 
 pub use broker::{Broker, Condition, Consumer, DepthWatch, Publisher};
+pub use config::BrokerConfig;
 pub use delivery::Delivery;
 pub use error::Error;
 pub use message::{Outgoing, Published};

@@ -2,6 +2,7 @@
 //! for each queue. A queue is bound with its own name as the routing key.
 
 use domain::{Lane, PerLane};
+use settings::{SettingError, Source};
 
 use crate::Error;
 
@@ -20,7 +21,26 @@ pub struct Topology {
     queues: PerLane<String>,
 }
 
+/// What [`Topology::new`] takes for a name.
+const ACCEPTED_NAME: &str = "a name of 1 to 251 bytes without control characters that does not begin with amq.";
+
 impl Topology {
+    /// `RABBIT_MESSAGE_EXCHANGE` (`message_exchange`), `EXPRESS_QUEUE` (`message_express`), `NORMAL_QUEUE` (`message_normal`).
+    ///
+    /// # Errors
+    /// A name that AMQP cannot carry, or one queue for both lanes.
+    pub fn load(source: &Source) -> Result<Self, SettingError> {
+        let name = |variable, default: &str| {
+            source.parsed_with_default(variable, default, ACCEPTED_NAME, |name| checked(variable, name.to_owned()).ok())
+        };
+        let exchange = name("RABBIT_MESSAGE_EXCHANGE", "message_exchange")?;
+        let (express, normal) = (name("EXPRESS_QUEUE", "message_express")?, name("NORMAL_QUEUE", "message_normal")?);
+        Self::new(exchange, express.clone(), normal).map_err(|_| {
+            let accepted = "another queue than NORMAL_QUEUE and its dead-letter queue (.dlq), and the other way round";
+            SettingError::new("EXPRESS_QUEUE", &express, accepted)
+        })
+    }
+
     /// Checks the names: 1 to 251 bytes, no control characters, not starting with `amq.` (reserved by the broker), and
     /// the queues with their dead-letter queues all different.
     pub fn new(

@@ -72,6 +72,11 @@ impl Server {
     }
 }
 
+/// Whether the URI can be used; the certificates that it names are read later.
+pub(crate) fn check(uri: &SecretString) -> Result<(), Error> {
+    parse(uri).map(drop)
+}
+
 /// Everything the URI says.
 #[derive(Debug)]
 struct Parts {

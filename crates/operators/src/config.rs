@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use crate::{OperatorName, OperatorSpec};
+use settings::{SettingError, Source};
+
+use crate::{
+    OperatorName, OperatorSpec,
+    spec::{ACCEPTED_URLS, parse_operators},
+};
 
 /// The operators and how they are called.
 #[derive(Debug, Clone)]
@@ -60,6 +65,32 @@ pub enum BuildError {
 }
 
 impl OperatorsConfig {
+    /// Reads the operators and what is tried before one is given up.
+    ///
+    /// # Errors
+    /// The first variable with a value that is not accepted.
+    pub fn load(source: &Source) -> Result<Self, SettingError> {
+        // URLs may hold credentials, so the value is not shown; the parser says what is wrong with which operator.
+        let list = source.string("OPERATORS", "operatorA=simulated:,operatorB=simulated:");
+        let operators = parse_operators(&list).map_err(|error| {
+            SettingError::hidden(
+                "OPERATORS",
+                format!("an ordered list name=url,name=url with URLs {ACCEPTED_URLS} ({error})"),
+            )
+        })?;
+        Ok(Self {
+            operators,
+            timeout: source.duration_ms("OPERATOR_TIMEOUT_MS", 2_000, 1..=60_000)?,
+            max_retries: source.integer("OPERATOR_MAX_RETRIES", 2, 0..=10)?,
+            retry_backoff: source.duration_ms("OPERATOR_RETRY_BACKOFF_MS", 200, 0..=10_000)?,
+            breaker: BreakerConfig {
+                failure_threshold: source.integer("BREAKER_FAILURE_THRESHOLD", 3, 1..=1_000)?,
+                success_threshold: source.integer("BREAKER_SUCCESS_THRESHOLD", 2, 1..=1_000)?,
+                open_timeout: source.duration_ms("BREAKER_OPEN_TIMEOUT_MS", 5_000, 1..=3_600_000)?,
+            },
+        })
+    }
+
     pub(crate) fn check(&self) -> Result<(), BuildError> {
         if self.operators.is_empty() {
             return Err(BuildError::NoOperators);
@@ -79,5 +110,17 @@ impl OperatorsConfig {
             Some((setting, _)) => Err(BuildError::Zero { setting }),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_operators_are_named_but_not_shown() {
+        let source = Source::from_pairs([("OPERATORS", "a=ftp://me:secret@host")]);
+        let error = OperatorsConfig::load(&source).expect_err("refused").to_string();
+        assert!(error.contains("OPERATORS") && !error.contains("secret"), "{error}");
     }
 }

@@ -6,6 +6,8 @@ use url::Url;
 
 /// Longest name of an operator, in bytes; it is stored with each message (`provider`).
 const MAX_NAME: usize = 50;
+/// The URLs of all kinds, for who is told what is accepted.
+pub(crate) const ACCEPTED_URLS: &str = "simulated: or http(s)://host";
 /// The whole URL of a simulated operator.
 const SIMULATED: &str = "simulated:";
 

@@ -8,11 +8,9 @@ use std::{
     process::ExitCode,
 };
 
-use crate::{
-    healthcheck::readiness,
-    http,
-    settings::{ListenAddr, Source},
-};
+use settings::{ListenAddr, Source};
+
+use crate::{healthcheck::readiness, http};
 
 /// Runs a process to its exit code. An error is printed in one line, with its causes, and gives exit code 1.
 ///

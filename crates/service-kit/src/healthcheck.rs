@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::settings::{ListenAddr, SettingError, Source};
+use settings::{ListenAddr, SettingError, Source};
 
 /// The longest wait for the connection, and for each part of the answer. A readiness report takes up to 0.8 s.
 const LIMIT: Duration = Duration::from_secs(2);

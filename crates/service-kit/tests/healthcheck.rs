@@ -7,8 +7,8 @@ use service_kit::{
     admin::AdminServer,
     health::Required,
     healthcheck::{HealthcheckError, readiness},
-    settings::{ListenAddr, Source},
 };
+use settings::{ListenAddr, Source};
 use tokio::task::spawn_blocking;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 

@@ -7,11 +7,11 @@ mod settings;
 use std::{path::Path, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
-use broker::{Broker, Topology};
+use broker::Broker;
 use operators::Operators;
 use outbox_relay::Wake;
 use persistence::Database;
-use service_kit::{Lifecycle, settings::Source};
+use service_kit::Lifecycle;
 use telemetry::MetricsHandle;
 
 use crate::settings::Settings;
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
 }
 
 async fn run() -> anyhow::Result<ExitCode> {
-    let settings = Settings::load(Source::process())?;
+    let settings = Settings::load(::settings::Source::process())?;
     let telemetry = telemetry::init(settings.gateway.common.telemetry())?;
     let outcome = serve(&settings, telemetry.metrics()).await;
     telemetry.shutdown().await;
@@ -30,9 +30,6 @@ async fn run() -> anyhow::Result<ExitCode> {
 
 async fn serve(settings: &Settings, metrics: MetricsHandle) -> anyhow::Result<ExitCode> {
     // What may refuse to start comes first: nothing is created for a start that is refused.
-    let names = &settings.gateway.broker;
-    let topology = Topology::new(&names.exchange, &names.express_queue, &names.normal_queue)
-        .context("RABBIT_MESSAGE_EXCHANGE, EXPRESS_QUEUE or NORMAL_QUEUE is not accepted")?;
     let operators = Operators::build(settings.operators.clone()).context("OPERATORS=[hidden] is not accepted")?;
     let lifecycle = Lifecycle::new()?;
     let scope = lifecycle.scope();
@@ -42,7 +39,7 @@ async fn serve(settings: &Settings, metrics: MetricsHandle) -> anyhow::Result<Ex
     let restarted = recover(&file).await.with_context(|| format!("preparing the database file {}", file.display()))?;
     let database = Database::open(Settings::database_config(&file)?).await?;
     database.assume_migrated();
-    let broker = Broker::in_process(topology);
+    let broker = Broker::in_process(settings.gateway.broker.topology.clone());
 
     let wake = Wake::default();
     let signal = wake.clone();

@@ -5,12 +5,12 @@ use std::{
     time::Duration,
 };
 
-use delivery_worker::{WorkerConfig, load_operators};
+use delivery_worker::WorkerConfig;
 use operators::OperatorsConfig;
 use outbox_relay::RelayConfig;
 use persistence::{Address, AddressError, DatabaseConfig};
-use secrecy::{ExposeSecret as _, SecretString};
-use service_kit::settings::{SettingError, Source};
+use secrecy::SecretString;
+use settings::{SettingError, Source};
 
 /// Where the data is kept when `DATABASE_URL` does not say.
 const DEFAULT_URL: &str = "sqlite://messaging-platform.sqlite";
@@ -39,12 +39,13 @@ impl Settings {
             ("LOG_FORMAT", "pretty"),
             ("RUST_LOG", "warn,standalone=info"),
         ]);
+        // Before the gateway, to which a server would do as well.
+        let file = file(&source.string("DATABASE_URL", DEFAULT_URL))?;
         let gateway = api_gateway::Settings::load(&source)?;
-        let file = file(gateway.database.url.expose_secret())?;
         Ok(Self {
             relay: RelayConfig::load(&source)?,
             worker: WorkerConfig::load(&source)?,
-            operators: load_operators(&source)?,
+            operators: OperatorsConfig::load(&source)?,
             gateway,
             file,
         })
@@ -74,6 +75,8 @@ fn file(url: &str) -> Result<PathBuf, SettingError> {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
     use super::*;
 
     fn load(url: &str) -> Result<Settings, SettingError> {

@@ -37,8 +37,8 @@ impl Dependency {
 }
 
 const SERVICES: [&str; 3] = ["api-gateway", "outbox-relay", "delivery-worker"];
-const LIBRARIES: [&str; 7] =
-    ["domain", "instruments", "persistence", "broker", "operators", "telemetry", "service-kit"];
+const LIBRARIES: [&str; 8] =
+    ["domain", "instruments", "settings", "persistence", "broker", "operators", "telemetry", "service-kit"];
 /// Any crate may use these in its tests, none may ship them.
 const TEST_ONLY: [&str; 2] = ["test-support", "operator-simulator"];
 /// Nothing but tests, which may use anything.
@@ -49,6 +49,7 @@ fn allowed(package: &str) -> Option<Vec<&'static str>> {
     let rule: &[&[&'static str]] = match package {
         "domain"
         | "instruments"
+        | "settings"
         | "migrations"
         | "operator-simulator"
         | "test-support"
@@ -58,9 +59,9 @@ fn allowed(package: &str) -> Option<Vec<&'static str>> {
         "telemetry" => &[&["instruments"]],
         // Balances and backlogs are stored by what the gateway stores them with.
         "loadtest" => &[&["domain", "persistence"]],
-        "broker" | "operators" => &[&["domain", "instruments"]],
-        "persistence" => &[&["domain", "instruments", "migrations"]],
-        "service-kit" => &[&["telemetry"]],
+        "broker" | "operators" => &[&["domain", "instruments", "settings"]],
+        "persistence" => &[&["domain", "instruments", "migrations", "settings"]],
+        "service-kit" => &[&["settings", "telemetry"]],
         "xtask" => &[&["loadtest", "test-support"]],
         "standalone" => &[&LIBRARIES, &SERVICES],
         service if SERVICES.contains(&service) => &[&LIBRARIES],
@@ -223,7 +224,10 @@ mod tests {
     #[test]
     fn a_violation_names_both_sides_and_the_rule() {
         let lines = check("broker", "persistence", None, true);
-        assert_eq!(lines, ["broker imports persistence (normal dependency): it may import domain, instruments"]);
+        assert_eq!(
+            lines,
+            ["broker imports persistence (normal dependency): it may import domain, instruments, settings"]
+        );
         assert_eq!(
             check("api-gateway", "sea-orm", None, false),
             ["api-gateway imports sea-orm: only persistence and migrations may"]

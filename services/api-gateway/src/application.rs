@@ -17,8 +17,8 @@ use service_kit::{
     admin::{self, get_or_head},
     health::{Finding, Reported, Required},
     http::{Ending, HttpServer, listen_on_all},
-    settings::processors,
 };
+use settings::processors;
 use telemetry::MetricsHandle;
 
 use crate::{

@@ -19,25 +19,13 @@ mod settings;
 mod turns;
 mod whole;
 
+pub use self::settings::{LISTEN_ADDR, Settings};
 pub use accept::OnAccepted;
 pub use application::{BindError, Parts, State, start};
 pub use backpressure::Thresholds;
 pub use limits::Rate;
-pub use settings::{LISTEN_ADDR, Settings};
 
 use std::time::Duration;
 
-use persistence::DatabaseConfig;
-
 /// How long one operation on the database may take: a client is answered within a second, whatever happens.
 pub const DATABASE_TIMEOUT: Duration = Duration::from_millis(900);
-
-/// The pool as the settings ask for it.
-pub fn database_config(settings: &Settings) -> DatabaseConfig {
-    DatabaseConfig {
-        url: settings.database.url.clone(),
-        max_connections: settings.database.max_open_connections,
-        max_lifetime: settings.database.max_lifetime,
-        operation_timeout: DATABASE_TIMEOUT,
-    }
-}

@@ -2,12 +2,13 @@
 
 use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
+use broker::BrokerConfig;
 use domain::{PriceList, pricing::MAX_PRICE};
-use service_kit::settings::{
-    BrokerSettings, CommonSettings, DatabaseSettings, ListenAddr, SettingError, Source, processors,
-};
+use persistence::DatabaseConfig;
+use service_kit::CommonSettings;
+use settings::{ListenAddr, SettingError, Source, processors};
 
-use crate::{Thresholds, limits::Rate};
+use crate::{DATABASE_TIMEOUT, Thresholds, limits::Rate};
 
 /// Where the API is served.
 pub const LISTEN_ADDR: ListenAddr = ListenAddr { variable: "LISTEN_ADDR", default: ":8080" };
@@ -20,9 +21,9 @@ pub struct Settings {
     /// `LISTEN_ADDR` (`:8080`): addresses to try in order.
     pub listen: Vec<SocketAddr>,
     /// The database.
-    pub database: DatabaseSettings,
+    pub database: DatabaseConfig,
     /// RabbitMQ: the names that go into outbox payloads, and what readiness reports.
-    pub broker: BrokerSettings,
+    pub broker: BrokerConfig,
     /// `PRICE_NORMAL` (1), `PRICE_EXPRESS` (3).
     pub prices: PriceList,
     /// `READYZ_REQUIRES_BROKER` (false): be not ready while RabbitMQ is away, as the reference.
@@ -50,8 +51,8 @@ impl Settings {
         Ok(Self {
             common: CommonSettings::load(source, "api-gateway")?,
             listen: source.listen_addr(LISTEN_ADDR.variable, LISTEN_ADDR.default)?,
-            database: DatabaseSettings::load(source)?,
-            broker: BrokerSettings::load(source)?,
+            database: DatabaseConfig { operation_timeout: DATABASE_TIMEOUT, ..DatabaseConfig::load(source)? },
+            broker: BrokerConfig::load(source)?,
             prices: PriceList::new(normal, express).expect("both are in range"),
             readyz_requires_broker: source.boolean("READYZ_REQUIRES_BROKER", false)?,
             accept_lanes: source.integer("ACCEPT_LANES", processors().clamp(2, 8), 1..=64)?,

@@ -14,12 +14,12 @@ mod series;
 mod settings;
 mod state_writer;
 
-pub use settings::{ADMIN_ADDR, Settings, WorkerConfig, load_operators};
+pub use self::settings::{ADMIN_ADDR, Settings, WorkerConfig};
 
 use broker::{Broker, Condition};
 use domain::Lane;
 use operators::Operators;
-use persistence::{Database, DatabaseConfig, Readiness};
+use persistence::{Database, Readiness};
 use service_kit::{
     Health, Scope,
     health::{Finding, Required},
@@ -59,13 +59,4 @@ pub fn health(database: &Database, broker: &Broker) -> Health {
             let condition = broker.condition();
             std::future::ready(Finding::degraded(condition.as_str(), condition != Condition::Away))
         })
-}
-
-/// The pool as the settings ask for it.
-pub fn database_config(settings: &Settings) -> DatabaseConfig {
-    DatabaseConfig {
-        max_connections: settings.database.max_open_connections,
-        max_lifetime: settings.database.max_lifetime,
-        ..DatabaseConfig::new(settings.database.url.clone())
-    }
 }

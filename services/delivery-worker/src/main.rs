@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use broker::{Broker, Topology};
-use delivery_worker::{Settings, database_config, health, start};
+use broker::{Broker, BrokerConfig};
+use delivery_worker::{Settings, health, start};
 use operators::Operators;
 use persistence::Database;
-use service_kit::{Lifecycle, admin::AdminServer, settings::Source};
+use service_kit::{Lifecycle, admin::AdminServer};
+use settings::Source;
 use telemetry::MetricsHandle;
 
 fn main() -> ExitCode {
@@ -28,11 +29,9 @@ async fn serve(settings: &Settings, metrics: MetricsHandle) -> anyhow::Result<Ex
     scope.measure_process();
 
     let operators = Operators::build(settings.operators.clone()).context("OPERATORS=[hidden] is not accepted")?;
-    let database = Database::open(database_config(settings)).await.context("DATABASE_URL=[hidden] is not accepted")?;
-    let names = &settings.broker;
-    let topology = Topology::new(&names.exchange, &names.express_queue, &names.normal_queue)
-        .context("RABBIT_MESSAGE_EXCHANGE, EXPRESS_QUEUE or NORMAL_QUEUE is not accepted")?;
-    let broker = Broker::amqp(names.uri.clone(), topology, &scope.support_tasks("broker"), scope.finish.clone())
+    let database = Database::open(settings.database.clone()).await.context("DATABASE_URL=[hidden] is not accepted")?;
+    let BrokerConfig { uri, topology } = settings.broker.clone();
+    let broker = Broker::amqp(uri, topology, &scope.support_tasks("broker"), scope.finish.clone())
         .context("RABBIT_URI=[hidden] is not accepted")?;
     let admin = AdminServer::bind(&settings.admin, health(&database, &broker), metrics)?;
     tracing::info!(address = %admin.local_addr(), "the worker is up");

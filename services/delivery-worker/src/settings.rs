@@ -2,11 +2,12 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use broker::BrokerConfig;
 use domain::PerLane;
-use operators::{BreakerConfig, OperatorsConfig, parse_operators};
-use service_kit::settings::{
-    BrokerSettings, CommonSettings, DatabaseSettings, ListenAddr, SettingError, Source, processors,
-};
+use operators::OperatorsConfig;
+use persistence::DatabaseConfig;
+use service_kit::CommonSettings;
+use settings::{ListenAddr, SettingError, Source, processors};
 
 /// Where health and metrics are served.
 pub const ADMIN_ADDR: ListenAddr = ListenAddr { variable: "ADMIN_ADDR", default: ":8082" };
@@ -19,9 +20,9 @@ pub struct Settings {
     /// `ADMIN_ADDR` (`:8082`): addresses to try in order.
     pub admin: Vec<SocketAddr>,
     /// The database.
-    pub database: DatabaseSettings,
+    pub database: DatabaseConfig,
     /// RabbitMQ.
-    pub broker: BrokerSettings,
+    pub broker: BrokerConfig,
     /// Who sends the messages.
     pub operators: OperatorsConfig,
     /// How messages are taken.
@@ -51,9 +52,9 @@ impl Settings {
         Ok(Self {
             common: CommonSettings::load(source, "delivery-worker")?,
             admin: source.listen_addr(ADMIN_ADDR.variable, ADMIN_ADDR.default)?,
-            database: DatabaseSettings::load(source)?,
-            broker: BrokerSettings::load(source)?,
-            operators: load_operators(source)?,
+            database: DatabaseConfig::load(source)?,
+            broker: BrokerConfig::load(source)?,
+            operators: OperatorsConfig::load(source)?,
             worker: WorkerConfig::load(source)?,
             drain: source.duration_secs("SHUTDOWN_TIMEOUT_SECS", 20, 1..=600)?,
         })
@@ -77,30 +78,6 @@ impl WorkerConfig {
     }
 }
 
-/// Reads the operators and what is tried before one is given up.
-///
-/// # Errors
-/// The first variable with a value that is not accepted.
-pub fn load_operators(source: &Source) -> Result<OperatorsConfig, SettingError> {
-    let list = source.string("OPERATORS", "operatorA=simulated:,operatorB=simulated:");
-    Ok(OperatorsConfig {
-        // URLs may hold credentials, so the value is not shown; the parser says what is wrong with which operator.
-        operators: parse_operators(&list).map_err(|error| {
-            let accepted =
-                format!("an ordered list name=url,name=url with URLs simulated: or http(s)://host ({error})");
-            SettingError::hidden("OPERATORS", accepted)
-        })?,
-        timeout: source.duration_ms("OPERATOR_TIMEOUT_MS", 2_000, 1..=60_000)?,
-        max_retries: source.integer("OPERATOR_MAX_RETRIES", 2, 0..=10)?,
-        retry_backoff: source.duration_ms("OPERATOR_RETRY_BACKOFF_MS", 200, 0..=10_000)?,
-        breaker: BreakerConfig {
-            failure_threshold: source.integer("BREAKER_FAILURE_THRESHOLD", 3, 1..=1_000)?,
-            success_threshold: source.integer("BREAKER_SUCCESS_THRESHOLD", 2, 1..=1_000)?,
-            open_timeout: source.duration_ms("BREAKER_OPEN_TIMEOUT_MS", 5_000, 1..=3_600_000)?,
-        },
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,12 +89,5 @@ mod tests {
         assert_eq!(names, ["operatorA", "operatorB"]);
         assert_eq!(settings.operators.timeout, Duration::from_secs(2));
         assert_eq!(settings.operators.breaker.failure_threshold, 3);
-    }
-
-    #[test]
-    fn wrong_operators_are_named_but_not_shown() {
-        let source = Source::from_pairs([("OPERATORS", "a=ftp://me:secret@host")]);
-        let error = Settings::load(&source).expect_err("refused").to_string();
-        assert!(error.contains("OPERATORS") && !error.contains("secret"), "{error}");
     }
 }

@@ -125,7 +125,7 @@ impl Round {
 mod tests {
     use std::cell::Cell;
 
-    use service_kit::settings::Source;
+    use settings::Source;
 
     use super::*;
     use crate::RelayConfig;

@@ -13,12 +13,12 @@ mod sweeper;
 mod unknown_kinds;
 mod wake;
 
-pub use settings::{ADMIN_ADDR, RelayConfig, Settings};
+pub use self::settings::{ADMIN_ADDR, RelayConfig, Settings};
 pub use wake::Wake;
 
 use broker::{Broker, Condition, Publisher};
 use domain::Lane;
-use persistence::{Database, DatabaseConfig, Readiness};
+use persistence::{Database, Readiness};
 use service_kit::{
     Health, Scope,
     health::{Finding, Required},
@@ -71,14 +71,5 @@ fn broker_finding(condition: Condition, publisher: &Publisher) -> Finding {
         Condition::Connected if publisher.is_ready() => Finding::OK,
         Condition::Connected | Condition::Away => Finding::UNAVAILABLE,
         Condition::Blocked => Finding::degraded(condition.as_str(), false),
-    }
-}
-
-/// The pool as the settings ask for it.
-pub fn database_config(settings: &Settings) -> DatabaseConfig {
-    DatabaseConfig {
-        max_connections: settings.database.max_open_connections,
-        max_lifetime: settings.database.max_lifetime,
-        ..DatabaseConfig::new(settings.database.url.clone())
     }
 }

@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use broker::{Broker, Topology};
-use outbox_relay::{Settings, Wake, database_config, health, start};
+use broker::{Broker, BrokerConfig};
+use outbox_relay::{Settings, Wake, health, start};
 use persistence::Database;
-use service_kit::{Lifecycle, admin::AdminServer, settings::Source};
+use service_kit::{Lifecycle, admin::AdminServer};
+use settings::Source;
 use telemetry::MetricsHandle;
 
 fn main() -> ExitCode {
@@ -26,11 +27,9 @@ async fn serve(settings: &Settings, metrics: MetricsHandle) -> anyhow::Result<Ex
     let scope = lifecycle.scope();
     scope.measure_process();
 
-    let database = Database::open(database_config(settings)).await.context("DATABASE_URL=[hidden] is not accepted")?;
-    let names = &settings.broker;
-    let topology = Topology::new(&names.exchange, &names.express_queue, &names.normal_queue)
-        .context("RABBIT_MESSAGE_EXCHANGE, EXPRESS_QUEUE or NORMAL_QUEUE is not accepted")?;
-    let broker = Broker::amqp(names.uri.clone(), topology, &scope.support_tasks("broker"), scope.finish.clone())
+    let database = Database::open(settings.database.clone()).await.context("DATABASE_URL=[hidden] is not accepted")?;
+    let BrokerConfig { uri, topology } = settings.broker.clone();
+    let broker = Broker::amqp(uri, topology, &scope.support_tasks("broker"), scope.finish.clone())
         .context("RABBIT_URI=[hidden] is not accepted")?;
     let admin = AdminServer::bind(&settings.admin, health(&database, &broker), metrics)?;
     tracing::info!(address = %admin.local_addr(), "the relay is up");

@@ -2,8 +2,11 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use broker::BrokerConfig;
 use domain::PerLane;
-use service_kit::settings::{BrokerSettings, CommonSettings, DatabaseSettings, ListenAddr, SettingError, Source};
+use persistence::DatabaseConfig;
+use service_kit::CommonSettings;
+use settings::{ListenAddr, SettingError, Source};
 
 /// Where health and metrics are served.
 pub const ADMIN_ADDR: ListenAddr = ListenAddr { variable: "ADMIN_ADDR", default: ":8081" };
@@ -16,9 +19,9 @@ pub struct Settings {
     /// `ADMIN_ADDR` (`:8081`): addresses to try in order.
     pub admin: Vec<SocketAddr>,
     /// The database.
-    pub database: DatabaseSettings,
+    pub database: DatabaseConfig,
     /// RabbitMQ.
-    pub broker: BrokerSettings,
+    pub broker: BrokerConfig,
     /// How events are claimed.
     pub relay: RelayConfig,
     /// `SHUTDOWN_TIMEOUT_SECS` (20): how long claimed batches may take after SIGTERM.
@@ -56,8 +59,8 @@ impl Settings {
         Ok(Self {
             common: CommonSettings::load(source, "outbox-relay")?,
             admin: source.listen_addr(ADMIN_ADDR.variable, ADMIN_ADDR.default)?,
-            database: DatabaseSettings::load(source)?,
-            broker: BrokerSettings::load(source)?,
+            database: DatabaseConfig::load(source)?,
+            broker: BrokerConfig::load(source)?,
             relay: RelayConfig::load(source)?,
             drain: source.duration_secs("SHUTDOWN_TIMEOUT_SECS", 20, 1..=600)?,
         })

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use deploy_tests::service_variables;
 use k8s_openapi::api::core::v1::{ConfigMap, Container, Secret};
-use service_kit::settings::Source;
+use settings::Source;
 
 use super::references::scaled_objects;
 use crate::platform::{Platform, Pods, SECRET_TEMPLATE, name_of};

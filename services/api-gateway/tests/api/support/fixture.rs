@@ -5,10 +5,11 @@ use std::{
     sync::{Mutex, OnceLock},
 };
 
-use api_gateway::{Parts, Settings, database_config, start};
-use broker::{Broker, Topology};
+use api_gateway::{Parts, Settings, start};
+use broker::{Broker, BrokerConfig};
 use persistence::Database;
-use service_kit::{Lifecycle, Scope, settings::Source};
+use service_kit::{Lifecycle, Scope};
+use settings::Source;
 use telemetry::{Guard, LogFormat, MetricsHandle, TelemetryConfig};
 use tempfile::TempDir;
 use test_support::TestDatabase;
@@ -96,7 +97,7 @@ impl Fixture {
         let settings = Settings::load(&Source::from_pairs(pairs)).expect("the settings are accepted");
         let lifecycle = Lifecycle::for_tests();
         let scope = lifecycle.scope();
-        let database = Database::open(database_config(&settings)).await.expect("the URL is accepted");
+        let database = Database::open(settings.database.clone()).await.expect("the URL is accepted");
         prepare(&database, &settings, &scope);
         let broker = connect(broker, &settings, &scope);
         let parts = Parts { database: database.clone(), broker, metrics: metrics_of_this_process(), on_accepted: None };
@@ -159,13 +160,12 @@ fn prepare(database: &Database, settings: &Settings, scope: &Scope) {
 }
 
 fn connect(kind: BrokerKind, settings: &Settings, scope: &Scope) -> Broker {
-    let names = &settings.broker;
-    let topology = Topology::new(&names.exchange, &names.express_queue, &names.normal_queue).expect("usable names");
+    let BrokerConfig { uri, topology } = settings.broker.clone();
     match kind {
         BrokerKind::InProcess => Broker::in_process(topology),
         BrokerKind::Rabbit => {
             let tasks = scope.support_tasks("broker");
-            Broker::amqp(names.uri.clone(), topology, &tasks, scope.finish.clone()).expect("a usable URI")
+            Broker::amqp(uri, topology, &tasks, scope.finish.clone()).expect("a usable URI")
         }
     }
 }

@@ -5,11 +5,11 @@ const SHOWN: usize = 200;
 
 /// A setting that is not accepted. Its text is one line and never holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name}={shown} is not accepted: it must be {accepted}")]
+#[error("{name}={shown} is not accepted: {why}")]
 pub struct SettingError {
     name: String,
     shown: String,
-    accepted: String,
+    why: String,
 }
 
 impl SettingError {
@@ -19,12 +19,17 @@ impl SettingError {
         if value.chars().nth(SHOWN).is_some() {
             shown.push_str("...");
         }
-        Self { name: name.to_owned(), shown, accepted: accepted.into() }
+        Self { name: name.to_owned(), shown, why: format!("it must be {}", accepted.into()) }
     }
 
     /// As [`new`](Self::new) for a value that must not be shown.
     pub fn hidden(name: &str, accepted: impl Into<String>) -> Self {
-        Self { name: name.to_owned(), shown: "[hidden]".to_owned(), accepted: accepted.into() }
+        Self::because(name, format!("it must be {}", accepted.into()))
+    }
+
+    /// As [`hidden`](Self::hidden), where whoever uses the value says in its own words what is wrong. `why` must quote no part of it.
+    pub fn because(name: &str, why: impl ToString) -> Self {
+        Self { name: name.to_owned(), shown: "[hidden]".to_owned(), why: why.to_string() }
     }
 
     /// Name of the variable.

@@ -1,10 +1,9 @@
 //! Settings from environment variables, read once at start.
 //!
 //! A wrong value is a [`SettingError`]: one line that names the variable, the value and what is accepted.
-//! An empty variable counts as unset, as container platforms write unset ones that way.
+//! An empty variable counts as unset, as container platforms write unset ones that way. Each part of a process loads its own
+//! section, and is the only one to say what it accepts.
 
-mod common;
-mod database;
 mod error;
 
 use std::{
@@ -15,13 +14,12 @@ use std::{
     num::NonZeroUsize,
     ops::RangeInclusive,
     str::FromStr,
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use secrecy::SecretString;
 
-pub use common::{BrokerSettings, CommonSettings};
-pub use database::DatabaseSettings;
 pub use error::SettingError;
 
 /// The setting that says where a process serves HTTP: its variable, and what it is when that is unset.
@@ -35,9 +33,21 @@ pub struct ListenAddr {
 
 type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
 
+/// A variable that was asked for, as documents describe it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Its name.
+    pub name: String,
+    /// What it is when it is unset; `None` where that is nothing, or not the source's to know.
+    pub default: Option<String>,
+    /// What is accepted, to follow "it must be"; `None` for any text.
+    pub accepted: Option<String>,
+}
+
 /// Where settings come from: the environment of the process, or fixed pairs in tests.
 pub struct Source {
     lookup: Box<Lookup>,
+    asked: Mutex<Vec<Asked>>,
 }
 
 impl fmt::Debug for Source {
@@ -55,32 +65,52 @@ impl Source {
             Err(env::VarError::NotPresent) => None,
             Err(env::VarError::NotUnicode(raw)) => Some(raw.to_string_lossy().into_owned()),
         };
-        Self { lookup: Box::new(lookup) }
+        Self::new(lookup)
     }
 
     /// Fixed pairs of name and value, for tests.
     pub fn from_pairs<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
         let pairs: HashMap<String, String> =
             pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Self { lookup: Box::new(move |name| pairs.get(name).cloned()) }
+        Self::new(move |name| pairs.get(name).cloned())
     }
 
     /// The same source, where what is unset or empty takes the value given here.
     #[must_use]
     pub fn with_defaults<const N: usize>(self, defaults: [(&'static str, &'static str); N]) -> Self {
         let default_of = move |name: &str| defaults.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-        let lookup = move |name: &str| self.optional(name).or_else(|| default_of(name).map(str::to_owned));
-        Self { lookup: Box::new(lookup) }
+        let lookup = move |name: &str| self.peek(name).or_else(|| default_of(name).map(str::to_owned));
+        Self::new(lookup)
+    }
+
+    fn new(lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self { lookup: Box::new(lookup), asked: Mutex::default() }
+    }
+
+    /// The variables that were asked for so far, in order.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes note of what was asked for, and tells the value unless it is unset or empty.
+    fn ask(&self, name: &str, default: Option<String>, accepted: Option<&str>) -> Option<String> {
+        let asked = Asked { name: name.to_owned(), default, accepted: accepted.map(str::to_owned) };
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
+        self.peek(name)
+    }
+
+    fn peek(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|value| !value.is_empty())
     }
 
     /// The value of `name`, unless it is unset or empty.
     pub fn optional(&self, name: &str) -> Option<String> {
-        (self.lookup)(name).filter(|value| !value.is_empty())
+        self.ask(name, None, None)
     }
 
     /// The value of `name`, or `default`.
     pub fn string(&self, name: &str, default: &str) -> String {
-        self.optional(name).unwrap_or_else(|| default.to_owned())
+        self.ask(name, Some(default.to_owned()), None).unwrap_or_else(|| default.to_owned())
     }
 
     /// The value of `name`, kept out of logs.
@@ -98,17 +128,37 @@ impl Source {
         accepted: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, SettingError> {
-        self.optional(name)
-            .map(|value| parse(&value).ok_or_else(|| SettingError::new(name, &value, accepted)))
-            .transpose()
+        self.parsed_or(name, None, accepted, parse)
     }
 
-    /// The value of `name` as a `T`, or `default`. `accepted` continues the words "it must be".
+    /// The value of `name` read by `parse`, or `default`, which is read in the same way.
     ///
     /// # Errors
-    /// The value is not a `T`.
-    pub fn parsed<T: FromStr>(&self, name: &str, default: T, accepted: &str) -> Result<T, SettingError> {
-        Ok(self.parsed_with(name, accepted, |value| value.parse().ok())?.unwrap_or(default))
+    /// `parse` returned `None`.
+    ///
+    /// # Panics
+    /// When the default is not accepted.
+    pub fn parsed_with_default<T>(
+        &self,
+        name: &str,
+        default: &str,
+        accepted: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, SettingError> {
+        let value = self.parsed_or(name, Some(default.to_owned()), accepted, &parse)?;
+        Ok(value.unwrap_or_else(|| parse(default).expect("the default is accepted")))
+    }
+
+    fn parsed_or<T>(
+        &self,
+        name: &str,
+        default: Option<String>,
+        accepted: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, SettingError> {
+        self.ask(name, default, Some(accepted))
+            .map(|value| parse(&value).ok_or_else(|| SettingError::new(name, &value, accepted)))
+            .transpose()
     }
 
     /// A whole number within `range`, or `default`.
@@ -121,7 +171,7 @@ impl Source {
     {
         let accepted = format!("a whole number from {} to {}", range.start(), range.end());
         let parse = |value: &str| value.parse().ok().filter(|number| range.contains(number));
-        Ok(self.parsed_with(name, &accepted, parse)?.unwrap_or(default))
+        Ok(self.parsed_or(name, Some(default.to_string()), &accepted, parse)?.unwrap_or(default))
     }
 
     /// `true`, `false`, `1` or `0` in any case, or `default`.
@@ -129,7 +179,7 @@ impl Source {
     /// # Errors
     /// Any other value.
     pub fn boolean(&self, name: &str, default: bool) -> Result<bool, SettingError> {
-        Ok(self.optional_boolean(name)?.unwrap_or(default))
+        Ok(self.parsed_or(name, Some(default.to_string()), BOOLEAN, boolean)?.unwrap_or(default))
     }
 
     /// As [`boolean`](Self::boolean), without a default.
@@ -137,11 +187,7 @@ impl Source {
     /// # Errors
     /// Any other value.
     pub fn optional_boolean(&self, name: &str) -> Result<Option<bool>, SettingError> {
-        self.parsed_with(name, "true, false, 1 or 0", |value| match value.to_ascii_lowercase().as_str() {
-            "true" | "1" => Some(true),
-            "false" | "0" => Some(false),
-            _ => None,
-        })
+        self.parsed_with(name, BOOLEAN, boolean)
     }
 
     /// A duration written in milliseconds, within `range`, or `default`; both are in milliseconds too.
@@ -173,9 +219,19 @@ impl Source {
     /// # Errors
     /// The value has no port, or its host is not an address and cannot be resolved.
     pub fn listen_addr(&self, name: &str, default: &str) -> Result<Vec<SocketAddr>, SettingError> {
-        let value = self.string(name, default);
-        listen_candidates(&value)
-            .ok_or_else(|| SettingError::new(name, &value, ":port, address:port or host:port of this machine"))
+        const ACCEPTED: &str = ":port, address:port or host:port of this machine";
+        let value = self.ask(name, Some(default.to_owned()), Some(ACCEPTED)).unwrap_or_else(|| default.to_owned());
+        listen_candidates(&value).ok_or_else(|| SettingError::new(name, &value, ACCEPTED))
+    }
+}
+
+const BOOLEAN: &str = "true, false, 1 or 0";
+
+fn boolean(value: &str) -> Option<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" | "1" => Some(true),
+        "false" | "0" => Some(false),
+        _ => None,
     }
 }
 
