@@ -28,9 +28,10 @@ use crate::{
     content,
     error::ApiError,
     idempotency::InFlight,
-    limits::{Limits, Standing},
+    limits::Limits,
     observe::observe,
     openapi,
+    rate::LimitStatus,
     routes::{balance, history, send, top_up},
     turns::Turns,
 };
@@ -135,9 +136,9 @@ async fn limit(
         state.limits.check_global()?;
     }
     let mut response = next.call(request).await?;
-    let standing = response.request().extensions().get::<Standing>().copied();
-    if let Some(standing) = standing {
-        standing.write_to(response.headers_mut());
+    let status = response.request().extensions().get::<LimitStatus>().copied();
+    if let Some(status) = status {
+        status.write_to(response.headers_mut());
     }
     Ok(response)
 }

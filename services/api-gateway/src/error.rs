@@ -11,7 +11,7 @@ use domain::Invalid;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{backpressure::Signal, limits::Standing};
+use crate::{backpressure::Signal, rate::LimitStatus};
 
 /// The body of every error.
 #[derive(Debug, Serialize, ToSchema)]
@@ -51,7 +51,7 @@ pub(crate) enum ApiError {
         /// Seconds after which a request may pass.
         retry_after: u64,
         /// The limit that it met.
-        standing: Standing,
+        status: LimitStatus,
     },
     /// 503: too much is waiting already.
     Overloaded {
@@ -93,7 +93,7 @@ impl ApiError {
             Self::IdempotencyInProgress => Some(Self::PayloadTooLarge),
             Self::PayloadTooLarge => Some(Self::UnsupportedMediaType(Unsupported::Type)),
             Self::UnsupportedMediaType(_) => Some(Self::IdempotencyMismatch),
-            Self::IdempotencyMismatch => Some(Self::RateLimited { retry_after: 1, standing: Standing::used_up() }),
+            Self::IdempotencyMismatch => Some(Self::RateLimited { retry_after: 1, status: LimitStatus::used_up() }),
             Self::RateLimited { .. } => Some(Self::Overloaded { signal: Some(Signal::OutboxPending) }),
             Self::Overloaded { .. } => Some(Self::Unavailable),
             Self::Unavailable => Some(Self::Internal),
@@ -190,8 +190,8 @@ impl ResponseError for ApiError {
             response.insert_header((BACKPRESSURE_SIGNAL, signal.as_str()));
         }
         let mut response = response.json(ErrorBody { error: self.code().to_owned(), message: self.to_string() });
-        if let Self::RateLimited { standing, .. } = self {
-            standing.write_to(response.headers_mut());
+        if let Self::RateLimited { status, .. } = self {
+            status.write_to(response.headers_mut());
         }
         response
     }

@@ -13,6 +13,7 @@ mod metrics;
 mod observe;
 mod openapi;
 mod query;
+mod rate;
 mod routes;
 mod schemas;
 mod settings;
@@ -22,7 +23,7 @@ mod whole;
 pub use accept::OnAccepted;
 pub use application::{BindError, Parts, State, start};
 pub use backpressure::Thresholds;
-pub use limits::Rate;
+pub use rate::Rate;
 pub use settings::{LISTEN_ADDR, Settings};
 
 use std::time::Duration;

@@ -7,7 +7,7 @@ use service_kit::settings::{
     BrokerSettings, CommonSettings, DatabaseSettings, ListenAddr, SettingError, Source, processors,
 };
 
-use crate::{Thresholds, limits::Rate};
+use crate::{backpressure::Thresholds, rate::Rate};
 
 /// Where the API is served.
 pub const LISTEN_ADDR: ListenAddr = ListenAddr { variable: "LISTEN_ADDR", default: ":8080" };

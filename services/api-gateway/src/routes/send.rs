@@ -80,8 +80,8 @@ pub(crate) async fn handler(
     let message = parse(&body)?;
     about_user(message.customer);
     let used = request_key(&request, &fingerprinted(&message))?;
-    if let Some(standing) = state.limits.check_customer(message.customer)? {
-        request.extensions_mut().insert(standing);
+    if let Some(status) = state.limits.check_customer(message.customer)? {
+        request.extensions_mut().insert(status);
     }
     state.backpressure.check(message.kind)?;
     let reserved = state.in_flight.reserve(Route::Send, message.customer, used.as_ref())?;
