@@ -13,7 +13,7 @@ use service_kit::{
 };
 
 use crate::{
-    backpressure::{Backpressure, Latency},
+    backpressure::{Backpressure, latency::Latency},
     error::ApiError,
 };
 

@@ -1,8 +1,8 @@
 //! Backpressure: new messages are refused while what was accepted before cannot be worked off in time. Looked at in the
 //! background, never for a request; express and normal messages are judged apart.
 
-mod latency;
-mod signal;
+pub(crate) mod latency;
+pub(crate) mod signal;
 
 use std::{
     sync::{
@@ -19,12 +19,9 @@ use service_kit::Scope;
 use telemetry::names::{self, label};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-pub(crate) use latency::Latency;
-pub(crate) use signal::Signal;
-pub use signal::Thresholds;
-
 use crate::{error::ApiError, turns::Turns};
-use signal::{View, judge};
+use latency::Latency;
+use signal::{Signal, Thresholds, View, judge};
 
 /// How often the signals are looked at: a refusal never rests on anything older.
 const LOOK_EVERY: Duration = Duration::from_millis(250);

@@ -22,7 +22,7 @@ mod whole;
 
 pub use accept::OnAccepted;
 pub use application::{BindError, Parts, State, start};
-pub use backpressure::Thresholds;
+pub use backpressure::signal::Thresholds;
 pub use rate::Rate;
 pub use settings::{LISTEN_ADDR, Settings};
 

@@ -7,7 +7,7 @@ use service_kit::settings::{
     BrokerSettings, CommonSettings, DatabaseSettings, ListenAddr, SettingError, Source, processors,
 };
 
-use crate::{backpressure::Thresholds, rate::Rate};
+use crate::{backpressure::signal::Thresholds, rate::Rate};
 
 /// Where the API is served.
 pub const LISTEN_ADDR: ListenAddr = ListenAddr { variable: "LISTEN_ADDR", default: ":8080" };
