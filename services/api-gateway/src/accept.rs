@@ -12,10 +12,7 @@ use service_kit::{
     batch::{LaneError, LaneOptions, Lanes},
 };
 
-use crate::{
-    backpressure::{Backpressure, latency::Latency},
-    error::ApiError,
-};
+use crate::{backpressure::latency::Latency, error::ApiError};
 
 /// Told the type of each accepted message, so that a relay in the same process need not wait for its next poll.
 pub type OnAccepted = Arc<dyn Fn(MessageType) + Send + Sync>;
@@ -53,7 +50,8 @@ impl AcceptLanes {
     pub(crate) fn start(
         database: &Database,
         lanes: usize,
-        backpressure: &Backpressure,
+        database_latency: Latency,
+        handler_latency: Latency,
         on_accepted: Option<OnAccepted>,
         scope: &Scope,
     ) -> Self {
@@ -65,9 +63,9 @@ impl AcceptLanes {
             batch_weight: BATCH_RECIPIENTS,
         };
         let recipients = |request: &AcceptRequest| request.payload.message.recipients.count();
-        let store = Store { database: database.clone(), latency: backpressure.database.clone(), on_accepted };
+        let store = Store { database: database.clone(), latency: database_latency, on_accepted };
         let work = move |batch: Vec<AcceptRequest>| store.clone().batch(batch);
-        Self { lanes: Lanes::start(options, scope, recipients, work), latency: backpressure.handler.clone() }
+        Self { lanes: Lanes::start(options, scope, recipients, work), latency: handler_latency }
     }
 
     /// Stores a request and tells what became of it.

@@ -24,6 +24,7 @@ use telemetry::MetricsHandle;
 use crate::{
     Settings,
     accept::{AcceptLanes, OnAccepted},
+    backlog,
     backpressure::Backpressure,
     content,
     error::ApiError,
@@ -87,8 +88,16 @@ pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketA
     crate::metrics::start();
     let health = health(settings, &parts);
     let turns = Turns::new();
-    let backpressure = Backpressure::start(settings.backpressure, &parts.database, &parts.broker, &turns, scope);
-    let accept = AcceptLanes::start(&parts.database, settings.accept_lanes, &backpressure, parts.on_accepted, scope);
+    let backpressure = Backpressure::new(settings.backpressure);
+    backlog::watch(&parts.database, &parts.broker, &backpressure, &turns, scope);
+    let accept = AcceptLanes::start(
+        &parts.database,
+        settings.accept_lanes,
+        backpressure.database_latency.clone(),
+        backpressure.handler_latency.clone(),
+        parts.on_accepted,
+        scope,
+    );
     let state = Data::new(State {
         topology: parts.broker.topology().clone(),
         prices: settings.prices,

@@ -3,6 +3,7 @@
 
 mod accept;
 mod application;
+mod backlog;
 mod backpressure;
 mod body;
 mod content;
