@@ -12,10 +12,7 @@ use service_kit::{
     batch::{BatchError, BatchOptions, Batcher},
 };
 
-use crate::{
-    backpressure::{Backpressure, Latency},
-    error::ApiError,
-};
+use crate::{backpressure::latency::Latency, error::ApiError};
 
 /// Told the lane of each accepted message, so that a relay in the same process need not wait for its next poll.
 pub type OnAccepted = Arc<dyn Fn(Lane) + Send + Sync>;
@@ -50,7 +47,8 @@ impl AcceptBatcher {
     pub(crate) fn start(
         database: &Database,
         tasks: usize,
-        backpressure: &Backpressure,
+        database_latency: Latency,
+        handler_latency: Latency,
         on_accepted: Option<OnAccepted>,
         scope: &Scope,
     ) -> Self {
@@ -62,13 +60,10 @@ impl AcceptBatcher {
             batch_weight: BATCH_RECIPIENTS,
         };
         let recipients = |request: &AcceptRequest| request.payload.message.recipients.count();
-        let store = Store { database: database.clone(), latency: backpressure.database.clone(), on_accepted };
+        let store = Store { database: database.clone(), latency: database_latency, on_accepted };
         let work = move |batch: Arc<Vec<AcceptRequest>>| store.clone().batch(batch);
         let concerns_all = persistence::Error::is_unavailable;
-        Self {
-            batcher: Batcher::start(options, scope, recipients, concerns_all, work),
-            latency: backpressure.handler.clone(),
-        }
+        Self { batcher: Batcher::start(options, scope, recipients, concerns_all, work), latency: handler_latency }
     }
 
     /// Stores a request and tells what became of it.

@@ -24,13 +24,15 @@ use telemetry::MetricsHandle;
 use crate::{
     Settings,
     accept::{AcceptBatcher, OnAccepted},
+    backlog,
     backpressure::Backpressure,
     content,
     error::ApiError,
     idempotency::InFlight,
-    limits::{Limits, Standing},
+    limits::Limits,
     observe::observe,
     openapi,
+    rate::LimitStatus,
     routes::{balance, history, send, top_up},
     turns::Turns,
 };
@@ -86,8 +88,16 @@ pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketA
     crate::metrics::start();
     let health = health(settings, &parts);
     let turns = Turns::new();
-    let backpressure = Backpressure::start(settings.backpressure, &parts.database, &parts.broker, &turns, scope);
-    let accept = AcceptBatcher::start(&parts.database, settings.accept_lanes, &backpressure, parts.on_accepted, scope);
+    let backpressure = Backpressure::new(settings.backpressure);
+    backlog::watch(&parts.database, &parts.broker, &backpressure, &turns, scope);
+    let accept = AcceptBatcher::start(
+        &parts.database,
+        settings.accept_lanes,
+        backpressure.database_latency.clone(),
+        backpressure.handler_latency.clone(),
+        parts.on_accepted,
+        scope,
+    );
     let state = Data::new(State {
         topology: parts.broker.topology().clone(),
         prices: settings.prices,
@@ -135,9 +145,9 @@ async fn limit(
         state.limits.check_global()?;
     }
     let mut response = next.call(request).await?;
-    let standing = response.request().extensions().get::<Standing>().copied();
-    if let Some(standing) = standing {
-        standing.write_to(response.headers_mut());
+    let status = response.request().extensions().get::<LimitStatus>().copied();
+    if let Some(status) = status {
+        status.write_to(response.headers_mut());
     }
     Ok(response)
 }

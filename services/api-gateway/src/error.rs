@@ -1,6 +1,6 @@
 //! Every error a client can see: one enum, one shape, one place that maps to status codes.
 
-use std::{fmt, iter::successors};
+use std::{borrow::Cow, fmt};
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -11,7 +11,7 @@ use domain::Invalid;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{backpressure::Signal, limits::Standing};
+use crate::{backpressure::signal::Signal, rate::LimitStatus};
 
 /// The body of every error.
 #[derive(Debug, Serialize, ToSchema)]
@@ -51,7 +51,7 @@ pub(crate) enum ApiError {
         /// Seconds after which a request may pass.
         retry_after: u64,
         /// The limit that it met.
-        standing: Standing,
+        status: LimitStatus,
     },
     /// 503: too much is waiting already.
     Overloaded {
@@ -81,42 +81,90 @@ const BACKPRESSURE_SIGNAL: &str = "Backpressure-Signal";
 /// Seconds after which a client may ask again when nothing more exact is known.
 const RETRY_SOON: u64 = 1;
 
-impl ApiError {
-    /// One of each, as examples; a variant more does not compile before it has its place here.
-    pub(crate) fn one_of_each() -> Vec<Self> {
-        let first = Self::InvalidInput("user_id is missing".to_owned());
-        let after = |error: &Self| match error {
-            Self::InvalidInput(_) => Some(Self::InsufficientBalance),
-            Self::InsufficientBalance => Some(Self::NotFound),
-            Self::NotFound => Some(Self::MethodNotAllowed { allowed: "POST" }),
-            Self::MethodNotAllowed { .. } => Some(Self::IdempotencyInProgress),
-            Self::IdempotencyInProgress => Some(Self::PayloadTooLarge),
-            Self::PayloadTooLarge => Some(Self::UnsupportedMediaType(Unsupported::Type)),
-            Self::UnsupportedMediaType(_) => Some(Self::IdempotencyMismatch),
-            Self::IdempotencyMismatch => Some(Self::RateLimited { retry_after: 1, standing: Standing::used_up() }),
-            Self::RateLimited { .. } => Some(Self::Overloaded { signal: Some(Signal::OutboxPending) }),
-            Self::Overloaded { .. } => Some(Self::Unavailable),
-            Self::Unavailable => Some(Self::Internal),
-            Self::Internal => None,
+/// Makes a list of examples from lines of a pattern and an example of what it matches. The patterns must cover all
+/// errors, so a variant more does not compile before it has an example.
+macro_rules! examples {
+    ($($pattern:pat => $example:expr),* $(,)?) => {{
+        let _ = |error: &Self| match error {
+            $($pattern => ()),*
         };
-        successors(Some(first), after).collect()
+        vec![$($example),*]
+    }};
+}
+
+impl ApiError {
+    /// One of each, as examples.
+    pub(crate) fn one_of_each() -> Vec<Self> {
+        examples! {
+            Self::InvalidInput(_) => Self::InvalidInput("user_id is missing".to_owned()),
+            Self::InsufficientBalance => Self::InsufficientBalance,
+            Self::NotFound => Self::NotFound,
+            Self::MethodNotAllowed { .. } => Self::MethodNotAllowed { allowed: "POST" },
+            Self::IdempotencyInProgress => Self::IdempotencyInProgress,
+            Self::PayloadTooLarge => Self::PayloadTooLarge,
+            Self::UnsupportedMediaType(_) => Self::UnsupportedMediaType(Unsupported::Type),
+            Self::IdempotencyMismatch => Self::IdempotencyMismatch,
+            Self::RateLimited { .. } => Self::RateLimited { retry_after: 1, status: LimitStatus::used_up() },
+            Self::Overloaded { .. } => Self::Overloaded { signal: Some(Signal::OutboxPending) },
+            Self::Unavailable => Self::Unavailable,
+            Self::Internal => Self::Internal,
+        }
+    }
+
+    /// What the contract fixes of each: status, code for programs, and text for a person.
+    fn told(&self) -> (StatusCode, &'static str, Cow<'_, str>) {
+        let (status, code, text) = match self {
+            Self::InvalidInput(message) => (StatusCode::BAD_REQUEST, "invalid_input", message.as_str()),
+            Self::InsufficientBalance => (
+                StatusCode::PAYMENT_REQUIRED,
+                "insufficient_balance",
+                "The balance does not cover this message. Top it up and send again.",
+            ),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "There is nothing at this path."),
+            Self::MethodNotAllowed { allowed } => {
+                let text = format!("This path only answers {allowed}.");
+                return (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text.into());
+            }
+            Self::IdempotencyInProgress => (
+                StatusCode::CONFLICT,
+                "idempotency_in_progress",
+                "A request with this Idempotency-Key is still being worked on. Ask again for its answer.",
+            ),
+            Self::PayloadTooLarge => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "The body is larger than 256 KiB.")
+            }
+            Self::UnsupportedMediaType(unsupported) => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", unsupported.text())
+            }
+            Self::IdempotencyMismatch => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_mismatch",
+                "This Idempotency-Key was used for another request. Use a new key.",
+            ),
+            Self::RateLimited { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", "Too many requests. Please retry later.")
+            }
+            Self::Overloaded { .. } => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "system_overloaded",
+                "The system is temporarily overloaded. Please retry later.",
+            ),
+            Self::Unavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "The database is not available. Please retry later, with the same Idempotency-Key if you sent one.",
+            ),
+            Self::Internal => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal_error",
+                "Something went wrong on our side. It has been logged.",
+            ),
+        };
+        (status, code, Cow::Borrowed(text))
     }
 
     pub(crate) fn code(&self) -> &'static str {
-        match self {
-            Self::InvalidInput(_) => "invalid_input",
-            Self::InsufficientBalance => "insufficient_balance",
-            Self::NotFound => "not_found",
-            Self::MethodNotAllowed { .. } => "method_not_allowed",
-            Self::IdempotencyInProgress => "idempotency_in_progress",
-            Self::PayloadTooLarge => "payload_too_large",
-            Self::UnsupportedMediaType(_) => "unsupported_media_type",
-            Self::IdempotencyMismatch => "idempotency_mismatch",
-            Self::RateLimited { .. } => "rate_limit_exceeded",
-            Self::Overloaded { .. } => "system_overloaded",
-            Self::Unavailable => "unavailable",
-            Self::Internal => "internal_error",
-        }
+        self.told().1
     }
 
     fn retry_after(&self) -> Option<u64> {
@@ -128,34 +176,21 @@ impl ApiError {
     }
 }
 
-impl fmt::Display for ApiError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::InvalidInput(message) => message,
-            Self::InsufficientBalance => "The balance does not cover this message. Top it up and send again.",
-            Self::NotFound => "There is nothing at this path.",
-            Self::MethodNotAllowed { allowed } => return write!(f, "This path only answers {allowed}."),
-            Self::IdempotencyInProgress => {
-                "A request with this Idempotency-Key is still being worked on. Ask again for its answer."
-            }
-            Self::PayloadTooLarge => "The body is larger than 256 KiB.",
-            Self::UnsupportedMediaType(Unsupported::Type) => {
-                "The body must be JSON: send Content-Type: application/json."
-            }
-            Self::UnsupportedMediaType(Unsupported::Charset) => {
+impl Unsupported {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Type => "The body must be JSON: send Content-Type: application/json.",
+            Self::Charset => {
                 "The body must be JSON in UTF-8: send Content-Type: application/json without another charset."
             }
-            Self::UnsupportedMediaType(Unsupported::Encoding) => {
-                "The body must be plain JSON: send it without Content-Encoding."
-            }
-            Self::IdempotencyMismatch => "This Idempotency-Key was used for another request. Use a new key.",
-            Self::RateLimited { .. } => "Too many requests. Please retry later.",
-            Self::Overloaded { .. } => "The system is temporarily overloaded. Please retry later.",
-            Self::Unavailable => {
-                "The database is not available. Please retry later, with the same Idempotency-Key if you sent one."
-            }
-            Self::Internal => "Something went wrong on our side. It has been logged.",
-        })
+            Self::Encoding => "The body must be plain JSON: send it without Content-Encoding.",
+        }
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.told().2)
     }
 }
 
@@ -163,23 +198,12 @@ impl std::error::Error for ApiError {}
 
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
-        match self {
-            Self::InvalidInput(_) => StatusCode::BAD_REQUEST,
-            Self::InsufficientBalance => StatusCode::PAYMENT_REQUIRED,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::IdempotencyInProgress => StatusCode::CONFLICT,
-            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Overloaded { .. } | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        }
+        self.told().0
     }
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
-        let mut response = HttpResponse::build(self.status_code());
+        let (status, code, text) = self.told();
+        let mut response = HttpResponse::build(status);
         if let Some(seconds) = self.retry_after() {
             response.insert_header((header::RETRY_AFTER, seconds));
         }
@@ -189,9 +213,9 @@ impl ResponseError for ApiError {
         if let Self::Overloaded { signal: Some(signal) } = self {
             response.insert_header((BACKPRESSURE_SIGNAL, signal.as_str()));
         }
-        let mut response = response.json(ErrorBody { error: self.code().to_owned(), message: self.to_string() });
-        if let Self::RateLimited { standing, .. } = self {
-            standing.write_to(response.headers_mut());
+        let mut response = response.json(ErrorBody { error: code.to_owned(), message: text.into_owned() });
+        if let Self::RateLimited { status, .. } = self {
+            status.write_to(response.headers_mut());
         }
         response
     }

@@ -1,4 +1,5 @@
-//! The `Idempotency-Key` header: its digest of the request, and which keys are being worked on here.
+//! The `Idempotency-Key` header: its digest of the request, which keys are being worked on here, and how a repeated
+//! answer is marked.
 
 use std::{
     collections::HashSet,
@@ -6,13 +7,16 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use actix_web::HttpRequest;
+use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody};
 use domain::{CustomerId, IdempotencyKey};
 use persistence::{IdempotentRequest, Route};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::error::ApiError;
+
+/// The header that marks an answer which was given before.
+const REPLAY: (&str, &str) = ("Idempotency-Replay", "true");
 
 /// The client's key with a digest of `parsed`, what the request says once parsed: a retry may order its JSON
 /// differently and is still the same request.
@@ -74,6 +78,37 @@ pub(crate) struct Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.all.keys.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
+}
+
+/// The answer to a request that may have been answered before: 200 with this JSON body.
+#[derive(Debug)]
+pub(crate) struct Replayable<T> {
+    answer: T,
+    is_replay: bool,
+}
+
+impl<T> Replayable<T> {
+    /// What the request did.
+    pub(crate) fn first(answer: T) -> Self {
+        Self { answer, is_replay: false }
+    }
+
+    /// What an earlier request with the same key did.
+    pub(crate) fn replay(answer: T) -> Self {
+        Self { answer, is_replay: true }
+    }
+}
+
+impl<T: Serialize> Responder for Replayable<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        let mut response = HttpResponse::Ok();
+        if self.is_replay {
+            response.insert_header(REPLAY);
+        }
+        response.json(self.answer)
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod accept;
 mod application;
+mod backlog;
 mod backpressure;
 mod body;
 mod content;
@@ -13,6 +14,7 @@ mod metrics;
 mod observe;
 mod openapi;
 mod query;
+mod rate;
 mod routes;
 mod schemas;
 mod settings;
@@ -22,8 +24,8 @@ mod whole;
 pub use self::settings::{LISTEN_ADDR, Settings};
 pub use accept::OnAccepted;
 pub use application::{BindError, Parts, State, start};
-pub use backpressure::Thresholds;
-pub use limits::Rate;
+pub use backpressure::signal::Thresholds;
+pub use rate::Rate;
 
 use std::time::Duration;
 

@@ -1,15 +1,13 @@
 //! Rate limits: how many requests of everybody together, and of one customer, are taken in a second.
 
 use std::{
-    num::NonZeroU32,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use domain::CustomerId;
 use governor::{
-    DefaultDirectRateLimiter, NotUntil, Quota, RateLimiter,
+    DefaultDirectRateLimiter, NotUntil, RateLimiter,
     clock::{Clock, DefaultClock},
     middleware::StateInformationMiddleware,
     state::keyed::DefaultKeyedStateStore,
@@ -17,79 +15,17 @@ use governor::{
 use service_kit::Scope;
 use telemetry::names;
 
-use crate::{Settings, error::ApiError};
+use crate::{
+    error::ApiError,
+    rate::{Allowed, LimitStatus},
+    settings::Settings,
+};
 
 /// How often customers that have been quiet are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(1);
 /// Customers that are remembered at most: 18 MB were measured for so many. Only a burst that takes long to come back (many minutes of the
 /// rate) lets that many be remembered; then all start anew, rather than memory growing without end.
 const MAX_CUSTOMERS: usize = 500_000;
-
-/// A rate and the burst it allows; no limit where it was made with 0 a second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate(Option<Allowed>);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Allowed {
-    per_second: NonZeroU32,
-    burst: NonZeroU32,
-}
-
-impl Rate {
-    /// A limit of `per_second` requests with bursts of up to `burst`; 0 a second means no limit.
-    pub fn new(per_second: u32, burst: NonZeroU32) -> Self {
-        Self(NonZeroU32::new(per_second).map(|per_second| Allowed { per_second, burst }))
-    }
-}
-
-impl Allowed {
-    fn quota(self) -> Quota {
-        Quota::per_second(self.per_second).allow_burst(self.burst)
-    }
-
-    /// Seconds until so many requests may be made that may not be made now, rounded up.
-    fn seconds_for(self, requests: u32) -> u32 {
-        requests.div_ceil(self.per_second.get())
-    }
-}
-
-/// Where a client stands with a limit, as it is told in the headers of the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Standing {
-    burst: u32,
-    remaining: u32,
-    reset: u32,
-    window: u32,
-}
-
-impl Standing {
-    fn new(allowed: Allowed, remaining: u32) -> Self {
-        let burst = allowed.burst.get();
-        let reset = allowed.seconds_for(burst.saturating_sub(remaining));
-        Self { burst, remaining, reset, window: allowed.seconds_for(burst) }
-    }
-
-    /// The `RateLimit-*` headers (IETF draft-ietf-httpapi-ratelimit-headers-06): requests at once, what is left of
-    /// them, seconds until all are there again.
-    pub(crate) fn write_to(self, headers: &mut HeaderMap) {
-        let Self { burst, remaining, reset, window } = self;
-        let mut set = |name, value: String| {
-            let value = HeaderValue::from_str(&value).expect("digits and a few letters are a header's value");
-            headers.insert(HeaderName::from_static(name), value);
-        };
-        set("ratelimit-limit", burst.to_string());
-        set("ratelimit-remaining", remaining.to_string());
-        set("ratelimit-reset", reset.to_string());
-        set("ratelimit-policy", format!("{burst};w={window}"));
-    }
-}
-
-impl Standing {
-    /// Of a client that has used up a limit of one a second: an example.
-    pub(crate) fn used_up() -> Self {
-        Self::new(Allowed { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN }, 0)
-    }
-}
 
 /// The limits of this process. Cheap to clone.
 #[derive(Clone)]
@@ -107,8 +43,8 @@ impl Limits {
     pub(crate) fn start(settings: &Settings, scope: &Scope) -> Self {
         let limits = Self {
             shared: Arc::new(Shared {
-                global: settings.global_rate.0.map(|allowed| (allowed, RateLimiter::direct(allowed.quota()))),
-                customers: settings.customer_rate.0.map(|allowed| Customers::new(allowed, MAX_CUSTOMERS)),
+                global: settings.global_rate.allowed().map(|allowed| (allowed, RateLimiter::direct(allowed.quota()))),
+                customers: settings.customer_rate.allowed().map(|allowed| Customers::new(allowed, MAX_CUSTOMERS)),
                 clock: DefaultClock::default(),
             }),
         };
@@ -125,7 +61,7 @@ impl Limits {
     }
 
     /// The requests to send of one customer; where it stands now, unless there is no limit.
-    pub(crate) fn check_customer(&self, customer: CustomerId) -> Result<Option<Standing>, ApiError> {
+    pub(crate) fn check_customer(&self, customer: CustomerId) -> Result<Option<LimitStatus>, ApiError> {
         let Some(customers) = &self.shared.customers else { return Ok(None) };
         let checked = customers.check(customer);
         checked.map(Some).map_err(|until| self.limited("user", customers.allowed, &until))
@@ -141,7 +77,7 @@ impl Limits {
         let wait = until.wait_time_from(self.shared.clock.now());
         // Whole seconds, rounded up: a client that waits that long passes.
         let retry_after = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        ApiError::RateLimited { retry_after: retry_after.max(1), standing: Standing::new(allowed, 0) }
+        ApiError::RateLimited { retry_after: retry_after.max(1), status: LimitStatus::new(allowed, 0) }
     }
 
     async fn forget_quiet_customers(self) {
@@ -170,10 +106,10 @@ impl Customers {
         Self { allowed, most, limiter: RwLock::new(limiter(allowed)) }
     }
 
-    fn check(&self, customer: CustomerId) -> Result<Standing, NotUntil<<DefaultClock as Clock>::Instant>> {
+    fn check(&self, customer: CustomerId) -> Result<LimitStatus, NotUntil<<DefaultClock as Clock>::Instant>> {
         let limiter = self.limiter.read().unwrap_or_else(PoisonError::into_inner);
         let snapshot = limiter.check_key(&customer)?;
-        Ok(Standing::new(self.allowed, snapshot.remaining_burst_capacity()))
+        Ok(LimitStatus::new(self.allowed, snapshot.remaining_burst_capacity()))
     }
 
     /// Forgets customers whose whole burst is there again, and everybody where that leaves too many. Returns how many
@@ -200,25 +136,18 @@ fn limiter(allowed: Allowed) -> CustomerLimiter {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
+    use crate::rate::Rate;
 
     fn allowed(per_second: u32, burst: u32) -> Allowed {
-        Allowed {
-            per_second: NonZeroU32::new(per_second).expect("positive"),
-            burst: NonZeroU32::new(burst).expect("positive"),
-        }
+        let rate = Rate::new(per_second, NonZeroU32::new(burst).expect("positive"));
+        rate.allowed().expect("a limit")
     }
 
     fn customer(id: i64) -> CustomerId {
         CustomerId::try_from(id).expect("valid")
-    }
-
-    #[test]
-    fn a_standing_tells_burst_rest_and_seconds() {
-        let of = |remaining| Standing::new(allowed(2, 5), remaining);
-        assert_eq!(of(5), Standing { burst: 5, remaining: 5, reset: 0, window: 3 });
-        assert_eq!(of(4), Standing { burst: 5, remaining: 4, reset: 1, window: 3 });
-        assert_eq!(of(0), Standing { burst: 5, remaining: 0, reset: 3, window: 3 });
     }
 
     #[test]
@@ -230,7 +159,7 @@ mod tests {
         assert_eq!(customers.forget_quiet(), 100, "their burst is not whole again for a second");
         customers.check(customer(101)).expect("allowed");
         assert_eq!(customers.forget_quiet(), 0);
-        let standing = customers.check(customer(1)).expect("allowed");
-        assert_eq!(standing.remaining, 999_999);
+        let status = customers.check(customer(1)).expect("allowed");
+        assert_eq!(status, LimitStatus::new(customers.allowed, 999_999));
     }
 }

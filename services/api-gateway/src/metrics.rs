@@ -6,7 +6,7 @@ use telemetry::{
     names::{self, label},
 };
 
-use crate::backpressure::Signal;
+use crate::backpressure::signal::Signal;
 
 /// The database queries that the gateway makes.
 const QUERIES: [&str; 8] =

@@ -8,7 +8,7 @@ use persistence::DatabaseConfig;
 use service_kit::CommonSettings;
 use settings::{ListenAddr, SettingError, Source, processors};
 
-use crate::{DATABASE_TIMEOUT, Thresholds, limits::Rate};
+use crate::{DATABASE_TIMEOUT, backpressure::signal::Thresholds, rate::Rate};
 
 /// Where the API is served.
 pub const LISTEN_ADDR: ListenAddr = ListenAddr { variable: "LISTEN_ADDR", default: ":8080" };

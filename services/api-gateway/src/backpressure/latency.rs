@@ -47,7 +47,7 @@ impl Latency {
 
     /// A quarter of a second has passed: forgets the oldest one and says whether most requests of the last four took
     /// long.
-    pub(crate) fn turn(&self) -> bool {
+    pub(crate) fn rotate(&self) -> bool {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let all: u64 = counts.slots.iter().map(|slot| slot.all).sum();
         let slow: u64 = counts.slots.iter().map(|slot| slot.slow).sum();
@@ -69,12 +69,12 @@ mod tests {
     fn most_requests_decide_and_a_second_forgets_them() {
         let latency = Latency::new(Some(THRESHOLD));
         latency.record(20, THRESHOLD);
-        assert!(!latency.turn());
+        assert!(!latency.rotate());
         latency.record(20, LONG);
-        assert!(!latency.turn(), "half is not most");
+        assert!(!latency.rotate(), "half is not most");
         latency.record(1, LONG);
-        assert!(latency.turn());
-        let rest: Vec<bool> = (0..4).map(|_| latency.turn()).collect();
+        assert!(latency.rotate());
+        let rest: Vec<bool> = (0..4).map(|_| latency.rotate()).collect();
         assert_eq!(rest, [true, true, false, false], "the fast ones are forgotten, then the slow ones");
     }
 
@@ -82,9 +82,9 @@ mod tests {
     fn few_requests_and_no_threshold_say_nothing() {
         let latency = Latency::new(Some(THRESHOLD));
         latency.record(19, LONG);
-        assert!(!latency.turn());
+        assert!(!latency.rotate());
         let off = Latency::new(None);
         off.record(1_000, Duration::from_hours(1));
-        assert!(!off.turn());
+        assert!(!off.rotate());
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signal {
     /// Too many events of the lane wait in the outbox.
-    OutboxPending,
+    OutboxPending = 1,
     /// At the rate at which the lane is drained, what waits would take too long.
     OutboxDelay,
     /// Too many messages wait in the lane's queue of the broker.
@@ -30,6 +30,27 @@ impl Signal {
             Self::QueueDepth => "queue_depth",
             Self::DatabaseLatency => "database_latency",
             Self::HandlerLatency => "handler_latency",
+        }
+    }
+
+    /// Its number, from 1 on.
+    pub(crate) fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The signal with this number.
+    pub(crate) fn numbered(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|signal| signal.number() == number)
+    }
+
+    /// Whether it speaks against one more message.
+    fn speaks(self, thresholds: &Thresholds, view: &View) -> bool {
+        match self {
+            Self::OutboxPending => thresholds.pending.is_some_and(|most| view.pending > most),
+            Self::OutboxDelay => thresholds.max_delay.is_some_and(|most| delay_is_over(most, view)),
+            Self::QueueDepth => thresholds.queue_depth.zip(view.queued).is_some_and(|(most, queued)| queued > most),
+            Self::DatabaseLatency => view.database_is_slow,
+            Self::HandlerLatency => view.handler_is_slow,
         }
     }
 }
@@ -69,14 +90,7 @@ pub(crate) struct View {
 
 /// The first signal that speaks against one more message.
 pub(crate) fn judge(thresholds: &Thresholds, view: &View) -> Option<Signal> {
-    let speaks = |signal: &Signal| match signal {
-        Signal::OutboxPending => thresholds.pending.is_some_and(|most| view.pending > most),
-        Signal::OutboxDelay => thresholds.max_delay.is_some_and(|most| delay_is_over(most, view)),
-        Signal::QueueDepth => thresholds.queue_depth.zip(view.queued).is_some_and(|(most, queued)| queued > most),
-        Signal::DatabaseLatency => view.database_is_slow,
-        Signal::HandlerLatency => view.handler_is_slow,
-    };
-    Signal::ALL.into_iter().find(speaks)
+    Signal::ALL.into_iter().find(|signal| signal.speaks(thresholds, view))
 }
 
 /// Where nothing is drained at all the relay or the broker is away: the outbox is there to bridge that, up to its

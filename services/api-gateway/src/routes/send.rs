@@ -1,6 +1,6 @@
 //! `POST /messages/send`
 
-use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web::Data};
+use actix_web::{HttpMessage as _, HttpRequest, web::Data};
 use domain::{
     CustomerId, Lane, Message, MessageBody, MessageId, MessageText, MessageType, OutboxPayload, Recipient, Recipients,
     TransactionId,
@@ -14,7 +14,7 @@ use crate::{
     State,
     body::JsonObject,
     error::{ApiError, ErrorBody},
-    idempotency::request_key,
+    idempotency::{Replayable, request_key},
     observe::{about_message, about_user},
     schemas,
 };
@@ -76,25 +76,22 @@ pub(crate) async fn handler(
     state: Data<State>,
     request: HttpRequest,
     body: JsonObject,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<Replayable<SendResponse>, ApiError> {
     let message = parse(&body)?;
     about_user(message.customer);
     let used = request_key(&request, &fingerprinted(&message))?;
-    if let Some(standing) = state.limits.check_customer(message.customer)? {
-        request.extensions_mut().insert(standing);
+    if let Some(status) = state.limits.check_customer(message.customer)? {
+        request.extensions_mut().insert(status);
     }
     state.backpressure.check(message.kind)?;
-    let reserved = state.in_flight.reserve(Route::Send, message.customer, used.as_ref())?;
+    let _reserved = state.in_flight.reserve(Route::Send, message.customer, used.as_ref())?;
     let outcome = state.accept.accept(accept_request(&state, message, used)).await?;
-    drop(reserved);
     if let AcceptOutcome::Accepted(id) | AcceptOutcome::Replayed(id) = &outcome {
         about_message(id);
     }
     match outcome {
-        AcceptOutcome::Accepted(id) => Ok(HttpResponse::Ok().json(answer(id))),
-        AcceptOutcome::Replayed(id) => {
-            Ok(HttpResponse::Ok().insert_header(("Idempotency-Replay", "true")).json(answer(id)))
-        }
+        AcceptOutcome::Accepted(id) => Ok(Replayable::first(answer(id))),
+        AcceptOutcome::Replayed(id) => Ok(Replayable::replay(answer(id))),
         AcceptOutcome::KeyReused => Err(ApiError::IdempotencyMismatch),
         AcceptOutcome::InsufficientBalance => Err(ApiError::InsufficientBalance),
     }

@@ -1,6 +1,6 @@
 //! `POST /balance/add`
 
-use actix_web::{HttpRequest, HttpResponse, web::Data};
+use actix_web::{HttpRequest, web::Data};
 use domain::{Balance, CustomerId, TopUpAmount, TransactionId, money::MAX_BALANCE};
 use persistence::{Route, TopUpOutcome, TopUpRequest};
 use serde::Serialize;
@@ -11,7 +11,7 @@ use crate::{
     State,
     body::JsonObject,
     error::{ApiError, ErrorBody},
-    idempotency::request_key,
+    idempotency::{Replayable, request_key},
     observe::about_user,
     schemas,
 };
@@ -77,21 +77,16 @@ pub(crate) async fn handler(
     state: Data<State>,
     request: HttpRequest,
     body: JsonObject,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<Replayable<AddBalanceResponse>, ApiError> {
     let mut top_up = parse(&body)?;
     about_user(top_up.customer);
     let fingerprinted = (top_up.customer, top_up.amount.get(), &top_up.description);
     top_up.idempotency = request_key(&request, &fingerprinted)?;
-    let reserved = state.in_flight.reserve(Route::TopUp, top_up.customer, top_up.idempotency.as_ref())?;
+    let _reserved = state.in_flight.reserve(Route::TopUp, top_up.customer, top_up.idempotency.as_ref())?;
     let outcome = state.database.top_up(&top_up).await?;
-    drop(reserved);
-    let mut response = HttpResponse::Ok();
     match outcome {
-        TopUpOutcome::Added(balance, id) => Ok(response.json(answer(top_up.customer, balance, id))),
-        TopUpOutcome::Replayed(balance, id) => {
-            response.insert_header(("Idempotency-Replay", "true"));
-            Ok(response.json(answer(top_up.customer, balance, id)))
-        }
+        TopUpOutcome::Added(balance, id) => Ok(Replayable::first(answer(top_up.customer, balance, id))),
+        TopUpOutcome::Replayed(balance, id) => Ok(Replayable::replay(answer(top_up.customer, balance, id))),
         TopUpOutcome::KeyReused => Err(ApiError::IdempotencyMismatch),
         TopUpOutcome::TooMuch => {
             Err(ApiError::InvalidInput(format!("balance would pass the limit of {MAX_BALANCE} credits")))
