@@ -15,6 +15,7 @@ mod process;
 mod service_process;
 mod small_disk;
 mod sql;
+mod suite;
 mod test_database;
 mod wait;
 

@@ -1,13 +1,20 @@
-//! `cargo xtask directions`: imports point inward only.
+//! `cargo xtask directions`: imports between crates point inward only, and no files of a crate import each other in a
+//! circle.
 //!
-//! The rules are a table, so a new crate or a new arrow is a decision somebody writes down here.
+//! The rules for crates are a table, so a new crate or a new arrow is a decision somebody writes down here.
 
-use std::process::{Command, ExitCode};
+mod files;
+
+use std::{
+    path::PathBuf,
+    process::{Command, ExitCode},
+};
 
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 
 use crate::cargo;
+use files::Imports;
 
 #[derive(Debug, Deserialize)]
 struct Metadata {
@@ -19,6 +26,22 @@ struct Metadata {
 struct Package {
     name: String,
     dependencies: Vec<Dependency>,
+    targets: Vec<Target>,
+}
+
+/// A library, program or test of a package.
+#[derive(Debug, Deserialize)]
+struct Target {
+    /// `"lib"`, `"bin"`, `"test"` and the like.
+    kind: Vec<String>,
+    /// The file of its root module.
+    src_path: PathBuf,
+}
+
+impl Target {
+    fn is_shipped(&self) -> bool {
+        self.kind.iter().any(|kind| kind == "lib" || kind == "bin")
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -129,12 +152,20 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         .context("starting cargo metadata")?;
     ensure!(output.status.success(), "cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     let metadata: Metadata = serde_json::from_slice(&output.stdout).context("reading what cargo metadata printed")?;
-    let lines = violations(&metadata.packages);
+    let mut lines = violations(&metadata.packages);
+    let mut files = 0;
+    for package in &metadata.packages {
+        for target in package.targets.iter().filter(|target| target.is_shipped()) {
+            let imports = Imports::of(&target.src_path)?;
+            files += imports.files();
+            lines.extend(imports.circles().iter().map(|circle| format!("{}: {circle}", package.name)));
+        }
+    }
     for line in &lines {
         println!("{line}");
     }
     if lines.is_empty() {
-        println!("imports of {} packages point inward", metadata.packages.len());
+        println!("imports of {} packages point inward, those of {files} files in no circle", metadata.packages.len());
         return Ok(ExitCode::SUCCESS);
     }
     Ok(ExitCode::FAILURE)
@@ -150,7 +181,7 @@ mod tests {
             kind: kind.map(str::to_owned),
             path: ours.then(|| format!("/workspace/{imported}")),
         };
-        violations(&[Package { name: importer.to_owned(), dependencies: vec![dependency] }])
+        violations(&[Package { name: importer.to_owned(), dependencies: vec![dependency], targets: Vec::new() }])
     }
 
     #[test]

@@ -54,7 +54,7 @@ enum Command {
     },
     /// Run the static checks: format, clippy, docs, cargo-deny and the import directions
     Lint,
-    /// Check that workspace crates import only what they may
+    /// Check that workspace crates import only what they may, and that no files import each other in a circle
     Directions,
 }
 

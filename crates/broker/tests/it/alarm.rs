@@ -45,7 +45,7 @@ async fn an_alarm_is_noticed_by_a_publisher_with_nothing_to_publish_and_its_end_
     env.publish(&["after"]).await;
     assert_eq!(id(&next(&mut consumer).await), "after");
     drop(consumer);
-    env.finish().await;
+    env.remove().await;
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn who_starts_during_an_alarm_consumes_at_once_and_publishes_after_it() {
     is(&late, Condition::Connected).await;
     drop(consumer);
     late.stop().await;
-    env.finish().await;
+    env.remove().await;
 }
 
 #[tokio::test]

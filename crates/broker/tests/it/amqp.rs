@@ -27,7 +27,7 @@ async fn batches_of_many_tasks_are_all_confirmed_and_all_arrive() {
         (1..=4).flat_map(|lane| (0..500).map(move |index| format!("{lane}-{index:03}"))).collect();
     sent.sort();
     assert_eq!(next_ids(&mut env.consumer(200), 2_000).await, sent);
-    env.finish().await;
+    env.remove().await;
 }
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn messages_have_the_properties_of_the_wire_contract() {
     assert_eq!(body, b"{\"id\":\"id\"}");
     channel.close().await.expect("the channel to be closed");
     connection.close().await.expect("the connection to be closed");
-    env.finish().await;
+    env.remove().await;
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn a_batch_larger_than_the_window_is_sent_in_slices_and_answered_in_order(
         let wanted = if index % 10 == 3 { "returned" } else { "confirmed" };
         assert_eq!(outcome.as_str(), wanted, "message {index}");
     }
-    env.finish().await;
+    env.remove().await;
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn copies_with_one_id_are_told_apart_from_returned_ones() {
     let outcomes = within("the outcomes", publisher.publish(vec![nowhere(), nowhere(), env.message("same")])).await;
     let results: Vec<_> = outcomes.iter().map(Published::as_str).collect();
     assert_eq!(results, ["returned", "returned", "confirmed"]);
-    env.finish().await;
+    env.remove().await;
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn deleted_queues_are_declared_again_for_publisher_and_consumer() {
     };
     within("a publish to be confirmed again", healed).await;
     assert_eq!(next_ids(&mut consumer, 1).await, ["after"]);
-    env.finish().await;
+    env.remove().await;
 }
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn a_queue_of_another_kind_keeps_the_broker_unconnected_until_it_is_gone()
     within("the broker to connect", env.broker.connected()).await;
     within("the publisher to be ready", env.broker.publisher().ready()).await;
     env.publish(&["late"]).await;
-    env.finish().await;
+    env.remove().await;
 }
 
 #[tokio::test]
@@ -136,5 +136,5 @@ async fn wrong_credentials_leave_the_broker_unconnected_and_stoppable() {
     proxy.accepted(4).await;
     assert!(!env.broker.is_connected() && !env.broker.publisher().is_ready());
     assert_eq!(env.broker.publisher().publish(vec![env.message("a")]).await, [Published::NotSent]);
-    env.finish().await;
+    env.remove().await;
 }

@@ -55,7 +55,7 @@ async fn a_cut_connection_comes_back_with_its_consumers_and_unanswered_messages(
     }
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["buffered", "held", "new", "queued"]);
     drop(proxy);
-    env.finish().await;
+    env.remove().await;
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn publishes_in_flight_at_a_cut_are_answered_and_nothing_confirmed_is_lost
             _ => {}
         }
     }
-    env.finish().await;
+    env.remove().await;
 }
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn a_frozen_broker_gives_unknown_within_the_confirm_timeout_and_is_left() 
         delivery.ack().await;
     }
     assert!(!seen.contains("c"), "{seen:?}");
-    env.finish().await;
+    env.remove().await;
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn a_broker_that_is_down_at_the_start_is_found_later() {
     within("the publisher to be ready", publisher.ready()).await;
     env.publish(&["late"]).await;
     assert_eq!(id(&next(&mut consumer).await), "late");
-    env.finish().await;
+    env.remove().await;
 }
 
 #[tokio::test]
@@ -152,5 +152,5 @@ async fn a_frozen_broker_does_not_keep_the_process_from_ending() {
     within("the consumer to stop", consumer.stop()).await;
     assert!(consumer.next().await.is_none());
     held.ack().await;
-    env.finish().await;
+    env.remove().await;
 }

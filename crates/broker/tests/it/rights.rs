@@ -81,7 +81,7 @@ async fn the_documented_rights_are_enough() {
     };
     within("the dead letter to arrive", waits).await;
     consumer.stop().await;
-    env.finish().await;
+    env.remove().await;
 }
 
 /// Takes one away of each kind, those that one would not think of.
@@ -109,6 +109,6 @@ async fn none_of_the_documented_rights_can_be_left_out() {
         within("a connection to be given up", proxy.accepted(4)).await;
         assert!(!env.broker.is_connected(), "{what}");
         assert_eq!(env.broker.publisher().publish(vec![env.message("a")]).await, [Published::NotSent], "{what}");
-        env.finish().await;
+        env.remove().await;
     }
 }

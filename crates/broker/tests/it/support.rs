@@ -97,7 +97,7 @@ impl Env {
     }
 
     /// The same, and removes what it declared.
-    pub(crate) async fn finish(self) {
+    pub(crate) async fn remove(self) {
         self.stop().await;
         if let Some(server) = &self.server {
             let (connection, channel) = admin(server).await;

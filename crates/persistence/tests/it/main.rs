@@ -17,32 +17,9 @@ mod schema;
 mod support;
 mod switch_over;
 
-/// Runs every named case once per backend, each on a database of its own.
-macro_rules! on_each_backend {
-    ($module:ident: $($case:ident),* $(,)?) => {
-        mod $module {
-            mod sqlite {
-                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $case() {
-                    let fixture = crate::support::Fixture::sqlite().await;
-                    crate::$module::$case(&fixture).await;
-                    fixture.remove().await;
-                })*
-            }
-            mod server {
-                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $case() {
-                    let fixture = crate::support::Fixture::server().await;
-                    crate::$module::$case(&fixture).await;
-                    fixture.remove().await;
-                })*
-            }
-        }
-    };
-}
-
-mod cases {
-    on_each_backend!(accept:
+test_support::on_each_backend! {
+    backends { sqlite: crate::support::Fixture::sqlite(), server: crate::support::Fixture::server() }
+    accept {
         an_accepted_request_is_charged_and_stored,
         what_the_balance_does_not_cover_leaves_no_trace,
         requests_of_a_batch_spend_in_the_order_they_came,
@@ -55,23 +32,23 @@ mod cases {
         a_key_belongs_to_its_customer_and_case,
         keys_end_after_24_hours,
         odd_texts_are_stored,
-    );
-    on_each_backend!(ledger:
+    }
+    ledger {
         a_top_up_creates_the_balance,
         a_top_up_never_passes_the_limit,
         a_repeated_top_up_adds_once,
         first_top_ups_at_once_all_count,
         the_account_agrees_with_itself_under_writes,
         entries_are_paged_without_gaps,
-    );
-    on_each_backend!(audit:
+    }
+    audit {
         an_injected_mismatch_is_found_until_it_is_repaired,
         a_balance_without_a_ledger_is_a_mismatch_unless_it_is_empty,
         slices_follow_each_other_by_user,
         writes_at_the_same_time_are_no_mismatch,
         committed_credits_are_counted_once,
-    );
-    on_each_backend!(outbox:
+    }
+    outbox {
         events_are_claimed_in_order_by_lane,
         claimers_never_share_an_event,
         a_stale_claimer_changes_nothing,
@@ -87,8 +64,8 @@ mod cases {
         events_are_claimed_by_turn,
         published_events_are_counted_for_a_while,
         stuck_messages_are_published_again,
-    );
-    on_each_backend!(delivery:
+    }
+    delivery {
         a_message_goes_from_pending_to_done,
         failed_recipients_alone_are_refunded,
         a_finished_message_is_left_alone,
@@ -101,12 +78,12 @@ mod cases {
         odd_rows_harm_no_other,
         a_refund_survives_a_reset_row,
         settling_reports_each_outcome_by_itself,
-    );
-    on_each_backend!(history:
+    }
+    history {
         filters_narrow_the_list,
         pages_follow_each_other_without_gaps,
-    );
-    on_each_backend!(compatibility:
+    }
+    compatibility {
         a_schema_that_somebody_else_keeps_is_waited_for,
         a_change_taken_back_by_hand_stays_back,
         a_newer_schema_that_leaves_us_working_is_left_alone,
@@ -115,10 +92,10 @@ mod cases {
         a_newer_change_that_says_nothing_keeps_us_off,
         a_newer_change_cut_off_keeps_us_off_from_its_beginning,
         the_table_of_compatibility_survives_a_cut_off,
-    );
-    on_each_backend!(schema:
+    }
+    schema {
         operations_wait_for_the_schema,
         migrating_twice_at_once_is_harmless,
         migrations_go_back_and_forth,
-    );
+    }
 }

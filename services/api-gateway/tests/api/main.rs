@@ -20,32 +20,9 @@ mod send;
 mod support;
 mod tracing_context;
 
-/// Runs every named case once per backend, each on a database of its own.
-macro_rules! on_each_backend {
-    ($module:ident: $($case:ident),* $(,)?) => {
-        mod $module {
-            mod sqlite {
-                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $case() {
-                    let fixture = crate::support::Fixture::sqlite();
-                    crate::$module::$case(&fixture).await;
-                    fixture.remove().await;
-                })*
-            }
-            mod server {
-                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $case() {
-                    let fixture = crate::support::Fixture::server().await;
-                    crate::$module::$case(&fixture).await;
-                    fixture.remove().await;
-                })*
-            }
-        }
-    };
-}
-
-mod cases {
-    on_each_backend!(send:
+test_support::on_each_backend! {
+    backends { sqlite: std::future::ready(crate::support::Fixture::sqlite()), server: crate::support::Fixture::server() }
+    send {
         an_accepted_message_is_charged_and_stored,
         express_goes_its_own_way,
         each_type_has_its_price,
@@ -58,8 +35,8 @@ mod cases {
         every_field_has_its_type,
         other_fields_are_ignored,
         what_the_balance_does_not_cover_leaves_no_trace,
-    );
-    on_each_backend!(bodies:
+    }
+    bodies {
         what_is_not_json_is_refused,
         what_is_not_an_object_is_refused,
         deep_nesting_is_refused_not_followed,
@@ -72,8 +49,8 @@ mod cases {
         a_body_in_chunks_is_put_together,
         half_a_body_is_no_body,
         a_body_that_does_not_come_is_not_waited_for,
-    );
-    on_each_backend!(idempotency:
+    }
+    idempotency {
         a_retry_gets_the_first_answer,
         another_request_under_the_key_is_refused,
         retries_at_once_are_charged_once,
@@ -84,8 +61,8 @@ mod cases {
         a_repeated_top_up_adds_once,
         keys_end_after_24_hours,
         a_charge_whose_key_cannot_be_stored_is_none,
-    );
-    on_each_backend!(history:
+    }
+    history {
         an_entry_tells_all_about_a_recipient,
         filters_narrow_the_list,
         wrong_filters_are_refused,
@@ -94,8 +71,8 @@ mod cases {
         what_comes_meanwhile_does_not_shift_the_pages,
         a_repeated_parameter_is_refused,
         odd_queries_are_answered,
-    );
-    on_each_backend!(balance:
+    }
+    balance {
         a_customer_never_seen_has_nothing,
         a_top_up_answers_with_the_new_balance,
         the_account_lists_every_change,
@@ -105,8 +82,8 @@ mod cases {
         a_balance_never_passes_its_limit,
         descriptions_are_texts,
         first_top_ups_at_once_all_count,
-    );
-    on_each_backend!(limits:
+    }
+    limits {
         the_global_limit_covers_every_route,
         whoever_waits_as_told_passes,
         the_customers_limit_is_each_customers_own,
@@ -119,44 +96,44 @@ mod cases {
         a_backlog_at_the_threshold_is_taken,
         checks_come_in_the_contracts_order,
         replicas_count_for_themselves,
-    );
-    on_each_backend!(head: head_is_get_without_a_body, head_is_measured_and_limited_as_itself);
-    on_each_backend!(health: all_is_well, the_program_checks_itself, the_broker_may_be_away);
-    on_each_backend!(measured:
+    }
+    head { head_is_get_without_a_body, head_is_measured_and_limited_as_itself }
+    health { all_is_well, the_program_checks_itself, the_broker_may_be_away }
+    measured {
         requests_are_counted_by_route,
         refused_requests_are_counted_too,
         clients_cannot_invent_labels,
         the_format_is_prometheus_text,
-    );
-    on_each_backend!(bounds:
+    }
+    bounds {
         fields_are_taken_as_the_document_says,
         parameters_are_taken_as_the_document_says,
-    );
-    on_each_backend!(links:
+    }
+    links {
         every_link_leads_from_what_is_there_to_what_is_asked_for,
         following_the_links_leads_from_a_top_up_to_the_history,
-    );
-    on_each_backend!(documents:
+    }
+    documents {
         the_document_describes_every_route,
         every_answer_of_the_document_has_an_example,
         the_postman_collection_asks_for_what_is_there,
         the_page_shows_the_document,
-    );
-    on_each_backend!(protocol:
+    }
+    protocol {
         unknown_paths_are_not_found,
         other_methods_are_told_the_right_one,
         a_connection_serves_many_requests,
         a_refused_body_is_never_taken_for_a_request,
         what_is_not_http_does_no_harm,
         old_and_careful_clients_are_served,
-    );
-    on_each_backend!(tracing_context: the_trace_goes_on_in_the_outbox);
-    on_each_backend!(concurrency: exactly_what_the_balance_covers_is_accepted, two_gateways_share_the_balances);
-    on_each_backend!(fuzz:
+    }
+    tracing_context { the_trace_goes_on_in_the_outbox }
+    concurrency { exactly_what_the_balance_covers_is_accepted, two_gateways_share_the_balances }
+    fuzz {
         any_message_is_accepted_or_refused_by_the_rules,
         any_top_up_is_accepted_or_refused_by_the_rules,
         any_json_and_any_bytes_are_answered,
         any_query_is_answered,
         any_header_is_answered,
-    );
+    }
 }
