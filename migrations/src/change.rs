@@ -1,11 +1,4 @@
-//! A change of the schema: steps forward that are taken once, however often they are run, and statements back.
-
-use sea_orm_migration::{
-    prelude::*,
-    sea_orm::{DbBackend, Statement},
-};
-
-use crate::compatibility;
+//! A change of the schema: its steps forward, its statements back, and who may work on the result.
 
 /// One migration, for both kinds of database.
 #[derive(Debug, Clone, Copy)]
@@ -52,57 +45,4 @@ impl Change {
         let digits = self.name.strip_prefix('m').and_then(|rest| rest.split('_').next());
         digits.and_then(|digits| digits.parse().ok()).expect("names of changes begin with m and a number")
     }
-}
-
-impl MigrationName for Change {
-    fn name(&self) -> &str {
-        self.name
-    }
-}
-
-#[expect(elided_lifetimes_in_paths, reason = "the trait's own signatures elide SchemaManager's lifetime")]
-#[async_trait::async_trait]
-impl MigrationTrait for Change {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // First: a release that must not work on the result does not find it half-way either.
-        compatibility::declare(manager, self).await?;
-        match manager.get_database_backend() {
-            DbBackend::Sqlite => take(manager, self.sqlite).await,
-            _ => take(manager, self.mysql).await,
-        }
-    }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let statements = match manager.get_database_backend() {
-            DbBackend::Sqlite => self.sqlite_down,
-            _ => self.mysql_down,
-        };
-        for statement in statements {
-            manager.get_connection().execute_unprepared(statement).await?;
-        }
-        compatibility::withdraw(manager, self).await
-    }
-}
-
-/// Takes those of `steps` that were not taken yet.
-async fn take(manager: &SchemaManager<'_>, steps: &[Step]) -> Result<(), DbErr> {
-    let db = manager.get_connection();
-    for step in steps {
-        let (done, statement) = match step {
-            Step::Always(statement) => (false, statement),
-            Step::Column(table, column, statement) => (manager.has_column(table, column).await?, statement),
-            Step::Check(name, statement) => (has_check(manager, name).await?, statement),
-        };
-        if !done {
-            db.execute_unprepared(statement).await?;
-        }
-    }
-    Ok(())
-}
-
-async fn has_check(manager: &SchemaManager<'_>, name: &str) -> Result<bool, DbErr> {
-    let sql = "SELECT 1 FROM information_schema.check_constraints \
-               WHERE constraint_schema = DATABASE() AND constraint_name = ?";
-    let statement = Statement::from_sql_and_values(DbBackend::MySql, sql, [name.into()]);
-    Ok(manager.get_connection().query_one_raw(statement).await?.is_some())
 }

@@ -16,6 +16,7 @@ mod m0004_turns;
 mod m0005_ledger_sum_index;
 mod m0006_schema_compatibility;
 mod migrator;
+mod steps;
 
 use sea_orm_migration::{DbErr, sea_orm::ConnectionTrait};
 

@@ -24,7 +24,7 @@ impl BrokerConfig {
     /// A URI that is not understood, a name that AMQP cannot carry, or one queue for both lanes.
     pub fn load(source: &Source) -> Result<Self, SettingError> {
         let uri = source.secret("RABBIT_URI").unwrap_or_else(|| SecretString::from(DEFAULT_URI));
-        uri::check(&uri).map_err(|error| SettingError::because("RABBIT_URI", error))?;
+        uri::check(&uri).map_err(|error| SettingError::because("RABBIT_URI", error.to_string()))?;
         Ok(Self { uri, topology: Topology::load(source)? })
     }
 }

@@ -8,7 +8,6 @@ use std::{
 use crate::{
     OperatorName, Submission,
     outcome::{Failure, Outcome},
-    verdict::answered,
 };
 
 /// What one attempt at one operator came to.
@@ -50,4 +49,11 @@ impl Round {
     pub(crate) fn take_attempts(&self) -> Vec<Attempt> {
         mem::take(&mut self.attempts.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Whether this operator gave an answer about the submission: a refusal for now is one, a breaker's is not.
+pub(crate) fn answered(operator: &OperatorName, attempts: &[Attempt]) -> bool {
+    attempts.iter().any(|attempt| {
+        attempt.operator == *operator && matches!(attempt.outcome, Ok(_) | Err(Failure::Temporary { .. }))
+    })
 }

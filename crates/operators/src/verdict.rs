@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{
     OperatorName, Prior,
     outcome::{Answer, Failure},
-    round::Attempt,
+    round::{Attempt, answered},
 };
 
 /// The result of one round.
@@ -71,13 +71,6 @@ pub(crate) fn decide<'a>(
         Some((operator, reason)) => Verdict::Rejected { operator, reason },
         None => Verdict::Failed { reason: describe(attempts) },
     }
-}
-
-/// Whether this operator gave an answer about the submission: a refusal for now is one, a breaker's is not.
-pub(crate) fn answered(operator: &OperatorName, attempts: &[Attempt]) -> bool {
-    attempts.iter().any(|attempt| {
-        attempt.operator == *operator && matches!(attempt.outcome, Ok(_) | Err(Failure::Temporary { .. }))
-    })
 }
 
 /// `operatorA answered 503; operatorB was skipped, its breaker is open`: the last outcome of each operator.

@@ -32,9 +32,6 @@ const ENDING: Ending = Ending { farewell: Duration::ZERO, drain: Duration::from_
 /// How old a text of metrics may be that others are still being sent.
 const SAME_METRICS: Duration = Duration::from_secs(1);
 
-/// What probes ask for: small answers about the process itself.
-pub(crate) const PROBES: [&str; 2] = ["/healthz", "/readyz"];
-
 /// What `Allow` says of a path that is read.
 pub const GET_AND_HEAD: &str = "GET, HEAD";
 

@@ -4,6 +4,7 @@
 //! answers into the connection's buffer, and waits without end for a client that does not read.
 
 mod answer;
+pub(crate) mod bounds;
 mod connection;
 pub(crate) mod descriptors;
 mod framing;
@@ -26,11 +27,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     answer::{Room, overloaded},
+    bounds::{HEAD_TIMEOUT, KEEP_ALIVE, PROBES},
     connection::Connection,
     gate::{NoPlace, Turn},
 };
-
-use crate::admin::PROBES;
 
 pub use self::listener::{listen, listen_on_all};
 
@@ -45,12 +45,6 @@ const MAX_CONNECTIONS: usize = 2_048;
 const MAX_REQUESTS: usize = 1_024;
 /// Requests over 20 KiB that are read at the same time.
 const LARGE_REQUESTS: usize = 64;
-/// How long a client may take to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an idle connection is kept.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// After this a client that takes nothing of its answers is cut off.
-const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client that was answered early may still send the rest of its request.
 const LINGER: Duration = Duration::from_secs(1);
 /// Collected of answers before they are handed to the kernel.

@@ -28,8 +28,8 @@ impl SettingError {
     }
 
     /// As [`hidden`](Self::hidden), where whoever uses the value says in its own words what is wrong. `why` must quote no part of it.
-    pub fn because(name: &str, why: impl ToString) -> Self {
-        Self { name: name.to_owned(), shown: "[hidden]".to_owned(), why: why.to_string() }
+    pub fn because(name: &str, why: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), shown: "[hidden]".to_owned(), why: why.into() }
     }
 
     /// Name of the variable.

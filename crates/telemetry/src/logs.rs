@@ -28,28 +28,13 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::{Error, outages::Outages};
+use crate::{
+    Error,
+    outages::{NOISY, Outages},
+};
 
 /// What is logged when `RUST_LOG` is unset.
 pub const DEFAULT_FILTER: &str = "info";
-
-/// Libraries that log each of their steps at info; held at warn unless the filter names them.
-pub(crate) const NOISY: [&str; 14] = [
-    "actix_server",
-    "amqprs",
-    "h2",
-    "hyper",
-    "hyper_util",
-    "reqwest",
-    "rustls",
-    "sea_orm",
-    "sea_orm_migration",
-    "sqlx",
-    "sqlx_core",
-    "sqlx_mysql",
-    "sqlx_sqlite",
-    "tonic",
-];
 
 /// Members of every JSON line; a field of the same name is written as `field.<name>`.
 const RESERVED: [&str; 6] = ["timestamp", "level", "target", "message", "service", "trace_id"];

@@ -15,7 +15,23 @@ use std::{
 
 use tracing::{Level, Metadata};
 
-use crate::logs::NOISY;
+/// Libraries that log each of their steps at info; held at warn unless the filter names them.
+pub(crate) const NOISY: [&str; 14] = [
+    "actix_server",
+    "amqprs",
+    "h2",
+    "hyper",
+    "hyper_util",
+    "reqwest",
+    "rustls",
+    "sea_orm",
+    "sea_orm_migration",
+    "sqlx",
+    "sqlx_core",
+    "sqlx_mysql",
+    "sqlx_sqlite",
+    "tonic",
+];
 
 /// The field that marks a line.
 const MARK: &str = "outage";

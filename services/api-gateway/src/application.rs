@@ -9,8 +9,7 @@ use actix_web::{
     middleware::{Next, from_fn},
     web::{self, Data, ServiceConfig},
 };
-use broker::{Broker, Condition, Topology};
-use domain::PriceList;
+use broker::{Broker, Condition};
 use persistence::{Database, Readiness};
 use service_kit::{
     Health, Scope,
@@ -22,7 +21,7 @@ use settings::processors;
 use telemetry::MetricsHandle;
 
 use crate::{
-    Settings,
+    Settings, State,
     accept::{AcceptBatcher, OnAccepted},
     backlog,
     backpressure::Backpressure,
@@ -50,18 +49,6 @@ pub struct Parts {
     pub metrics: MetricsHandle,
     /// Told of accepted messages, where a relay runs in the same process.
     pub on_accepted: Option<OnAccepted>,
-}
-
-/// What handlers share.
-pub struct State {
-    pub(crate) database: Database,
-    pub(crate) topology: Topology,
-    pub(crate) prices: PriceList,
-    pub(crate) accept: AcceptBatcher,
-    pub(crate) in_flight: InFlight,
-    pub(crate) limits: Limits,
-    pub(crate) backpressure: Backpressure,
-    pub(crate) turns: Turns,
 }
 
 /// The gateway cannot listen.

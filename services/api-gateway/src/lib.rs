@@ -18,14 +18,16 @@ mod rate;
 mod routes;
 mod schemas;
 mod settings;
+mod state;
 mod turns;
 mod whole;
 
 pub use self::settings::{LISTEN_ADDR, Settings};
 pub use accept::OnAccepted;
-pub use application::{BindError, Parts, State, start};
+pub use application::{BindError, Parts, start};
 pub use backpressure::signal::Thresholds;
 pub use rate::Rate;
+pub use state::State;
 
 use std::time::Duration;
 

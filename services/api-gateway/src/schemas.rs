@@ -17,10 +17,10 @@ use utoipa::openapi::{
     schema::{ArrayBuilder, SchemaType},
 };
 
-use crate::{
-    query::{DEFAULT_LIMIT, LIMITS},
-    routes::top_up::MAX_DESCRIPTION,
-};
+use crate::query::{DEFAULT_LIMIT, LIMITS};
+
+/// Most characters of a description.
+pub(crate) const MAX_DESCRIPTION: usize = 1_000;
 
 /// The schema of a parameter or header, the same on every route. Optional ones may be left out, but are never null.
 pub(crate) fn parameter(name: &str) -> Option<RefOr<Schema>> {

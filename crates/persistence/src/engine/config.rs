@@ -51,7 +51,7 @@ impl DatabaseConfig {
 
 fn url(source: &Source) -> Result<SecretString, SettingError> {
     let Some(url) = source.secret("DATABASE_URL") else { return from_parts(source) };
-    Address::parse(url.expose_secret()).map_err(|error| SettingError::because("DATABASE_URL", error))?;
+    Address::parse(url.expose_secret()).map_err(|error| SettingError::because("DATABASE_URL", error.to_string()))?;
     Ok(url)
 }
 

@@ -20,12 +20,10 @@ use tokio::{
 use tokio_util::{sync::PollSemaphore, task::task_tracker::TaskTrackerToken};
 
 use super::{
-    HEAD_TIMEOUT, KEEP_ALIVE, STALL_TIMEOUT,
+    bounds::{HEAD_TIMEOUT, KEEP_ALIVE, SMALL_HEAD, STALL_TIMEOUT},
     gate::{Gate, Phase},
 };
 
-/// A head that is larger needs its place before it is whole.
-pub(super) const SMALL_HEAD: usize = 4 * 1024;
 /// A request that is larger needs a place among the large ones.
 const SMALL_REQUEST: usize = 20 * 1024;
 /// Least that a client takes of an answer in [`STALL_TIMEOUT`], once it keeps us waiting. The kernel tells in steps of

@@ -18,7 +18,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::{STALL_TIMEOUT, connection::SMALL_HEAD, framing::Framing};
+use super::{
+    bounds::{SMALL_HEAD, STALL_TIMEOUT},
+    framing::Framing,
+};
 
 /// What a connection does now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

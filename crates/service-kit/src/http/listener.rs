@@ -7,7 +7,7 @@ use std::{
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::STALL_TIMEOUT;
+use super::bounds::STALL_TIMEOUT;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 2_048;

@@ -13,11 +13,8 @@ use crate::{
     error::{ApiError, ErrorBody},
     idempotency::{Replayable, request_key},
     observe::about_user,
-    schemas,
+    schemas::{self, MAX_DESCRIPTION},
 };
-
-/// Most characters of a description.
-pub(crate) const MAX_DESCRIPTION: usize = 1_000;
 
 /// Credits to add.
 #[derive(Debug, ToSchema)]
