@@ -128,7 +128,9 @@ impl Subscription {
 }
 
 fn give_back(unwanted: Option<Received<Acker>>) {
-    unwanted.into_iter().for_each(|received| received.acker.give_back());
+    if let Some(received) = unwanted {
+        received.acker.give_back();
+    }
 }
 
 async fn consume(

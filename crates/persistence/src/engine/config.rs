@@ -56,14 +56,12 @@ fn url(source: &Source) -> Result<SecretString, SettingError> {
 }
 
 fn from_parts(source: &Source) -> Result<SecretString, SettingError> {
-    let host = source.parsed_with("DB_HOST", "a host name, an IPv4 or an IPv6 address", host)?;
-    let host = host.unwrap_or_else(|| "localhost".to_owned());
+    let host = source.parsed_with_default("DB_HOST", "localhost", "a host name, an IPv4 or an IPv6 address", host)?;
     let port: u16 = source.integer("DB_PORT", 3306, 1..=u16::MAX)?;
-    let name = source.parsed_with("DB_NAME", "the name of a database", |name| {
+    let name = source.parsed_with_default("DB_NAME", "messaging_platform", "the name of a database", |name| {
         // These two cannot be the last part of a URL.
         (![".", ".."].contains(&name)).then(|| encoded(name))
     })?;
-    let name = name.unwrap_or_else(|| "messaging_platform".to_owned());
     let user = encoded(&source.string("DB_USER_NAME", "message_user"));
     let password = source.secret("DB_PASSWORD").map(|password| format!(":{}", encoded(password.expose_secret())));
     Ok(SecretString::from(format!("mysql://{user}{}@{host}:{port}/{name}", password.unwrap_or_default())))
