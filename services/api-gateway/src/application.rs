@@ -9,8 +9,7 @@ use actix_web::{
     middleware::{Next, from_fn},
     web::{self, Data, ServiceConfig},
 };
-use broker::{Broker, Condition, Topology};
-use domain::PriceList;
+use broker::{Broker, Condition};
 use persistence::{Database, Readiness};
 use service_kit::{
     Health, Scope,
@@ -22,18 +21,19 @@ use service_kit::{
 use telemetry::MetricsHandle;
 
 use crate::{
-    Settings,
     accept::{AcceptLanes, OnAccepted},
     backlog,
     backpressure::Backpressure,
-    content,
     error::ApiError,
     idempotency::InFlight,
+    invite::invite,
     limits::Limits,
     observe::observe,
     openapi,
     rate::LimitStatus,
     routes::{balance, history, send, top_up},
+    settings::Settings,
+    state::State,
     turns::Turns,
 };
 
@@ -50,18 +50,6 @@ pub struct Parts {
     pub metrics: MetricsHandle,
     /// Told of accepted messages, where a relay runs in the same process.
     pub on_accepted: Option<OnAccepted>,
-}
-
-/// What handlers share.
-pub struct State {
-    pub(crate) database: Database,
-    pub(crate) topology: Topology,
-    pub(crate) prices: PriceList,
-    pub(crate) accept: AcceptLanes,
-    pub(crate) in_flight: InFlight,
-    pub(crate) limits: Limits,
-    pub(crate) backpressure: Backpressure,
-    pub(crate) turns: Turns,
 }
 
 /// The gateway cannot listen.
@@ -121,7 +109,7 @@ pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketA
     let listeners = listen_on_all(&settings.listen).map_err(failed)?;
     let address = listeners[0].local_addr().map_err(failed)?;
     let threads = NonZeroUsize::new(processors()).unwrap_or(NonZeroUsize::MIN);
-    let server = HttpServer::new(listeners, threads, ending(settings.drain), content::invite, app).map_err(failed)?;
+    let server = HttpServer::new(listeners, threads, ending(settings.drain), invite, app).map_err(failed)?;
     scope.spawn("http server", server.run(scope.stop.clone()));
     Ok(address)
 }
