@@ -3,17 +3,16 @@
 use std::{io, net::SocketAddr, num::NonZeroUsize, time::Duration};
 
 use actix_web::{
-    App, Error, HttpMessage as _, Resource,
+    App, Error, HttpMessage as _,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     middleware::{Next, from_fn},
-    web::{self, Data, ServiceConfig},
+    web::{self, Data},
 };
 use broker::{Broker, Condition};
 use persistence::{Database, Readiness};
 use service_kit::{
-    Health, Scope,
-    admin::{self, get_or_head},
+    Health, Scope, admin,
     health::{Finding, Reported, Required},
     http::{Ending, HttpServer, listen_on_all},
 };
@@ -21,18 +20,19 @@ use settings::processors;
 use telemetry::MetricsHandle;
 
 use crate::{
-    Settings, State,
     accept::{AcceptBatcher, OnAccepted},
     backlog,
     backpressure::Backpressure,
-    content,
     error::ApiError,
     idempotency::InFlight,
+    invite::invite,
     limits::Limits,
     observe::observe,
     openapi,
     rate::LimitStatus,
-    routes::{balance, history, send, top_up},
+    routes, series,
+    settings::Settings,
+    state::State,
     turns::Turns,
 };
 
@@ -72,7 +72,7 @@ impl BindError {
 /// [`BindError`] when none of the addresses can be listened on.
 pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketAddr, BindError> {
     let failed = |source| BindError::new(&settings.listen, source);
-    crate::metrics::start();
+    series::start();
     let health = health(settings, &parts);
     let turns = Turns::new();
     let backpressure = Backpressure::new(settings.backpressure);
@@ -102,13 +102,14 @@ pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketA
             .wrap(from_fn(observe))
             .app_data(state.clone())
             .configure(admin::routes(health.clone(), metrics.clone()))
-            .configure(routes)
+            .configure(routes::mount)
+            .configure(openapi::mount)
             .default_service(web::to(|| async { Err::<&str, _>(ApiError::NotFound) }))
     };
     let listeners = listen_on_all(&settings.listen).map_err(failed)?;
     let address = listeners[0].local_addr().map_err(failed)?;
     let threads = NonZeroUsize::new(processors()).unwrap_or(NonZeroUsize::MIN);
-    let server = HttpServer::new(listeners, threads, ending(settings.drain), content::invite, app).map_err(failed)?;
+    let server = HttpServer::new(listeners, threads, ending(settings.drain), invite, app).map_err(failed)?;
     scope.spawn("http server", server.run(scope.stop.clone()));
     Ok(address)
 }
@@ -137,29 +138,6 @@ async fn limit(
         status.write_to(response.headers_mut());
     }
     Ok(response)
-}
-
-fn routes(config: &mut ServiceConfig) {
-    config
-        .service(post("/messages/send").post(send::handler))
-        .service(get("/messages/history").route(get_or_head().to(history::handler)))
-        .service(get("/balance").route(get_or_head().to(balance::handler)))
-        .service(post("/balance/add").post(top_up::handler))
-        .service(get(openapi::DOCUMENT_PATH).route(get_or_head().to(openapi::document)))
-        .service(get(openapi::PAGE_PATH).route(get_or_head().to(openapi::page)));
-}
-
-fn get(path: &str) -> Resource {
-    only(path, admin::GET_AND_HEAD)
-}
-
-fn post(path: &str) -> Resource {
-    only(path, "POST")
-}
-
-fn only(path: &str, allowed: &'static str) -> Resource {
-    let refuse = move || async move { Err::<&str, _>(ApiError::MethodNotAllowed { allowed }) };
-    web::resource(path).default_service(web::to(refuse))
 }
 
 fn health(settings: &Settings, parts: &Parts) -> Health {

@@ -1,41 +1,14 @@
 //! What the head of a request says of its body. What is not taken is refused before a byte of it is read.
 
-use std::time::Instant;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 
-use actix_web::{
-    Error, ResponseError as _,
-    dev::RequestHead,
-    http::{
-        Method,
-        header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap},
-    },
-};
-
-use crate::{
-    error::{ApiError, Unsupported},
-    observe::count,
-};
+use crate::error::{ApiError, Unsupported};
 
 /// Largest body, in bytes: 1000 recipients and 1600 escaped characters need a tenth of it.
 pub(crate) const MAX_BODY: usize = 256 * 1024;
 
 /// Names of UTF-8 and of what is a part of it.
 const CHARSETS: [&str; 3] = ["utf-8", "utf8", "us-ascii"];
-
-/// The routes that read a body.
-const ROUTES: [&str; 2] = ["/messages/send", "/balance/add"];
-
-/// A client that asks before it sends its body is told here that it is not taken. The application does not see such a
-/// request, so it is counted here.
-pub(crate) fn invite(head: &RequestHead) -> Result<(), Error> {
-    let started = Instant::now();
-    let route = ROUTES.into_iter().find(|route| head.method == Method::POST && head.uri.path() == *route);
-    let Some(route) = route else { return Ok(()) };
-    check(&head.headers).map_err(|error| {
-        count(route.to_owned(), "POST", error.status_code(), started);
-        error.into()
-    })
-}
 
 /// # Errors
 /// The body is said not to be JSON in UTF-8, to be encoded, or to be too large.

@@ -36,7 +36,7 @@ pub(crate) enum ApiError {
     /// 405: the path does not answer this method.
     MethodNotAllowed {
         /// The methods it does answer.
-        allowed: &'static str,
+        allowed: String,
     },
     /// 409: the request that used this key first is still being worked on.
     IdempotencyInProgress,
@@ -99,7 +99,7 @@ impl ApiError {
             Self::InvalidInput(_) => Self::InvalidInput("user_id is missing".to_owned()),
             Self::InsufficientBalance => Self::InsufficientBalance,
             Self::NotFound => Self::NotFound,
-            Self::MethodNotAllowed { .. } => Self::MethodNotAllowed { allowed: "POST" },
+            Self::MethodNotAllowed { .. } => Self::MethodNotAllowed { allowed: "POST".to_owned() },
             Self::IdempotencyInProgress => Self::IdempotencyInProgress,
             Self::PayloadTooLarge => Self::PayloadTooLarge,
             Self::UnsupportedMediaType(_) => Self::UnsupportedMediaType(Unsupported::Type),
@@ -208,7 +208,7 @@ impl ResponseError for ApiError {
             response.insert_header((header::RETRY_AFTER, seconds));
         }
         if let Self::MethodNotAllowed { allowed } = self {
-            response.insert_header((header::ALLOW, *allowed));
+            response.insert_header((header::ALLOW, allowed.as_str()));
         }
         if let Self::Overloaded { signal: Some(signal) } = self {
             response.insert_header((BACKPRESSURE_SIGNAL, signal.as_str()));

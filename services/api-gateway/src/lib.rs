@@ -9,16 +9,18 @@ mod body;
 mod content;
 mod error;
 mod idempotency;
+mod invite;
 mod limits;
-mod metrics;
 mod observe;
 mod openapi;
 mod query;
 mod rate;
 mod routes;
 mod schemas;
+mod series;
 mod settings;
 mod state;
+mod time;
 mod turns;
 mod whole;
 
@@ -27,7 +29,7 @@ pub use accept::OnAccepted;
 pub use application::{BindError, Parts, start};
 pub use backpressure::signal::Thresholds;
 pub use rate::Rate;
-pub use state::State;
+pub use routes::{Endpoint, endpoints};
 
 use std::time::Duration;
 

@@ -8,29 +8,31 @@ use std::{
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError as _,
     http::header::{CONTENT_TYPE, ContentType},
-    web::Bytes,
+    web::{Bytes, ServiceConfig},
 };
 use serde_json::json;
+use service_kit::admin::{GET_AND_HEAD, get_or_head};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        Content, ContentBuilder, Header, Ref, RefOr, Response,
+        Content, ContentBuilder, Header, OpenApi as Document, Ref, RefOr, Response,
         example::{Example, ExampleBuilder},
         header::HeaderBuilder,
+        path::Operation,
     },
 };
 use utoipa_swagger_ui::Config;
 
 use crate::{
     error::ApiError,
-    routes::{balance, history, send, top_up},
+    routes::{endpoints, only},
     schemas,
 };
 
 /// Where the document is served.
-pub(crate) const DOCUMENT_PATH: &str = "/openapi.json";
+const DOCUMENT_PATH: &str = "/openapi.json";
 /// Where the Swagger UI is served.
-pub(crate) const PAGE_PATH: &str = "/swagger/{file:.*}";
+const PAGE_PATH: &str = "/swagger/{file:.*}";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -41,15 +43,15 @@ pub(crate) const PAGE_PATH: &str = "/swagger/{file:.*}";
             answers HEAD too, without the body.",
         license(name = "MIT OR Apache-2.0")
     ),
-    paths(send::handler, history::handler, balance::handler, top_up::handler, healthz, readyz, metrics),
-    modifiers(&Parameters, &Errors),
+    paths(healthz, readyz, metrics),
+    modifiers(&Endpoints, &Parameters, &Errors),
     tags(
         (name = "messages", description = "Send, and see what became of it"),
         (name = "balance", description = "Prepaid credits"),
         (name = "watch", description = "For those who run it; never rate-limited")
     )
 )]
-struct Document;
+struct Described;
 
 /// Whether the process runs.
 #[utoipa::path(
@@ -81,13 +83,29 @@ fn readyz() {}
 #[expect(dead_code, reason = "it only describes the route, which all services share")]
 fn metrics() {}
 
+/// Adds what the API's endpoints say of themselves.
+struct Endpoints;
+
+impl Modify for Endpoints {
+    fn modify(&self, document: &mut Document) {
+        for endpoint in endpoints() {
+            document.merge(endpoint.document());
+        }
+    }
+}
+
+/// The operations of all paths, whatever their method is.
+fn operations(document: &mut Document) -> impl Iterator<Item = &mut Operation> {
+    let items = document.paths.paths.values_mut();
+    items.flat_map(|item| [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete]).flatten()
+}
+
 /// Gives the handlers' parameters their bounds.
 struct Parameters;
 
 impl Modify for Parameters {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let operations = document.paths.paths.values_mut().flat_map(|item| [&mut item.get, &mut item.post]).flatten();
-        for parameter in operations.filter_map(|operation| operation.parameters.as_mut()).flatten() {
+    fn modify(&self, document: &mut Document) {
+        for parameter in operations(document).filter_map(|operation| operation.parameters.as_mut()).flatten() {
             if let RefOr::T(parameter) = parameter {
                 parameter.schema = schemas::parameter(&parameter.name).or_else(|| parameter.schema.take());
             }
@@ -100,9 +118,10 @@ impl Modify for Parameters {
 struct Errors;
 
 impl Modify for Errors {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let operations = document.paths.paths.values_mut().flat_map(|item| [&mut item.get, &mut item.post]).flatten();
-        for operation in operations.filter(|operation| operation.tags.as_ref().is_some_and(|tags| tags != &["watch"])) {
+    fn modify(&self, document: &mut Document) {
+        for operation in
+            operations(document).filter(|operation| operation.tags.as_ref().is_some_and(|tags| tags != &["watch"]))
+        {
             let responses = &mut operation.responses.responses;
             for code in ["rate_limit_exceeded", "internal_error"] {
                 let error = ApiError::one_of_each().into_iter().find(|error| error.code() == code);
@@ -143,16 +162,24 @@ fn example(error: &ApiError) -> Example {
     ExampleBuilder::new().value(Some(json!({ "error": error.code(), "message": error.to_string() }))).build()
 }
 
+/// Mounts the document and the page.
+pub(crate) fn mount(config: &mut ServiceConfig) {
+    let read = |path| only(path, GET_AND_HEAD.to_owned());
+    config
+        .service(read(DOCUMENT_PATH).route(get_or_head().to(document)))
+        .service(read(PAGE_PATH).route(get_or_head().to(page)));
+}
+
 /// `GET /openapi.json`; made once, for every answer is the same.
-pub(crate) async fn document() -> HttpResponse {
+async fn document() -> HttpResponse {
     static DOCUMENT: LazyLock<Bytes> =
-        LazyLock::new(|| serde_json::to_vec(&Document::openapi()).expect("the document is plain data").into());
+        LazyLock::new(|| serde_json::to_vec(&Described::openapi()).expect("the document is plain data").into());
     HttpResponse::Ok().content_type(ContentType::json()).body(DOCUMENT.clone())
 }
 
 /// `GET /swagger/index.html` and the files beside it, which are compiled in. The crate's own service would answer
 /// what it does not have without a body.
-pub(crate) async fn page(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+async fn page(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let file = request.match_info().get("file").unwrap_or_default();
     match utoipa_swagger_ui::serve(file, Arc::new(Config::new([DOCUMENT_PATH]))) {
         Ok(Some(file)) => {

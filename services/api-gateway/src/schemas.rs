@@ -19,9 +19,6 @@ use utoipa::openapi::{
 
 use crate::query::{DEFAULT_LIMIT, LIMITS};
 
-/// Most characters of a description.
-pub(crate) const MAX_DESCRIPTION: usize = 1_000;
-
 /// The schema of a parameter or header, the same on every route. Optional ones may be left out, but are never null.
 pub(crate) fn parameter(name: &str) -> Option<RefOr<Schema>> {
     let schema = match name {
@@ -50,13 +47,14 @@ pub(crate) fn top_up_amount() -> RefOr<Schema> {
     positive(MAX_TOP_UP).description(Some("How much to add.")).examples([json!(100)]).into()
 }
 
-pub(crate) fn description() -> RefOr<Schema> {
-    let told = format!("What it is for, at most {MAX_DESCRIPTION} characters.");
+/// A text of at most so many characters that may be left out.
+pub(crate) fn optional_text(most: usize, what: &str, example: &str) -> RefOr<Schema> {
+    let told = format!("{what}, at most {most} characters.");
     ObjectBuilder::new()
         .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
-        .max_length(Some(MAX_DESCRIPTION))
+        .max_length(Some(most))
         .description(Some(told))
-        .examples([json!("top-up")])
+        .examples([json!(example)])
         .into()
 }
 

@@ -58,7 +58,7 @@ impl Settings {
             accept_lanes: source.integer("ACCEPT_LANES", processors().clamp(2, 8), 1..=64)?,
             global_rate: rate(source, ("GLOBAL_RATE_LIMIT_RPS", "GLOBAL_RATE_LIMIT_BURST"), 1_000)?,
             customer_rate: rate(source, ("USER_RATE_LIMIT_RPS", "USER_RATE_LIMIT_BURST"), 20)?,
-            backpressure: thresholds(source)?,
+            backpressure: Thresholds::load(source)?,
             drain: source.duration_secs("SHUTDOWN_TIMEOUT_SECS", 20, 1..=600)?,
         })
     }
@@ -70,23 +70,6 @@ fn rate(source: &Source, names: (&str, &str), default: u32) -> Result<Rate, Sett
     let least = u32::from(per_second > 0);
     let burst = source.integer(names.1, default, least..=1_000_000)?;
     Ok(Rate::new(per_second, NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN)))
-}
-
-/// Of the signals but the first, 0 switches each off.
-fn thresholds(source: &Source) -> Result<Thresholds, SettingError> {
-    let some_ms = |name, default| -> Result<Option<Duration>, SettingError> {
-        Ok(Some(source.duration_ms(name, default, 0..=60_000)?).filter(|limit| !limit.is_zero()))
-    };
-    let thresholds = Thresholds {
-        pending: Some(source.integer("BACKPRESSURE_OUTBOX_PENDING_THRESHOLD", 10_000, 0..=1_000_000)?),
-        max_delay: Some(source.duration_secs("BACKPRESSURE_MAX_DELAY_SECS", 60, 0..=86_400)?)
-            .filter(|limit| !limit.is_zero()),
-        queue_depth: Some(source.integer("BACKPRESSURE_QUEUE_DEPTH_THRESHOLD", 50_000, 0..=10_000_000)?)
-            .filter(|limit| *limit > 0),
-        database_latency: some_ms("BACKPRESSURE_DATABASE_LATENCY_MS", 750)?,
-        handler_latency: some_ms("BACKPRESSURE_HANDLER_LATENCY_MS", 850)?,
-    };
-    Ok(if source.boolean("BACKPRESSURE_ENABLED", true)? { thresholds } else { Thresholds::default() })
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use persistence::Database;
 
 use crate::{accept::AcceptBatcher, backpressure::Backpressure, idempotency::InFlight, limits::Limits, turns::Turns};
 
-/// What handlers share.
-pub struct State {
+/// The parts of a running gateway that its endpoints need.
+pub(crate) struct State {
     pub(crate) database: Database,
     pub(crate) topology: Topology,
     pub(crate) prices: PriceList,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use settings::{SettingError, Source};
+
 /// What a refusal rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signal {
@@ -58,16 +60,41 @@ impl Signal {
 /// From where on each signal speaks; `None` where it is switched off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Thresholds {
-    /// `BACKPRESSURE_OUTBOX_PENDING_THRESHOLD`: events of the lane that may wait in the outbox.
+    /// `BACKPRESSURE_OUTBOX_PENDING_THRESHOLD` (10000): events of the lane that may wait in the outbox.
     pub pending: Option<u64>,
-    /// `BACKPRESSURE_MAX_DELAY_SECS`: how long what waits may take at the rate of the last seconds.
+    /// `BACKPRESSURE_MAX_DELAY_SECS` (60): how long what waits may take at the rate of the last seconds.
     pub max_delay: Option<Duration>,
-    /// `BACKPRESSURE_QUEUE_DEPTH_THRESHOLD`: messages that may wait in the lane's queue.
+    /// `BACKPRESSURE_QUEUE_DEPTH_THRESHOLD` (50000): messages that may wait in the lane's queue.
     pub queue_depth: Option<u64>,
-    /// `BACKPRESSURE_DATABASE_LATENCY_MS`: what most requests may take in the database.
+    /// `BACKPRESSURE_DATABASE_LATENCY_MS` (750): what most requests may take in the database.
     pub database_latency: Option<Duration>,
-    /// `BACKPRESSURE_HANDLER_LATENCY_MS`: what most requests to send may take in all.
+    /// `BACKPRESSURE_HANDLER_LATENCY_MS` (850): what most requests to send may take in all.
     pub handler_latency: Option<Duration>,
+}
+
+impl Thresholds {
+    /// Reads `BACKPRESSURE_*`; all are off where `BACKPRESSURE_ENABLED` (true) is false. 0 switches each off but the
+    /// first.
+    ///
+    /// # Errors
+    /// The first variable with a value that is not accepted.
+    pub fn load(source: &Source) -> Result<Self, SettingError> {
+        let seconds = |name, default| unless_zero(source.duration_secs(name, default, 0..=86_400));
+        let milliseconds = |name, default| unless_zero(source.duration_ms(name, default, 0..=60_000));
+        let thresholds = Self {
+            pending: Some(source.integer("BACKPRESSURE_OUTBOX_PENDING_THRESHOLD", 10_000, 0..=1_000_000)?),
+            max_delay: seconds("BACKPRESSURE_MAX_DELAY_SECS", 60)?,
+            queue_depth: unless_zero(source.integer("BACKPRESSURE_QUEUE_DEPTH_THRESHOLD", 50_000, 0..=10_000_000))?,
+            database_latency: milliseconds("BACKPRESSURE_DATABASE_LATENCY_MS", 750)?,
+            handler_latency: milliseconds("BACKPRESSURE_HANDLER_LATENCY_MS", 850)?,
+        };
+        Ok(if source.boolean("BACKPRESSURE_ENABLED", true)? { thresholds } else { Self::default() })
+    }
+}
+
+/// A threshold that 0 switches off.
+fn unless_zero<T: Default + PartialEq>(threshold: Result<T, SettingError>) -> Result<Option<T>, SettingError> {
+    Ok(Some(threshold?).filter(|threshold| *threshold != T::default()))
 }
 
 /// Fewer waiting events than this never speak of a delay: a relay takes that many in a moment.
@@ -132,6 +159,17 @@ mod tests {
         ];
         for (view, signal) in table {
             assert_eq!(judge(&ALL_ON, &view), signal, "{view:?}");
+        }
+    }
+
+    #[test]
+    fn the_runbook_tells_what_each_signal_means() {
+        let runbooks = include_str!("../../../../docs/runbooks.md");
+        let (_, section) = runbooks.split_once("\n## BackpressureActive\n").expect("a section");
+        let (section, _) = section.split_once("\n## ").expect("more sections");
+        for signal in Signal::ALL {
+            let name = format!("`{}`", signal.as_str());
+            assert!(section.contains(&name), "docs/runbooks.md does not tell of {name}");
         }
     }
 

@@ -7,11 +7,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    State,
     error::{ApiError, ErrorBody},
     observe::about_user,
     query::Query,
-    routes::rfc3339,
+    state::State,
+    time::rfc3339,
 };
 
 /// What a customer may spend, and how it came to be.

@@ -11,12 +11,12 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    State,
     body::JsonObject,
     error::{ApiError, ErrorBody},
     idempotency::{Replayable, request_key},
     observe::{about_message, about_user},
     schemas,
+    state::State,
 };
 
 /// A request to send one text to some recipients.

@@ -4,17 +4,23 @@ use actix_web::{HttpRequest, web::Data};
 use domain::{Balance, CustomerId, TopUpAmount, TransactionId, money::MAX_BALANCE};
 use persistence::{Route, TopUpOutcome, TopUpRequest};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{RefOr, Schema},
+};
 use uuid::Uuid;
 
 use crate::{
-    State,
     body::JsonObject,
     error::{ApiError, ErrorBody},
     idempotency::{Replayable, request_key},
     observe::about_user,
-    schemas::{self, MAX_DESCRIPTION},
+    schemas,
+    state::State,
 };
+
+/// Most characters of a description.
+const MAX_DESCRIPTION: usize = 1_000;
 
 /// Credits to add.
 #[derive(Debug, ToSchema)]
@@ -24,8 +30,12 @@ pub(crate) struct AddBalanceRequest {
     user_id: i64,
     #[schema(schema_with = schemas::top_up_amount)]
     balance: i64,
-    #[schema(schema_with = schemas::description)]
+    #[schema(schema_with = described)]
     description: Option<String>,
+}
+
+fn described() -> RefOr<Schema> {
+    schemas::optional_text(MAX_DESCRIPTION, "What it is for", "top-up")
 }
 
 /// The credits were added.

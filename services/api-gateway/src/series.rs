@@ -1,29 +1,30 @@
 //! The metrics of this service from the start: every series that is known by then, with 0.
 
-use domain::Lane;
+use domain::{Lane, LedgerKind};
+use persistence::Query;
 use telemetry::{
     exports::{start_at_zero, start_connections_at_zero},
     names::{self, label},
 };
 
-use crate::backpressure::signal::Signal;
+use crate::{
+    backpressure::signal::Signal,
+    routes::{Endpoint, endpoints},
+};
 
-/// The database queries that the gateway makes.
-const QUERIES: [&str; 8] =
-    ["accept", "account", "history", "outbox_pending", "outbox_published", "outbox_turn", "ping", "top_up"];
-
-/// The routes of the API, with their methods.
-const ROUTES: [(&str, &str); 4] =
-    [("/messages/send", "POST"), ("/messages/history", "GET"), ("/balance", "GET"), ("/balance/add", "POST")];
+/// The database queries of no endpoint: those of the look at the backlog, and of readiness.
+const QUERIES: [Query; 4] = [Query::OutboxPending, Query::OutboxPublished, Query::OutboxTurn, Query::Ping];
 
 /// The answers that alerts are about; others appear when they are first given.
 const STATUSES: [&str; 4] = ["200", "429", "500", "503"];
 
 pub(crate) fn start() {
-    start_connections_at_zero(&QUERIES);
-    for (path, method) in ROUTES {
+    let queries = endpoints().iter().flat_map(Endpoint::queries).copied().chain(QUERIES);
+    let queries: Vec<_> = queries.map(Query::as_str).collect();
+    start_connections_at_zero(&queries);
+    for endpoint in endpoints() {
         let labels: [(_, &[&str]); 3] =
-            [(label::PATH, &[path]), (label::METHOD, &[method]), (label::STATUS, &STATUSES)];
+            [(label::PATH, &[endpoint.path()]), (label::METHOD, &[endpoint.method()]), (label::STATUS, &STATUSES)];
         start_at_zero(names::HTTP_REQUESTS_TOTAL, &labels);
         start_at_zero(names::HTTP_REQUEST_DURATION_SECONDS, &labels);
     }
@@ -39,5 +40,8 @@ pub(crate) fn start() {
     start_at_zero(names::OUTBOX_DRAIN_RATE, &[(label::LANE, &lanes)]);
     start_at_zero(names::CURRENT_OUTBOX_PENDING_EVENTS, &[]);
     start_at_zero(names::BATCH_SIZE, &[(label::LANE, &["accept"])]);
-    start_at_zero(names::LEDGER_CREDITS_TOTAL, &[(label::TYPE, &["deposit", "withdrawal"])]);
+    start_at_zero(
+        names::LEDGER_CREDITS_TOTAL,
+        &[(label::TYPE, &[LedgerKind::Deposit.as_str(), LedgerKind::Withdrawal.as_str()])],
+    );
 }
