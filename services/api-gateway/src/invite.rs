@@ -7,11 +7,7 @@ use actix_web::{
     dev::{RequestHead, ResourceDef},
 };
 
-use crate::{
-    content::check,
-    observe::count,
-    routes::{Endpoint, endpoints},
-};
+use crate::{content::check, endpoint::Endpoint, observe::count, routes::endpoints};
 
 /// The endpoints that read a body, each with what its path looks like.
 static TAKING_BODIES: LazyLock<Vec<(ResourceDef, &Endpoint)>> = LazyLock::new(|| {

@@ -7,6 +7,7 @@ mod backlog;
 mod backpressure;
 mod body;
 mod content;
+mod endpoint;
 mod error;
 mod idempotency;
 mod invite;
@@ -28,8 +29,9 @@ pub use self::settings::{LISTEN_ADDR, Settings};
 pub use accept::OnAccepted;
 pub use application::{BindError, Parts, start};
 pub use backpressure::signal::Thresholds;
+pub use endpoint::Endpoint;
 pub use rate::Rate;
-pub use routes::{Endpoint, endpoints};
+pub use routes::endpoints;
 
 use std::time::Duration;
 

@@ -23,11 +23,7 @@ use utoipa::{
 };
 use utoipa_swagger_ui::Config;
 
-use crate::{
-    error::ApiError,
-    routes::{endpoints, only},
-    schemas,
-};
+use crate::{endpoint::only, error::ApiError, routes::endpoints, schemas};
 
 /// Where the document is served.
 const DOCUMENT_PATH: &str = "/openapi.json";

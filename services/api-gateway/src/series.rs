@@ -7,10 +7,7 @@ use telemetry::{
     names::{self, label},
 };
 
-use crate::{
-    backpressure::signal::Signal,
-    routes::{Endpoint, endpoints},
-};
+use crate::{backpressure::signal::Signal, endpoint::Endpoint, routes::endpoints};
 
 /// The database queries of no endpoint: those of the look at the backlog, and of readiness.
 const QUERIES: [Query; 4] = [Query::OutboxPending, Query::OutboxPublished, Query::OutboxTurn, Query::Ping];

@@ -1,13 +1,12 @@
-//! Bodies that are not what they should be, the same on both routes that take one.
+//! Bodies that are not what they should be, the same on all routes that take one.
 
 use serde_json::json;
 
-use crate::support::{Connection, Fixture, Gateway, Request, message};
+use crate::support::{Connection, Fixture, Gateway, Request, message, routes::taking_bodies};
 
 const MAX_BODY: usize = 256 * 1024;
-const ROUTES: [&str; 2] = ["/messages/send", "/balance/add"];
 
-/// A body that both routes accept.
+/// A body that all of them accept.
 fn good() -> String {
     json!({"customer_id": 1, "text": "hi", "recipients": ["111"], "user_id": 1, "balance": 1}).to_string()
 }
@@ -47,7 +46,7 @@ pub(crate) async fn what_is_not_json_is_refused(f: &Fixture) {
         b"customer_id=1&text=hi",
         b"<xml/>",
     ];
-    for route in ROUTES {
+    for route in taking_bodies() {
         for body in bodies {
             api.call(Request::post_bytes(route, body)).await.invalid("JSON");
         }
@@ -62,7 +61,7 @@ pub(crate) async fn what_is_not_json_is_refused(f: &Fixture) {
 
 pub(crate) async fn what_is_not_an_object_is_refused(f: &Fixture) {
     let api = funded(f).await;
-    for route in ROUTES {
+    for route in taking_bodies() {
         for body in ["null", "true", "1", "-1.5", "\"x\"", "[]", "[{\"customer_id\":1}]"] {
             api.call(Request::post_bytes(route, body)).await.invalid("object");
         }
@@ -72,7 +71,7 @@ pub(crate) async fn what_is_not_an_object_is_refused(f: &Fixture) {
 
 pub(crate) async fn deep_nesting_is_refused_not_followed(f: &Fixture) {
     let api = funded(f).await;
-    for route in ROUTES {
+    for route in taking_bodies() {
         for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
             let nested = |depth: usize| format!("{}0{}", open.repeat(depth), close.repeat(depth));
             let at_the_top = nested(20_000);
@@ -88,7 +87,7 @@ pub(crate) async fn deep_nesting_is_refused_not_followed(f: &Fixture) {
 
 pub(crate) async fn a_repeated_field_is_refused(f: &Fixture) {
     let api = funded(f).await;
-    for route in ROUTES {
+    for route in taking_bodies() {
         for again in [
             r#""customer_id":1,"user_id":1"#,
             r#""customer_id":2,"user_id":2"#,
@@ -114,7 +113,7 @@ pub(crate) async fn a_repeated_field_is_refused(f: &Fixture) {
 pub(crate) async fn bodies_must_say_that_they_are_json(f: &Fixture) {
     let api = funded(f).await;
     let post = |route: &str| Request::new("POST", route).body(good());
-    for route in ROUTES {
+    for route in taking_bodies() {
         for right in [
             "application/json",
             "application/json; charset=utf-8",
@@ -155,7 +154,7 @@ pub(crate) async fn bodies_must_say_that_they_are_json(f: &Fixture) {
 
 pub(crate) async fn encoded_bodies_are_refused(f: &Fixture) {
     let api = funded(f).await;
-    for route in ROUTES {
+    for route in taking_bodies() {
         let post = || Request::post_bytes(route, good());
         for right in ["identity", "Identity", ""] {
             api.call(post().header("Content-Encoding", right)).await.ok();
@@ -175,7 +174,7 @@ pub(crate) async fn encoded_bodies_are_refused(f: &Fixture) {
 
 pub(crate) async fn a_declared_length_over_the_limit_is_refused_at_once(f: &Fixture) {
     let api = funded(f).await;
-    for route in ROUTES {
+    for route in taking_bodies() {
         for length in ["262145", "100000000", "9223372036854775807", "18446744073709551615"] {
             let request = Request::post_bytes(route, "").header("Content-Length", length);
             // Not a byte of the body follows.
@@ -197,7 +196,7 @@ pub(crate) async fn a_declared_length_over_the_limit_is_refused_at_once(f: &Fixt
 
 pub(crate) async fn nobody_is_told_to_send_a_body_that_is_refused(f: &Fixture) {
     let api = funded(f).await;
-    for route in ROUTES {
+    for route in taking_bodies() {
         let expects = |kind: &str| {
             let request = Request::new("POST", route).header("Content-Type", kind);
             request.header("Content-Length", "100").header("Expect", "100-continue")
@@ -216,7 +215,7 @@ pub(crate) async fn nobody_is_told_to_send_a_body_that_is_refused(f: &Fixture) {
 
 pub(crate) async fn bodies_are_bounded(f: &Fixture) {
     let api = funded(f).await;
-    for route in ROUTES {
+    for route in taking_bodies() {
         let of_size = |size: usize| {
             let mut body = good().into_bytes();
             body.resize(size, b' ');
@@ -277,7 +276,7 @@ pub(crate) async fn half_a_body_is_no_body(f: &Fixture) {
 pub(crate) async fn a_body_that_does_not_come_is_not_waited_for(f: &Fixture) {
     let api = funded(f).await;
     let mut connections = Vec::new();
-    for route in ROUTES {
+    for route in taking_bodies() {
         let mut bytes = Request::post_bytes(route, "").head();
         bytes.extend(b"Content-Length: 100\r\n\r\n{\"customer_id\":1");
         let mut connection = Connection::open(api.address).await;

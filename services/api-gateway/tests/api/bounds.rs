@@ -4,9 +4,9 @@
 use regex::Regex;
 use serde_json::{Value, json};
 
-use crate::support::{Fixture, Gateway, Request};
+use crate::support::{Fixture, Gateway, Request, routes::taking_bodies};
 
-/// What a body needs besides the field that is tried; each route ignores the other's.
+/// What a body needs besides the field that is tried; each route ignores the others'.
 fn good() -> Value {
     json!({"customer_id": 1, "text": "hi", "recipients": ["111"], "user_id": 1, "balance": 1})
 }
@@ -15,7 +15,7 @@ pub(crate) async fn fields_are_taken_as_the_document_says(f: &Fixture) {
     let api = f.gateway(&[]).await;
     api.fund(1, 1_000_000).await;
     let document = api.get("/openapi.json").await.ok();
-    for route in ["/messages/send", "/balance/add"] {
+    for route in taking_bodies() {
         let body = &document["paths"][route]["post"]["requestBody"];
         assert!(body["description"].as_str().is_some_and(|text| text.contains("262144 bytes")), "{route}: no limit");
         let schema = resolve(&document, &body["content"]["application/json"]["schema"]);
@@ -45,13 +45,13 @@ pub(crate) async fn parameters_are_taken_as_the_document_says(f: &Fixture) {
         for (method, operation) in operations.as_object().expect("operations") {
             for parameter in operation["parameters"].as_array().into_iter().flatten() {
                 assert_bounded(&format!("{path} {}", parameter["name"]), &parameter["schema"]);
-                assert_taken_as_told(&api, path, method, parameter).await;
+                assert_taken_as_told(&api, (method, path), operation, parameter).await;
             }
         }
     }
 }
 
-async fn assert_taken_as_told(api: &Gateway, path: &str, method: &str, parameter: &Value) {
+async fn assert_taken_as_told(api: &Gateway, (method, path): (&str, &str), operation: &Value, parameter: &Value) {
     let name = parameter["name"].as_str().expect("a name");
     let schema = &parameter["schema"];
     let in_header = parameter["in"] == "header";
@@ -66,16 +66,13 @@ async fn assert_taken_as_told(api: &Gateway, path: &str, method: &str, parameter
         if is_special {
             continue;
         }
-        let request = if method == "post" { Request::post(path, &good()) } else { Request::new("GET", path) };
-        let request = if in_header {
-            request.header(name, &text)
+        let target = target_with(path, operation, name, &text);
+        let request = if operation["requestBody"].is_object() {
+            Request::post(&target, &good())
         } else {
-            let mut target = format!("{path}?{name}={}", percent_encoded(&text));
-            if path == "/balance" && name != "user_id" {
-                target += "&user_id=1";
-            }
-            Request::get(target)
+            Request::new(&method.to_uppercase(), target)
         };
+        let request = if in_header { request.header(name, &text) } else { request };
         let answer = api.call(request).await;
         // In a URL and a header all is text: what it says is looked at.
         let said =
@@ -83,6 +80,25 @@ async fn assert_taken_as_told(api: &Gateway, path: &str, method: &str, parameter
         let place = format!("{path}: {name} = {}", short(&said));
         assert_eq!(![400, 422].contains(&answer.status), conforms(schema, &said), "{place}: {}", answer.text());
     }
+}
+
+/// A target with `text` as its parameter `name`; the others that must be there are 1.
+fn target_with(path: &str, operation: &Value, name: &str, text: &str) -> String {
+    let mut target = path.to_owned();
+    let mut query = Vec::new();
+    for parameter in operation["parameters"].as_array().into_iter().flatten() {
+        let known = parameter["name"].as_str().expect("a name");
+        if known != name && parameter["required"] != json!(true) {
+            continue;
+        }
+        let value = if known == name { percent_encoded(text) } else { "1".to_owned() };
+        match parameter["in"].as_str() {
+            Some("path") => target = target.replace(&format!("{{{known}}}"), &value),
+            Some("query") => query.push(format!("{known}={value}")),
+            _ => {}
+        }
+    }
+    if query.is_empty() { target } else { format!("{target}?{}", query.join("&")) }
 }
 
 /// Nothing that clients send is without an end.

@@ -1,45 +1,47 @@
 //! `/openapi.json`, the Swagger UI and the Postman collection.
 
+use std::{fs, path::PathBuf};
+
+use api_gateway::endpoints;
+use regex::Regex;
 use serde_json::{Value, json};
 
-use crate::support::{Fixture, Request};
-
-const ROUTES: [(&str, &str); 4] =
-    [("get", "/balance"), ("get", "/messages/history"), ("post", "/balance/add"), ("post", "/messages/send")];
-/// Routes for those who run it.
-const WATCHED: [(&str, &str); 3] = [("get", "/healthz"), ("get", "/metrics"), ("get", "/readyz")];
-
-const COLLECTION: &str = include_str!("../../../../postman/collections/messaging-platform.postman_collection.json");
+use crate::support::{
+    Fixture, Request,
+    collection::{Collected, collected},
+    routes::{all, described, path_of, target},
+};
 
 pub(crate) async fn the_document_describes_every_route(f: &Fixture) {
     let api = f.gateway(&[]).await;
     let document = api.get("/openapi.json").await.ok();
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.")), "{}", document["openapi"]);
-    let mut described: Vec<(&str, &str)> = Vec::new();
+    let mut told: Vec<(String, &str)> = Vec::new();
     for (path, operations) in document["paths"].as_object().expect("paths") {
-        described
-            .extend(operations.as_object().expect("operations").keys().map(|method| (method.as_str(), path.as_str())));
+        told.extend(
+            operations.as_object().expect("operations").keys().map(|method| (method.to_uppercase(), path.as_str())),
+        );
     }
-    described.sort_unstable();
-    let mut routes = [&ROUTES[..], &WATCHED[..]].concat();
-    routes.sort_unstable();
-    assert_eq!(described, routes);
-    for (method, path) in ROUTES {
-        let operation = &document["paths"][path][method];
+    told.sort_unstable();
+    assert_eq!(told, described().into_iter().map(|(method, path)| (method.to_owned(), path)).collect::<Vec<_>>());
+    for endpoint in endpoints() {
+        let (method, path) = (endpoint.method(), endpoint.path());
+        let operation = &document["paths"][path][method.to_lowercase()];
         assert!(operation["responses"]["200"]["content"]["application/json"]["schema"].is_object(), "{path}");
         for (status, response) in operation["responses"].as_object().expect("responses") {
             let schema = &response["content"]["application/json"]["schema"]["$ref"];
             assert_eq!(status != "200", schema == &json!("#/components/schemas/ErrorBody"), "{path} {status}");
         }
-        let of_every_route = ["400", "429", "500", "503"];
-        for status in
-            if method == "post" { &["409", "413", "415", "422"][..] } else { &[] }.iter().chain(&of_every_route)
-        {
-            assert!(operation["responses"][*status].is_object(), "{path} does not tell of {status}");
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        let takes_key = parameters.into_iter().any(|parameter| parameter["name"] == "Idempotency-Key");
+        let of_bodies = if endpoint.takes_body() { &["413", "415"][..] } else { &[] };
+        let of_keys = if takes_key { &["409", "422"][..] } else { &[] };
+        for status in [&["400", "429", "500", "503"], of_bodies, of_keys].concat() {
+            assert!(operation["responses"][status].is_object(), "{path} does not tell of {status}");
         }
-        // What is described is there.
-        let answer = api.call(Request::new(&method.to_uppercase(), path)).await;
-        assert!(![404, 405].contains(&answer.status), "{path}: {}", answer.status);
+        // What is described is there. What a parameter names may not be.
+        let answer = api.call(Request::new(method, target(path))).await;
+        assert!(answer.status != 405 && (answer.status != 404 || path.contains('{')), "{path}: {}", answer.status);
     }
     let send = &document["paths"]["/messages/send"]["post"]["responses"];
     assert!(send["402"].is_object() && send["429"].is_object());
@@ -49,8 +51,10 @@ pub(crate) async fn the_document_describes_every_route(f: &Fixture) {
 pub(crate) async fn every_answer_of_the_document_has_an_example(f: &Fixture) {
     let api = f.gateway(&[]).await;
     let document = api.get("/openapi.json").await.ok();
-    for (method, path) in [&ROUTES[..], &WATCHED[..]].concat() {
-        for (status, response) in document["paths"][path][method]["responses"].as_object().expect("responses") {
+    for (method, path) in described() {
+        for (status, response) in
+            document["paths"][path][method.to_lowercase()]["responses"].as_object().expect("responses")
+        {
             let content = response["content"].as_object().expect("content").values().next().expect("one content type");
             let place = format!("{method} {path} {status}");
             let examples = content["examples"].as_object();
@@ -72,28 +76,41 @@ pub(crate) async fn every_answer_of_the_document_has_an_example(f: &Fixture) {
 pub(crate) async fn the_postman_collection_asks_for_what_is_there(f: &Fixture) {
     let api = f.gateway(&[]).await;
     api.fund(1, 1_000).await;
-    let collection: Value = serde_json::from_str(COLLECTION).expect("JSON");
-    let folders = collection["item"].as_array().expect("folders");
-    let requests: Vec<_> = folders.iter().flat_map(|folder| folder["item"].as_array().expect("requests")).collect();
-    let mut asked: Vec<String> = Vec::new();
-    for item in requests {
-        let (name, request) = (&item["name"], &item["request"]);
-        let method = request["method"].as_str().expect("a method");
-        let url = request["url"]["raw"].as_str().expect("a URL").strip_prefix("{{base_url}}").expect("the variable");
-        let target = url.replace("{{message_identifier}}", "01a204c9-12bd-75be-b8d5-2986e23477a4");
-        let call = match request["body"]["raw"].as_str() {
-            Some(body) => Request::post(&target, &serde_json::from_str::<Value>(body).expect("a JSON body")),
-            None => Request::new(method, &target),
-        };
-        let answer = api.call(call).await;
+    let mut asked = Vec::new();
+    for Collected { name, request, script } in collected() {
+        let answer = api.call(request.clone()).await;
         let expected = format!("to.have.status({})", answer.status);
-        let script = item["event"][0]["script"]["exec"].to_string();
         assert!(script.contains(&expected), "{name} was answered with {}", answer.status);
-        asked.push(format!("{} {}", method.to_lowercase(), target.split('?').next().expect("a path")));
+        asked.push(request);
     }
-    for (method, path) in [&ROUTES[..], &WATCHED[..]].concat() {
-        assert!(asked.contains(&format!("{method} {path}")), "the collection has no request for {method} {path}");
+    for (method, path) in described() {
+        let is_asked = |request: &Request| request.method == method && path_of(request.path()) == Some(path);
+        assert!(asked.iter().any(is_asked), "the collection has no request for {method} {path}");
     }
+}
+
+/// What README and guides say of routes: `GET /x`, addresses of the gateway, and labels of its metrics.
+#[test]
+fn the_guides_name_routes_that_are_there() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let guides = fs::read_dir(root.join("docs")).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let files =
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|name| root.join(name)).into_iter().chain(guides);
+    let paths = |pattern: &str| Regex::new(&format!("{pattern}(/[a-z0-9_/.{{}}*-]*)")).expect("a pattern");
+    let with_method = paths("\\b(GET|HEAD|POST|PUT|PATCH|DELETE) ");
+    let without = [paths("localhost:8080()"), paths("path=\"()")];
+    let mut named = 0;
+    for file in files.filter(|file| file.extension().is_some_and(|extension| extension == "md")) {
+        let text = fs::read_to_string(&file).expect("text");
+        for found in with_method.captures_iter(&text).chain(without.iter().flat_map(|form| form.captures_iter(&text))) {
+            let [method, target] = [1, 2].map(|group| found.get(group).map_or("", |found| found.as_str()));
+            let answers = |known: &str| method.is_empty() || method == known || method == "HEAD" && known == "GET";
+            let is_there = |(known, path): (&str, _)| answers(known) && path_of(target) == Some(path);
+            assert!(all().into_iter().any(is_there), "{}: {method} {target}", file.display());
+            named += 1;
+        }
+    }
+    assert!(named > 20, "only {named} were found");
 }
 
 /// Every `$ref` of the document leads somewhere in it.

@@ -101,6 +101,7 @@ test_support::on_each_backend! {
     health { all_is_well, the_program_checks_itself, the_broker_may_be_away }
     measured {
         requests_are_counted_by_route,
+        every_endpoints_series_exist_from_the_start,
         refused_requests_are_counted_too,
         clients_cannot_invent_labels,
         the_format_is_prometheus_text,

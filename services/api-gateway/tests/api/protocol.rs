@@ -1,19 +1,9 @@
 //! Paths, methods and HTTP itself.
 
-use crate::support::{Connection, Fixture, Request, message};
-
-/// Paths with what `Allow` says of them.
-const ROUTES: [(&str, &str); 9] = [
-    ("POST", "/messages/send"),
-    ("GET, HEAD", "/messages/history"),
-    ("GET, HEAD", "/balance"),
-    ("POST", "/balance/add"),
-    ("GET, HEAD", "/healthz"),
-    ("GET, HEAD", "/readyz"),
-    ("GET, HEAD", "/metrics"),
-    ("GET, HEAD", "/openapi.json"),
-    ("GET, HEAD", "/swagger/index.html"),
-];
+use crate::support::{
+    Connection, Fixture, Request, message,
+    routes::{allowed, target},
+};
 
 pub(crate) async fn unknown_paths_are_not_found(f: &Fixture) {
     let api = f.gateway(&[]).await;
@@ -55,20 +45,21 @@ pub(crate) async fn unknown_paths_are_not_found(f: &Fixture) {
 
 pub(crate) async fn other_methods_are_told_the_right_one(f: &Fixture) {
     let api = f.gateway(&[]).await;
-    for (right, path) in ROUTES {
+    for (path, right) in allowed() {
+        let (path, right) = (target(path), right.as_str());
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "get", "head", "X"] {
             if right.split(", ").any(|right| right == method) {
                 continue;
             }
-            let answer = api.call(Request::new(method, path)).await;
+            let answer = api.call(Request::new(method, &path)).await;
             let message = answer.error(405, "method_not_allowed");
             assert_eq!(answer.header("Allow"), Some(right), "{method} {path}");
             assert!(message.contains(right), "{message}");
         }
-        let with_body = Request::new("PUT", path).header("Content-Type", "application/json").body("{}");
+        let with_body = Request::new("PUT", &path).header("Content-Type", "application/json").body("{}");
         api.call(with_body).await.error(405, "method_not_allowed");
         if right == "POST" {
-            let answer = api.call(Request::new("HEAD", path)).await;
+            let answer = api.call(Request::new("HEAD", &path)).await;
             assert_eq!((answer.status, answer.header("Allow")), (405, Some(right)), "HEAD {path}");
         }
     }

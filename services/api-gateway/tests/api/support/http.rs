@@ -18,6 +18,11 @@ impl Request {
         Self { method: method.to_owned(), target: target.into(), headers: Vec::new(), body: Vec::new() }
     }
 
+    /// The target without its query.
+    pub(crate) fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
     pub(crate) fn get(target: impl Into<String>) -> Self {
         Self::new("GET", target)
     }
