@@ -34,11 +34,16 @@ impl Topology {
             source.parsed_with_default(variable, default, ACCEPTED_NAME, |name| checked(variable, name.to_owned()).ok())
         };
         let exchange = name("RABBIT_MESSAGE_EXCHANGE", "message_exchange")?;
-        let (express, normal) = (name("EXPRESS_QUEUE", "message_express")?, name("NORMAL_QUEUE", "message_normal")?);
-        Self::new(exchange, express.clone(), normal).map_err(|_| {
+        let queues = PerLane {
+            express: name("EXPRESS_QUEUE", "message_express")?,
+            normal: name("NORMAL_QUEUE", "message_normal")?,
+        };
+        let topology = Self { exchange, queues };
+        if topology.shares_names() {
             let accepted = "another queue than NORMAL_QUEUE and its dead-letter queue (.dlq), and the other way round";
-            SettingError::new("EXPRESS_QUEUE", &express, accepted)
-        })
+            return Err(SettingError::new("EXPRESS_QUEUE", topology.queue(Lane::Express), accepted));
+        }
+        Ok(topology)
     }
 
     /// Checks the names: 1 to 251 bytes, no control characters, not starting with `amq.` (reserved by the broker), and
@@ -55,12 +60,17 @@ impl Topology {
                 normal: checked("normal queue", normal_queue.into())?,
             },
         };
-        let [express, normal] = topology.queues();
-        if express == normal || express == dead_letter_queue(normal) || normal == dead_letter_queue(express) {
+        if topology.shares_names() {
             let expected = "the queues and their dead-letter queues (<queue>.dlq) must all be different";
-            return Err(Error::Name { of: "normal queue", name: normal.to_owned(), expected });
+            return Err(Error::Name { of: "normal queue", name: topology.queues.normal, expected });
         }
         Ok(topology)
+    }
+
+    /// Whether a queue is called like the other one, or like its dead-letter queue.
+    fn shares_names(&self) -> bool {
+        let [express, normal] = self.queues();
+        express == normal || express == dead_letter_queue(normal) || normal == dead_letter_queue(express)
     }
 
     /// The direct exchange everything is published to.

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, ensure};
-use domain::{FairOrder, MessageType, OutboxPayload, Turn};
+use domain::{FairOrder, Lane, OutboxPayload, PerLane, Turn};
 use persistence::{AcceptOutcome, AcceptRequest};
 use uuid::Uuid;
 
@@ -51,24 +51,18 @@ fn request(payload: OutboxPayload, turns: &mut Turns) -> AcceptRequest {
 }
 
 /// The turns that a gateway would give.
-struct Turns {
-    express: FairOrder,
-    normal: FairOrder,
-}
+struct Turns(PerLane<FairOrder>);
 
 impl Turns {
     fn new() -> Self {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = Turn::at(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX));
-        Self { express: FairOrder::starting_at(now), normal: FairOrder::starting_at(now) }
+        Self(PerLane::from_fn(|_| FairOrder::starting_at(now)))
     }
 
     fn take(&mut self, payload: &OutboxPayload) -> Turn {
-        let order = match payload.message.kind {
-            MessageType::Express => &mut self.express,
-            MessageType::Normal => &mut self.normal,
-        };
-        order.take(payload.message.customer_id, &payload.message.recipients)
+        let message = &payload.message;
+        self.0[Lane::of(message.kind)].take(message.customer_id, &message.recipients)
     }
 }
 

@@ -38,16 +38,16 @@ impl Operators {
     ///
     /// Dropping the future abandons the round; an operator may have the submission then, so the next round
     /// must be [`Prior::Resumed`].
-    pub async fn send(&self, submission: &Submission, history: Prior) -> Verdict {
+    pub async fn send(&self, submission: &Submission, prior: Prior) -> Verdict {
         let round = Round::new(submission.clone());
         for stack in self.stacks.iter() {
             let outcome = stack.ask(&round).await;
-            if !asks_on(history, &outcome, &round, stack.name()) {
+            if !asks_on(prior, &outcome, &round, stack.name()) {
                 break;
             }
         }
         let configured = self.stacks.iter().map(Stack::name);
-        let verdict = verdict::decide(history, configured, &round.take_attempts());
+        let verdict = verdict::decide(prior, configured, &round.take_attempts());
         if let Verdict::Failed { reason } | Verdict::Unknown { reason } | Verdict::Rejected { reason, .. } = &verdict {
             tracing::debug!(message_identifier = %submission.message_id, reason, "no operator accepted the message");
         }
@@ -66,8 +66,8 @@ impl Operators {
 /// One that may have the message is asked again first, under the same key: going on at once could deliver twice. Only
 /// when that has led nowhere for long is the next one tried. A rejection ends a first round; a later one goes on,
 /// because another operator may have accepted before the crash, and then a refund would be wrong.
-fn asks_on(history: Prior, last: &Outcome, round: &Round, operator: &OperatorName) -> bool {
-    match (history, last) {
+fn asks_on(prior: Prior, last: &Outcome, round: &Round, operator: &OperatorName) -> bool {
+    match (prior, last) {
         (_, Ok(Answer::Accepted { .. })) | (Prior::First, Ok(Answer::Rejected { .. })) => false,
         (Prior::Overdue, _) => true,
         // An open breaker says nothing about what its operator took before, but an answer from before it opened does.

@@ -47,7 +47,7 @@ pub enum Verdict {
 /// 4. an operator rejected: rejected (in a later round all the others answered too, and none has it);
 /// 5. failed. After an earlier unknown round this means that every operator answered for the same key.
 pub(crate) fn decide<'a>(
-    history: Prior,
+    prior: Prior,
     configured: impl IntoIterator<Item = &'a OperatorName>,
     attempts: &[Attempt],
 ) -> Verdict {
@@ -65,7 +65,7 @@ pub(crate) fn decide<'a>(
         }
     }
     let all_answered = || configured.into_iter().all(|operator| answered(operator, attempts));
-    let may_be_taken = has_unknown || (history != Prior::First && !all_answered());
+    let may_be_taken = has_unknown || (prior != Prior::First && !all_answered());
     match rejected {
         _ if may_be_taken => Verdict::Unknown { reason: describe(attempts) },
         Some((operator, reason)) => Verdict::Rejected { operator, reason },
@@ -179,10 +179,10 @@ mod tests {
         for (configured, words, first, later) in table {
             let configured = names(configured);
             let attempts: Vec<_> = words.split_whitespace().map(attempt).collect();
-            let verdict_of = |history| class(&decide(history, &configured, &attempts));
+            let verdict_of = |prior| class(&decide(prior, &configured, &attempts));
             assert_eq!(verdict_of(Prior::First), first, "first round of {configured:?}: {words}");
-            for history in [Prior::Resumed, Prior::Overdue] {
-                assert_eq!(verdict_of(history), later, "{history:?} round of {configured:?}: {words}");
+            for prior in [Prior::Resumed, Prior::Overdue] {
+                assert_eq!(verdict_of(prior), later, "{prior:?} round of {configured:?}: {words}");
             }
         }
     }

@@ -18,6 +18,8 @@ mod outbox;
 mod page;
 #[cfg(test)]
 mod plans;
+#[cfg(test)]
+mod samples;
 mod stored;
 
 pub use engine::{Database, DatabaseConfig, Error, Query, Readiness};

@@ -80,11 +80,6 @@ const ALLOWED: &[(Query, &str, &[&str])] = &[
     (Query::OutboxFail, "message_status", &["Using filesort"]),
     // At the start of a process that is alone with its SQLite file.
     (Query::RecoverEmbedded, "outbox_events", &["index", "ALL"]),
-    // Explained when the rows are `processing` no more, MySQL finds none by their state; at most a batch is in the list.
-    (Query::OutboxProcessed, "outbox_events", &["Using temporary"]),
-    (Query::OutboxRelease, "outbox_events", &["Using temporary"]),
-    (Query::OutboxRetry, "outbox_events", &["Using temporary"]),
-    (Query::OutboxPutOff, "outbox_events", &["Using temporary"]),
 ];
 
 /// What is counted, added up or looked up often is read from the index alone.

@@ -28,6 +28,15 @@ impl<T> Stored<T> {
     }
 }
 
+impl<T: Into<String>> From<Stored<T>> for String {
+    fn from(stored: Stored<T>) -> Self {
+        match stored {
+            Stored::Known(value) => value.into(),
+            Stored::Legacy(text) => text,
+        }
+    }
+}
+
 impl<T: fmt::Display> fmt::Display for Stored<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

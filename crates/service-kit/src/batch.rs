@@ -5,6 +5,7 @@
 
 use std::{future::Future, sync::Arc};
 
+use telemetry::names;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::Scope;
@@ -135,7 +136,7 @@ where
             continue;
         }
         #[expect(clippy::cast_precision_loss, reason = "batches are small")]
-        metrics::histogram!(telemetry::names::BATCH_SIZE, "lane" => rules.options.name).record(jobs.len() as f64);
+        metrics::histogram!(names::BATCH_SIZE, names::label::LANE => rules.options.name).record(jobs.len() as f64);
         let done = rules.answers(jobs).await;
         debug_assert_eq!(done.len(), answers.len(), "every job has an answer");
         for (answer, result) in answers.into_iter().zip(done) {
@@ -253,30 +254,8 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_task_takes_all_that_waits_and_answers_each() {
-        let lifecycle = Lifecycle::for_tests();
-        let (batcher, gate, log) = gated(OPTIONS, &lifecycle.scope());
-        let submit = |job| {
-            let batcher = batcher.clone();
-            lifecycle.tracker.spawn(async move { batcher.submit(1, job).await })
-        };
-        let first = submit(1);
-        started(&log, 1).await;
-        let rest: Vec<_> = (2..=6).map(submit).collect();
-        while batcher.task(1).capacity() > OPTIONS.queue - rest.len() {
-            tokio::task::yield_now().await;
-        }
-        gate.add_permits(3);
-        assert_eq!(first.await.unwrap().unwrap(), 10);
-        for (job, answer) in (2..=6).zip(rest) {
-            assert_eq!(answer.await.unwrap().unwrap(), job * 10);
-        }
-        assert_eq!(*log.lock().unwrap(), [vec![1], vec![2, 3, 4, 5], vec![6]]);
-    }
-
     /// Begins with job 1, and has `jobs` wait for the next batch.
-    async fn behind_the_first(jobs: [usize; 3]) -> (Vec<Result<usize, BatchError<Refusal>>>, Vec<Vec<usize>>) {
+    async fn behind_the_first(jobs: &[usize]) -> (Vec<Result<usize, BatchError<Refusal>>>, Vec<Vec<usize>>) {
         let lifecycle = Lifecycle::for_tests();
         let (batcher, gate, log) = gated(OPTIONS, &lifecycle.scope());
         let submit = |job| {
@@ -285,12 +264,12 @@ mod tests {
         };
         let first = submit(1);
         started(&log, 1).await;
-        let rest = jobs.map(submit);
+        let rest: Vec<_> = jobs.iter().copied().map(submit).collect();
         while batcher.task(1).capacity() > OPTIONS.queue - rest.len() {
             tokio::task::yield_now().await;
         }
         gate.add_permits(8);
-        first.await.unwrap().unwrap();
+        assert_eq!(first.await.unwrap().unwrap(), 10);
         let mut answers = Vec::new();
         for answer in rest {
             answers.push(answer.await.unwrap());
@@ -300,8 +279,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_task_takes_all_that_waits_and_answers_each() {
+        let (answers, batches) = behind_the_first(&[2, 3, 4, 5, 6]).await;
+        assert_eq!(batches, [vec![2, 3, 4, 5], vec![6]]);
+        assert_eq!(answers.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [20, 30, 40, 50, 60]);
+    }
+
+    #[tokio::test]
     async fn of_a_refused_batch_each_job_is_done_by_itself() {
-        let (answers, batches) = behind_the_first([2, 13, 3]).await;
+        let (answers, batches) = behind_the_first(&[2, 13, 3]).await;
         assert_eq!(batches, [vec![2, 13, 3], vec![2], vec![13], vec![3]]);
         let [Ok(20), Err(BatchError::Failed(refusal)), Ok(30)] = &answers[..] else { panic!("{answers:?}") };
         assert_eq!(**refusal, Refusal::OfOne);
@@ -309,7 +295,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_concerns_all_jobs_is_the_answer_of_each() {
-        let (answers, batches) = behind_the_first([2, 13, 99]).await;
+        let (answers, batches) = behind_the_first(&[2, 13, 99]).await;
         assert_eq!(batches, [vec![2, 13, 99]]);
         let concerns_all =
             |answer: &Result<_, _>| matches!(answer, Err(BatchError::Failed(refusal)) if **refusal == Refusal::OfAll);

@@ -7,6 +7,7 @@ pub mod guarded;
 pub mod http;
 pub mod provision;
 
+mod counted;
 mod fault_proxy;
 mod lifeline;
 mod names;
@@ -15,10 +16,12 @@ mod process;
 mod service_process;
 mod small_disk;
 mod sql;
+mod sqlite;
 mod suite;
 mod test_database;
 mod wait;
 
+pub use counted::Counted;
 pub use fault_proxy::FaultProxy;
 pub use names::{Names, names};
 pub use port::{free_address, free_port, is_free};
@@ -26,6 +29,7 @@ pub use process::{Process, binary};
 pub use service_process::ServiceProcess;
 pub use small_disk::SmallDisk;
 pub use sql::create_database;
+pub use sqlite::SqliteFile;
 pub use test_database::TestDatabase;
 pub use wait::wait_until;
 

@@ -10,7 +10,8 @@ use broker::{Broker, Consumer, Delivery, Options, Outgoing, Published, Topology,
 use bytes::Bytes;
 use domain::Lane;
 use secrecy::SecretString;
-use tokio::time::{sleep, timeout};
+use test_support::wait_until;
+use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use url::Url;
 use uuid::Uuid;
@@ -152,12 +153,7 @@ pub(crate) async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
 }
 
 pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
-    let poll = async {
-        while !condition() {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    within(what, poll).await;
+    wait_until(DEADLINE, what, async || condition().then_some(())).await;
 }
 
 pub(crate) async fn next(consumer: &mut Consumer) -> Delivery {

@@ -55,41 +55,18 @@ pub(crate) fn null_time() -> SimpleExpr {
 mod tests {
     use std::{collections::BTreeSet, time::Duration};
 
-    use domain::{
-        CustomerId, Lane, MessageBody, MessageId, MessageText, MessageType, Money, OutboxPayload, Recipients,
-        TopUpAmount, TransactionId, Turn, message::Message,
-    };
+    use domain::Lane;
     use sea_orm::{ConnectionTrait as _, Statement};
     use test_support::TestDatabase;
-    use uuid::Uuid;
 
     use super::*;
     use crate::{
-        AcceptOutcome, AcceptRequest, BeginRequest, ClaimToken, Database, DatabaseConfig, Outcome, Settlement,
-        TopUpRequest,
+        AcceptOutcome, AcceptRequest, ClaimToken, Database, DatabaseConfig, Outcome, Settlement,
+        samples::{begin_request, request, top_up},
     };
 
     /// The largest batch of the test; every smaller one comes too.
-    const SIZES: usize = 60;
-
-    fn request(user: usize) -> AcceptRequest {
-        let transaction_id = TransactionId::from_uuid(Uuid::now_v7());
-        let message = Message {
-            customer: CustomerId::try_from(i64::try_from(user).expect("small")).expect("a valid id"),
-            text: MessageText::try_from("hello".to_owned()).expect("a valid text"),
-            recipients: Recipients::parse(vec!["+4912345".to_owned()]).expect("valid recipients"),
-            kind: MessageType::Normal,
-        };
-        let message = MessageBody::new(message, transaction_id.clone(), MessageId::from_uuid(Uuid::now_v7()));
-        let (exchange, routing_key) = ("exchange".to_owned(), "key".to_owned());
-        AcceptRequest {
-            payload: OutboxPayload { exchange, routing_key, message, transaction_id },
-            unit_price: Money::new(1).expect("positive"),
-            idempotency: None,
-            traceparent: None,
-            turn: Turn::from_stored(1),
-        }
-    }
+    const SIZES: i64 = 60;
 
     /// Takes a batch through all its states.
     async fn live(db: &Database, batch: &[AcceptRequest]) {
@@ -100,14 +77,7 @@ mod tests {
         let events = db.claim_events(Lane::Normal, 1_000, lease, &token).await.expect("events");
         let ids: Vec<_> = events.iter().map(|event| event.id).collect();
         assert_eq!(db.mark_processed(&ids, &token).await.expect("recorded"), batch.len() as u64);
-        let begin = |request: &AcceptRequest| {
-            let body = &request.payload.message;
-            BeginRequest {
-                message_id: body.message_identifier.clone(),
-                recipients: body.recipients.as_slice().to_vec(),
-            }
-        };
-        let begun = db.begin_sending(&batch.iter().map(begin).collect::<Vec<_>>(), lease).await.expect("taken");
+        let begun = db.begin_sending(&batch.iter().map(begin_request).collect::<Vec<_>>(), lease).await.expect("taken");
         let done = || Outcome::Done { provider: "operator".to_owned() };
         let settled: Vec<_> =
             begun.iter().flat_map(|begin| &begin.claimed).map(|taken| Settlement::new(taken, done())).collect();
@@ -123,14 +93,7 @@ mod tests {
         let db = Database::open(config).await.expect("the URL is accepted");
         db.migrate().await.expect("migrates");
         for user in 1..=SIZES {
-            let request = TopUpRequest {
-                customer: CustomerId::try_from(i64::try_from(user).expect("small")).expect("a valid id"),
-                amount: TopUpAmount::parse(1_000).expect("a valid amount"),
-                description: None,
-                transaction_id: TransactionId::from_uuid(Uuid::now_v7()),
-                idempotency: None,
-            };
-            db.top_up(&request).await.expect("added");
+            db.top_up(&top_up(user)).await.expect("added");
         }
         for size in 1..=SIZES {
             live(&db, &(1..=size).map(request).collect::<Vec<_>>()).await;

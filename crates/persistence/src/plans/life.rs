@@ -2,18 +2,16 @@
 
 use std::time::Duration;
 
-use domain::{
-    CustomerId, IdempotencyKey, Lane, Message, MessageBody, MessageId, MessageStatus, MessageText, MessageType, Money,
-    OutboxPayload, Recipients, TopUpAmount, TransactionId, Turn,
-};
+use domain::{IdempotencyKey, Lane, MessageId, MessageStatus, Turn};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 use test_support::TestDatabase;
 use uuid::Uuid;
 
 use super::Sent;
 use crate::{
-    AcceptRequest, BeginRequest, ClaimToken, Cursor, Database, DatabaseConfig, Deferred, HistoryFilter,
-    IdempotentRequest, Outcome, Query, Settlement, TopUpRequest,
+    AcceptRequest, ClaimToken, Cursor, Database, DatabaseConfig, Deferred, HistoryFilter, IdempotentRequest, Outcome,
+    Query, Settlement,
+    samples::{begin_request, customer, request, top_up},
 };
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -189,11 +187,9 @@ impl Life {
         assert_ne!(sent.of(Query::OutboxPurge, self.db.purge_processed_events(MINUTE)).await, 0);
         assert_ne!(sent.of(Query::IdempotencyPurge, self.db.purge_idempotency_keys()).await, 0);
         sent.of(Query::RecoverEmbedded, self.db.recover_embedded()).await;
+        // What is claimed is explained below as it is found in work: beside other claims.
+        self.db.claim_events(Lane::Normal, 200, LEASE, &ClaimToken::unique()).await.expect("claims");
     }
-}
-
-fn customer(user: i64) -> CustomerId {
-    CustomerId::try_from(user).expect("a valid id")
 }
 
 fn key(key: &str) -> IdempotentRequest {
@@ -201,38 +197,4 @@ fn key(key: &str) -> IdempotentRequest {
         key: IdempotencyKey::parse(key.as_bytes()).expect("a valid key"),
         fingerprint: format!("{:0>64}", "a"),
     }
-}
-
-fn top_up(user: i64) -> TopUpRequest {
-    TopUpRequest {
-        customer: customer(user),
-        amount: TopUpAmount::parse(10_000).expect("a valid amount"),
-        description: None,
-        transaction_id: TransactionId::from_uuid(Uuid::now_v7()),
-        idempotency: None,
-    }
-}
-
-fn request(user: i64) -> AcceptRequest {
-    let transaction_id = TransactionId::from_uuid(Uuid::now_v7());
-    let message = Message {
-        customer: customer(user),
-        text: MessageText::try_from("hello".to_owned()).expect("a valid text"),
-        recipients: Recipients::parse(vec!["+4912345".to_owned()]).expect("valid recipients"),
-        kind: MessageType::Normal,
-    };
-    let message = MessageBody::new(message, transaction_id.clone(), MessageId::from_uuid(Uuid::now_v7()));
-    let (exchange, routing_key) = ("exchange".to_owned(), "key".to_owned());
-    AcceptRequest {
-        payload: OutboxPayload { exchange, routing_key, message, transaction_id },
-        unit_price: Money::new(1).expect("positive"),
-        idempotency: None,
-        traceparent: None,
-        turn: Turn::from_stored(1_000),
-    }
-}
-
-fn begin_request(request: &AcceptRequest) -> BeginRequest {
-    let body = &request.payload.message;
-    BeginRequest { message_id: body.message_identifier.clone(), recipients: body.recipients.as_slice().to_vec() }
 }

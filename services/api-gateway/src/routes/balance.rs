@@ -78,7 +78,7 @@ pub(crate) async fn handler(state: Data<State>, query: Query) -> Result<HttpResp
 
 fn transaction(entry: LedgerEntry) -> Transaction {
     Transaction {
-        transaction_id: entry.transaction_id.to_string(),
+        transaction_id: entry.transaction_id.into(),
         amount: entry.amount,
         transaction_type: entry.kind.to_string(),
         description: entry.description,

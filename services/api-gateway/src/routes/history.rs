@@ -87,9 +87,9 @@ fn item(entry: HistoryEntry) -> HistoryItem {
         user_id: entry.user_id,
         r#type: entry.kind.to_string(),
         status: entry.status.to_string(),
-        recipient: entry.recipient.to_string(),
+        recipient: entry.recipient.into(),
         provider: entry.provider,
-        message_identifier: entry.message_id.to_string(),
+        message_identifier: entry.message_id.into(),
         created_at: rfc3339(entry.created_at),
         updated_at: rfc3339(entry.updated_at),
     }

@@ -17,8 +17,9 @@ use operators::{BreakerConfig, Operators, OperatorsConfig, parse_operators};
 use persistence::{AcceptOutcome, AcceptRequest, ClaimToken, Database, DatabaseConfig, OutboxEventId, TopUpRequest};
 use service_kit::Lifecycle;
 use tempfile::TempDir;
+use test_support::Counted;
 
-use super::{Metrics, Sql, eventually};
+use super::{Sql, eventually};
 
 /// What one recipient costs.
 pub(crate) const PRICE: i64 = 10;
@@ -32,7 +33,7 @@ pub(crate) struct Fixture {
     pub(crate) sql: Sql,
     pub(crate) broker: Broker,
     pub(crate) simulator: Simulator,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Counted,
     /// The gateway's handle.
     database: Database,
     url: String,
@@ -52,7 +53,7 @@ impl Fixture {
 
     /// Queues that take so many messages, those in a worker's hand included.
     pub(crate) async fn with_queues_of(capacity: usize) -> Self {
-        let metrics = Metrics::record();
+        let metrics = Counted::on_this_thread();
         let options = Options { queue_capacity: capacity, ..Options::default() };
         let topology = Topology::new("exchange", "express", "normal").expect("usable names");
         let broker = Broker::in_process_with(topology, &options);

@@ -11,8 +11,9 @@ use outbox_relay::{RelayConfig, Wake, start};
 use persistence::{AcceptOutcome, AcceptRequest, Database, DatabaseConfig, TopUpRequest};
 use service_kit::{Lifecycle, Scope};
 use tempfile::TempDir;
+use test_support::Counted;
 
-use super::{Metrics, Queue, Sql, eventually};
+use super::{Queue, Sql, eventually};
 
 /// Who sends everything.
 pub(crate) const CUSTOMER: i64 = 1;
@@ -25,7 +26,7 @@ const CREDITS: i64 = 100_000;
 pub(crate) struct Fixture {
     pub(crate) sql: Sql,
     pub(crate) broker: Broker,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Counted,
     /// The gateway's handle.
     database: Database,
     url: String,
@@ -46,7 +47,7 @@ impl Fixture {
     }
 
     pub(crate) async fn with_broker(broker: Broker) -> Self {
-        let metrics = Metrics::record();
+        let metrics = Counted::on_this_thread();
         let folder = tempfile::tempdir().expect("a folder for the database");
         let url = format!("sqlite://{}/test.sqlite?mode=rwc", folder.path().display());
         let database = Database::open(DatabaseConfig::new(url.clone().into())).await.expect("the URL is accepted");

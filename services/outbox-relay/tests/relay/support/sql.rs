@@ -1,17 +1,20 @@
 //! Plain SQL on the database of a test: to look at tables, to move times, and to keep everybody from writing.
 
-use std::time::Duration;
+use std::ops::Deref;
 
-use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqliteConnection,
-    sqlite::{SqliteConnectOptions, SqliteRow},
-};
-use tokio::sync::Mutex;
+use sqlx::{Row as _, sqlite::SqliteRow};
+use test_support::SqliteFile;
 
-/// One connection, outside of the relay's own.
+/// The tables, outside of the relay's own connection.
 #[derive(Debug)]
-pub(crate) struct Sql {
-    connection: Mutex<SqliteConnection>,
+pub(crate) struct Sql(SqliteFile);
+
+impl Deref for Sql {
+    type Target = SqliteFile;
+
+    fn deref(&self) -> &SqliteFile {
+        &self.0
+    }
 }
 
 /// An event as it stands in the outbox.
@@ -46,33 +49,17 @@ impl Event {
 
 impl Sql {
     pub(crate) async fn connect(url: &str) -> Self {
-        let options: SqliteConnectOptions = url.parse().expect("a SQLite URL");
-        let options = options.busy_timeout(Duration::from_secs(20)).disable_statement_logging();
-        let connection = SqliteConnection::connect_with(&options).await.expect("the file is a database");
-        Self { connection: Mutex::new(connection) }
-    }
-
-    /// Runs a statement.
-    pub(crate) async fn execute(&self, sql: &str) {
-        let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut *self.connection.lock().await).await;
-        done.unwrap_or_else(|error| panic!("{sql}: {error}"));
-    }
-
-    /// The first column of the only row.
-    pub(crate) async fn number(&self, sql: &str) -> i64 {
-        let row = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_one(&mut *self.connection.lock().await).await;
-        let number = row.and_then(|row| row.try_get(0));
-        number.unwrap_or_else(|error| panic!("{sql}: {error}"))
+        Self(SqliteFile::connect(url).await)
     }
 
     /// The event of a message.
     pub(crate) async fn event(&self, message: &str) -> Event {
-        const EVENT: &str = "SELECT status, attempts, last_error, claimed_by,
+        let sql = format!(
+            "SELECT status, attempts, last_error, claimed_by,
                 CAST(round((julianday(next_run_at) - julianday(updated_at)) * 86400000.0) AS INTEGER) AS delay_millis
-            FROM outbox_events WHERE aggregate_id = ?";
-        let row = sqlx::query(EVENT).bind(message).fetch_one(&mut *self.connection.lock().await).await;
-        let event = row.and_then(|row| Event::read(&row));
-        event.unwrap_or_else(|error| panic!("the event of {message}: {error}"))
+             FROM outbox_events WHERE aggregate_id = '{message}'"
+        );
+        self.row(&sql, Event::read).await
     }
 
     /// How many events are in a state.
@@ -80,17 +67,7 @@ impl Sql {
         self.number(&format!("SELECT COUNT(*) FROM outbox_events WHERE status = '{status}'")).await
     }
 
-    /// Keeps everybody else from writing until [`unlock`](Self::unlock): SQLite has one writer. Reading goes on.
-    pub(crate) async fn lock(&self) {
-        self.execute("BEGIN IMMEDIATE").await;
-    }
-
-    /// Lets others write again, with what was written here meanwhile.
-    pub(crate) async fn unlock(&self) {
-        self.execute("COMMIT").await;
-    }
-
     pub(crate) async fn close(self) {
-        self.connection.into_inner().close().await.expect("the connection closes");
+        self.0.close().await;
     }
 }

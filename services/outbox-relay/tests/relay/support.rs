@@ -2,13 +2,11 @@
 
 mod closed_port;
 mod fixture;
-mod metrics;
 mod queue;
 mod sql;
 
 pub(crate) use closed_port::ClosedPort;
 pub(crate) use fixture::{CUSTOMER, Fixture, PRICE, config, express, message, topology};
-pub(crate) use metrics::Metrics;
 pub(crate) use queue::Queue;
 pub(crate) use sql::Sql;
 

@@ -2,12 +2,10 @@
 
 mod fixture;
 mod held;
-mod metrics;
 mod sql;
 
 pub(crate) use fixture::{Fixture, PRICE, config, express, message, operators};
 pub(crate) use held::{Held, Reply};
-pub(crate) use metrics::Metrics;
 pub(crate) use sql::Sql;
 
 use std::time::Duration;

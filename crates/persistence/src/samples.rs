@@ -1,0 +1,51 @@
+//! What the unit tests of this crate store.
+
+use domain::{
+    CustomerId, Message, MessageBody, MessageId, MessageText, MessageType, Money, OutboxPayload, Recipients,
+    TopUpAmount, TransactionId, Turn,
+};
+use uuid::Uuid;
+
+use crate::{AcceptRequest, BeginRequest, TopUpRequest};
+
+/// A customer's id.
+pub(crate) fn customer(user: i64) -> CustomerId {
+    CustomerId::try_from(user).expect("a valid id")
+}
+
+/// Ten thousand credits for a customer.
+pub(crate) fn top_up(user: i64) -> TopUpRequest {
+    TopUpRequest {
+        customer: customer(user),
+        amount: TopUpAmount::parse(10_000).expect("a valid amount"),
+        description: None,
+        transaction_id: TransactionId::from_uuid(Uuid::now_v7()),
+        idempotency: None,
+    }
+}
+
+/// A normal message to one number, for one credit.
+pub(crate) fn request(user: i64) -> AcceptRequest {
+    let transaction_id = TransactionId::from_uuid(Uuid::now_v7());
+    let message = Message {
+        customer: customer(user),
+        text: MessageText::try_from("hello".to_owned()).expect("a valid text"),
+        recipients: Recipients::parse(vec!["+4912345".to_owned()]).expect("valid recipients"),
+        kind: MessageType::Normal,
+    };
+    let message = MessageBody::new(message, transaction_id.clone(), MessageId::from_uuid(Uuid::now_v7()));
+    let (exchange, routing_key) = ("exchange".to_owned(), "key".to_owned());
+    AcceptRequest {
+        payload: OutboxPayload { exchange, routing_key, message, transaction_id },
+        unit_price: Money::new(1).expect("positive"),
+        idempotency: None,
+        traceparent: None,
+        turn: Turn::from_stored(1_000),
+    }
+}
+
+/// All recipients of a message, for a worker.
+pub(crate) fn begin_request(request: &AcceptRequest) -> BeginRequest {
+    let body = &request.payload.message;
+    BeginRequest { message_id: body.message_identifier.clone(), recipients: body.recipients.as_slice().to_vec() }
+}
