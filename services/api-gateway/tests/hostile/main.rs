@@ -15,7 +15,7 @@ const BUNDLE: &str = "GET /swagger/swagger-ui-bundle.js HTTP/1.1";
 async fn a_thousand_clients_that_read_nothing() {
     let gateway = Gateway::start().await;
     let attack = gateway.attack(1_000, request(BUNDLE, "", "").into_bytes()).await;
-    gateway.serves_others().await;
+    gateway.serves_others_meanwhile().await;
     gateway.is_left_alone().await;
     gateway.needed_less_than(MEMORY);
     drop(attack);
@@ -27,7 +27,7 @@ async fn clients_that_send_ahead_and_read_nothing() {
     let gateway = Gateway::start().await;
     let ahead = "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n".repeat(50_000);
     let attack = gateway.attack(200, ahead.into_bytes()).await;
-    gateway.serves_others().await;
+    gateway.serves_others_meanwhile().await;
     gateway.is_left_alone().await;
     gateway.needed_less_than(MEMORY);
     drop(attack);
@@ -38,7 +38,7 @@ async fn clients_that_send_ahead_and_are_answered_get_no_more_than_others() {
     let gateway = Gateway::start().await;
     let ahead = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n".repeat(50_000);
     let attack = gateway.attack(200, ahead.into_bytes()).await;
-    gateway.serves_others().await;
+    gateway.serves_others_meanwhile().await;
     gateway.needed_less_than(MEMORY);
     drop(attack);
 }
@@ -48,7 +48,7 @@ async fn large_bodies_that_do_not_end() {
     let gateway = Gateway::start().await;
     let whole = request("POST /messages/send HTTP/1.1", "", &" ".repeat(256 * 1024));
     let attack = gateway.attack(1_000, whole.as_bytes()[..whole.len() - 1].to_vec()).await;
-    gateway.serves_others().await;
+    gateway.serves_others_meanwhile().await;
     gateway.is_left_alone().await;
     gateway.needed_less_than(MEMORY);
     drop(attack);
@@ -59,7 +59,7 @@ async fn large_heads_that_do_not_end() {
     let gateway = Gateway::start().await;
     let head = format!("GET /healthz HTTP/1.1\r\nHost: x\r\nX: {}", "y".repeat(120_000));
     let attack = gateway.attack(1_000, head.into_bytes()).await;
-    gateway.serves_others().await;
+    gateway.serves_others_meanwhile().await;
     gateway.is_left_alone().await;
     gateway.needed_less_than(MEMORY);
     drop(attack);
