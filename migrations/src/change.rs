@@ -32,7 +32,7 @@ pub enum Older {
 #[derive(Debug, Clone, Copy)]
 pub enum Step {
     /// A statement that may be run again (`IF NOT EXISTS`, `MODIFY`).
-    Always(&'static str),
+    Repeatable(&'static str),
     /// Add a column unless it is there: table, column, statement.
     Column(&'static str, &'static str, &'static str),
     /// Add a CHECK unless it is there: constraint, statement. MySQL only; SQLite has it in CREATE TABLE.

@@ -19,7 +19,7 @@ const DROP_TABLES: &[&str] = &[
 ];
 
 const MYSQL: &[Step] = &[
-    Step::Always(
+    Step::Repeatable(
         "CREATE TABLE IF NOT EXISTS user_balances (
             id BIGINT PRIMARY KEY AUTO_INCREMENT,
             user_id BIGINT NOT NULL UNIQUE,
@@ -27,7 +27,7 @@ const MYSQL: &[Step] = &[
             last_updated DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP
         ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
     ),
-    Step::Always(
+    Step::Repeatable(
         "CREATE TABLE IF NOT EXISTS user_transactions (
             id BIGINT PRIMARY KEY AUTO_INCREMENT,
             user_id BIGINT NOT NULL,
@@ -39,7 +39,7 @@ const MYSQL: &[Step] = &[
             INDEX idx_user_transactions_user_id (user_id, created_at)
         ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
     ),
-    Step::Always(
+    Step::Repeatable(
         "CREATE TABLE IF NOT EXISTS message_status (
             id BIGINT PRIMARY KEY AUTO_INCREMENT,
             user_id BIGINT NOT NULL,
@@ -55,7 +55,7 @@ const MYSQL: &[Step] = &[
             INDEX idx_message_status_user_status_created (user_id, status, created_at)
         ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
     ),
-    Step::Always(
+    Step::Repeatable(
         "CREATE TABLE IF NOT EXISTS outbox_events (
             id BIGINT PRIMARY KEY AUTO_INCREMENT,
             aggregate_type VARCHAR(50) NOT NULL,
@@ -77,7 +77,7 @@ const MYSQL: &[Step] = &[
 
 // SQLite's own clock in the form the other columns are compared in: UTC text with milliseconds.
 const SQLITE: &[Step] = &[
-    Step::Always(
+    Step::Repeatable(
         "CREATE TABLE IF NOT EXISTS user_balances (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
             user_id BIGINT NOT NULL UNIQUE,
@@ -85,7 +85,7 @@ const SQLITE: &[Step] = &[
             last_updated DATETIME NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now'))
         )",
     ),
-    Step::Always(
+    Step::Repeatable(
         "CREATE TABLE IF NOT EXISTS user_transactions (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
             user_id BIGINT NOT NULL,
@@ -96,8 +96,10 @@ const SQLITE: &[Step] = &[
             created_at DATETIME NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now'))
         )",
     ),
-    Step::Always("CREATE INDEX IF NOT EXISTS idx_user_transactions_user_id ON user_transactions (user_id, created_at)"),
-    Step::Always(
+    Step::Repeatable(
+        "CREATE INDEX IF NOT EXISTS idx_user_transactions_user_id ON user_transactions (user_id, created_at)",
+    ),
+    Step::Repeatable(
         "CREATE TABLE IF NOT EXISTS message_status (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
             user_id BIGINT NOT NULL,
@@ -111,15 +113,15 @@ const SQLITE: &[Step] = &[
             CONSTRAINT uq_message_status_identifier_recipient UNIQUE (message_identifier, recipient)
         )",
     ),
-    Step::Always(
+    Step::Repeatable(
         "CREATE INDEX IF NOT EXISTS idx_message_status_user_identifier
             ON message_status (user_id, message_identifier)",
     ),
-    Step::Always(
+    Step::Repeatable(
         "CREATE INDEX IF NOT EXISTS idx_message_status_user_status_created
             ON message_status (user_id, status, created_at)",
     ),
-    Step::Always(
+    Step::Repeatable(
         "CREATE TABLE IF NOT EXISTS outbox_events (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
             aggregate_type VARCHAR(50) NOT NULL,
@@ -136,7 +138,7 @@ const SQLITE: &[Step] = &[
             CONSTRAINT uq_outbox_aggregate_event UNIQUE (aggregate_id, event_type)
         )",
     ),
-    Step::Always(
+    Step::Repeatable(
         "CREATE INDEX IF NOT EXISTS idx_outbox_pending
             ON outbox_events (status, priority, next_run_at, created_at)",
     ),

@@ -13,7 +13,7 @@ pub(crate) const CHANGE: Change = Change {
 };
 
 const MYSQL: &[Step] = &[
-    Step::Always(
+    Step::Repeatable(
         "ALTER TABLE user_balances
             MODIFY last_updated DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6)",
     ),
@@ -65,7 +65,7 @@ const MYSQL: &[Step] = &[
             ADD INDEX idx_outbox_purge (status, updated_at)",
     ),
     // Messages that the reference left unfinished get their charge and price, so that they can be refunded.
-    Step::Always(
+    Step::Repeatable(
         "UPDATE message_status m
             JOIN outbox_events o ON o.aggregate_id = m.message_identifier AND o.event_type = 'message.send'
             JOIN user_transactions t
@@ -109,7 +109,7 @@ const SQLITE: &[Step] = &[
         "ALTER TABLE user_transactions ADD COLUMN recipient VARCHAR(20)
             CONSTRAINT chk_user_transactions_refund CHECK (refund_of IS NULL OR amount > 0)",
     ),
-    Step::Always(
+    Step::Repeatable(
         "CREATE UNIQUE INDEX IF NOT EXISTS uq_user_transactions_refund ON user_transactions (refund_of, recipient)",
     ),
     Step::Column("message_status", "price", "ALTER TABLE message_status ADD COLUMN price BIGINT CHECK (price >= 0)"),
@@ -120,8 +120,10 @@ const SQLITE: &[Step] = &[
     ),
     Step::Column("message_status", "claimed_by", "ALTER TABLE message_status ADD COLUMN claimed_by VARCHAR(64)"),
     Step::Column("message_status", "claimed_until", "ALTER TABLE message_status ADD COLUMN claimed_until DATETIME"),
-    Step::Always("CREATE INDEX IF NOT EXISTS idx_message_status_user_created ON message_status (user_id, created_at)"),
-    Step::Always("CREATE INDEX IF NOT EXISTS idx_message_status_status ON message_status (status)"),
+    Step::Repeatable(
+        "CREATE INDEX IF NOT EXISTS idx_message_status_user_created ON message_status (user_id, created_at)",
+    ),
+    Step::Repeatable("CREATE INDEX IF NOT EXISTS idx_message_status_status ON message_status (status)"),
     Step::Column(
         "outbox_events",
         "lane",
@@ -132,9 +134,9 @@ const SQLITE: &[Step] = &[
     Step::Column("outbox_events", "traceparent", "ALTER TABLE outbox_events ADD COLUMN traceparent VARCHAR(64)"),
     Step::Column("outbox_events", "claimed_by", "ALTER TABLE outbox_events ADD COLUMN claimed_by VARCHAR(64)"),
     Step::Column("outbox_events", "claimed_until", "ALTER TABLE outbox_events ADD COLUMN claimed_until DATETIME"),
-    Step::Always("CREATE INDEX IF NOT EXISTS idx_outbox_claim ON outbox_events (status, lane, next_run_at, id)"),
-    Step::Always("CREATE INDEX IF NOT EXISTS idx_outbox_lease ON outbox_events (status, claimed_until)"),
-    Step::Always("CREATE INDEX IF NOT EXISTS idx_outbox_purge ON outbox_events (status, updated_at)"),
+    Step::Repeatable("CREATE INDEX IF NOT EXISTS idx_outbox_claim ON outbox_events (status, lane, next_run_at, id)"),
+    Step::Repeatable("CREATE INDEX IF NOT EXISTS idx_outbox_lease ON outbox_events (status, claimed_until)"),
+    Step::Repeatable("CREATE INDEX IF NOT EXISTS idx_outbox_purge ON outbox_events (status, updated_at)"),
 ];
 
 const SQLITE_DOWN: &[&str] = &[

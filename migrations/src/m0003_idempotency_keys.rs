@@ -14,7 +14,7 @@ pub(crate) const CHANGE: Change = Change {
 const DROP_TABLE: &[&str] = &["DROP TABLE IF EXISTS idempotency_keys"];
 
 // Keys differ by case, so their column compares bytes.
-const MYSQL: &[Step] = &[Step::Always(
+const MYSQL: &[Step] = &[Step::Repeatable(
     "CREATE TABLE IF NOT EXISTS idempotency_keys (
         id BIGINT PRIMARY KEY AUTO_INCREMENT,
         customer_id BIGINT NOT NULL,
@@ -29,7 +29,7 @@ const MYSQL: &[Step] = &[Step::Always(
 )];
 
 const SQLITE: &[Step] = &[
-    Step::Always(
+    Step::Repeatable(
         "CREATE TABLE IF NOT EXISTS idempotency_keys (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
             customer_id BIGINT NOT NULL,
@@ -41,5 +41,5 @@ const SQLITE: &[Step] = &[
             CONSTRAINT uq_idempotency_keys UNIQUE (customer_id, route, idempotency_key)
         )",
     ),
-    Step::Always("CREATE INDEX IF NOT EXISTS idx_idempotency_keys_created ON idempotency_keys (created_at)"),
+    Step::Repeatable("CREATE INDEX IF NOT EXISTS idx_idempotency_keys_created ON idempotency_keys (created_at)"),
 ];

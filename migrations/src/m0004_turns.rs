@@ -32,10 +32,10 @@ const MYSQL_DOWN: &[&str] = &["ALTER TABLE outbox_events
 
 const SQLITE: &[Step] = &[
     Step::Column("outbox_events", "turn", "ALTER TABLE outbox_events ADD COLUMN turn BIGINT NOT NULL DEFAULT 0"),
-    Step::Always("DROP INDEX IF EXISTS idx_outbox_claim"),
-    Step::Always("DROP INDEX IF EXISTS idx_outbox_purge"),
-    Step::Always("CREATE INDEX idx_outbox_claim ON outbox_events (status, lane, next_run_at, turn, id)"),
-    Step::Always("CREATE INDEX idx_outbox_purge ON outbox_events (status, lane, next_run_at, updated_at)"),
+    Step::Repeatable("DROP INDEX IF EXISTS idx_outbox_claim"),
+    Step::Repeatable("DROP INDEX IF EXISTS idx_outbox_purge"),
+    Step::Repeatable("CREATE INDEX idx_outbox_claim ON outbox_events (status, lane, next_run_at, turn, id)"),
+    Step::Repeatable("CREATE INDEX idx_outbox_purge ON outbox_events (status, lane, next_run_at, updated_at)"),
 ];
 
 const SQLITE_DOWN: &[&str] = &[

@@ -19,7 +19,7 @@ pub(crate) const CHANGE: Change = Change {
 };
 
 // One statement, which may be repeated: there is always an index of this name.
-const MYSQL: &[Step] = &[Step::Always(
+const MYSQL: &[Step] = &[Step::Repeatable(
     "ALTER TABLE user_transactions
         DROP INDEX idx_user_transactions_user_id,
         ADD INDEX idx_user_transactions_user_id (user_id, created_at, id, amount)",
@@ -32,8 +32,10 @@ const MYSQL_DOWN: &[&str] = &["ALTER TABLE user_transactions
 const DROP_INDEX: &str = "DROP INDEX IF EXISTS idx_user_transactions_user_id";
 
 const SQLITE: &[Step] = &[
-    Step::Always(DROP_INDEX),
-    Step::Always("CREATE INDEX idx_user_transactions_user_id ON user_transactions (user_id, created_at, id, amount)"),
+    Step::Repeatable(DROP_INDEX),
+    Step::Repeatable(
+        "CREATE INDEX idx_user_transactions_user_id ON user_transactions (user_id, created_at, id, amount)",
+    ),
 ];
 
 const SQLITE_DOWN: &[&str] =

@@ -14,14 +14,14 @@ pub(crate) const CHANGE: Change = Change {
 
 const DROP_TABLE: &[&str] = &["DROP TABLE IF EXISTS schema_compatibility"];
 
-const MYSQL: &[Step] = &[Step::Always(
+const MYSQL: &[Step] = &[Step::Repeatable(
     "CREATE TABLE IF NOT EXISTS schema_compatibility (
         migration VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
         oldest_binary INT NOT NULL
     ) ENGINE=InnoDB",
 )];
 
-const SQLITE: &[Step] = &[Step::Always(
+const SQLITE: &[Step] = &[Step::Repeatable(
     "CREATE TABLE IF NOT EXISTS schema_compatibility (
         migration VARCHAR(255) NOT NULL PRIMARY KEY,
         oldest_binary INTEGER NOT NULL

@@ -45,7 +45,7 @@ async fn take(manager: &SchemaManager<'_>, steps: &[Step]) -> Result<(), DbErr> 
     let db = manager.get_connection();
     for step in steps {
         let (done, statement) = match step {
-            Step::Always(statement) => (false, statement),
+            Step::Repeatable(statement) => (false, statement),
             Step::Column(table, column, statement) => (manager.has_column(table, column).await?, statement),
             Step::Check(name, statement) => (has_check(manager, name).await?, statement),
         };

@@ -14,9 +14,6 @@ pub const MAX_BALANCE: i64 = 1_000_000_000_000_000;
 pub struct Money(i64);
 
 impl Money {
-    /// No credits.
-    pub const ZERO: Self = Self(0);
-
     /// The number of credits, never negative.
     pub fn get(self) -> i64 {
         self.0

@@ -92,6 +92,7 @@ async fn run(args: Args, load: Load) -> anyhow::Result<()> {
 }
 
 /// A time of the wall clock on the clock of this process.
+#[expect(clippy::disallowed_methods, reason = "two processes agree on a start by the wall clock")]
 fn instant(unix_millis: u64) -> Instant {
     let time = SystemTime::UNIX_EPOCH + Duration::from_millis(unix_millis);
     Instant::now() + time.duration_since(SystemTime::now()).unwrap_or_default()

@@ -57,7 +57,6 @@ fn whole(number: f64) -> u64 {
     (number + 1e-6).floor() as u64
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^52")]
 fn float(number: u64) -> f64 {
     number as f64
 }

@@ -115,7 +115,6 @@ impl Tally {
     }
 
     /// Share of 2xx, 0 to 1.
-    #[expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^52")]
     pub fn success_rate(&self) -> f64 {
         if self.total() == 0 { 0.0 } else { self.successful as f64 / self.total() as f64 }
     }
@@ -148,7 +147,6 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "at most ten minutes in microseconds")]
 fn millis(micros: u64) -> f64 {
     micros as f64 / 1_000.0
 }

@@ -26,7 +26,6 @@ impl Traffic {
     }
 
     /// The type of request `index`: express ones are spread evenly.
-    #[expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^52")]
     pub fn kind(&self, index: u64) -> MessageType {
         let express_before = |index: u64| (index as f64 * self.express_ratio).floor();
         if express_before(index + 1) > express_before(index) { MessageType::Express } else { MessageType::Normal }

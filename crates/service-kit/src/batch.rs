@@ -135,7 +135,6 @@ where
         if jobs.is_empty() {
             continue;
         }
-        #[expect(clippy::cast_precision_loss, reason = "batches are small")]
         metrics::histogram!(names::BATCH_SIZE, names::label::LANE => rules.options.name).record(jobs.len() as f64);
         let done = rules.answers(jobs).await;
         debug_assert_eq!(done.len(), answers.len(), "every job has an answer");

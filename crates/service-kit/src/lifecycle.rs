@@ -113,27 +113,6 @@ impl Lifecycle {
         Scope { stop: self.stop.child_token(), ..self.scope.clone() }
     }
 
-    /// Cancelled after the drain: what tasks relied on may close now.
-    pub fn finish(&self) -> CancellationToken {
-        self.scope.finish.clone()
-    }
-
-    /// As [`Scope::spawn`].
-    pub fn spawn<F>(&self, name: &'static str, future: F)
-    where
-        F: Future<Output: TaskOutput> + Send + 'static,
-    {
-        self.scope.spawn(name, future);
-    }
-
-    /// As [`Scope::spawn_support`].
-    pub fn spawn_support<F>(&self, name: &'static str, future: F)
-    where
-        F: Future<Output: TaskOutput> + Send + 'static,
-    {
-        self.scope.spawn_support(name, future);
-    }
-
     /// Waits for `stop`, then for the tasks, up to `drain`, and closes.
     ///
     /// The exit code is 0 when every task ended by itself and none failed; otherwise it is 1.

@@ -159,9 +159,9 @@ async fn it_answers_during_the_drain_and_ends_after_it() {
     let lifecycle = Lifecycle::for_tests();
     let server = AdminServer::bind(&[LOOPBACK], Health::new(), metrics).unwrap();
     let address = server.local_addr();
-    lifecycle.spawn_support("admin", server.run(lifecycle.finish()));
+    lifecycle.scope().spawn_support("admin", server.run(lifecycle.scope().finish));
     let stop = lifecycle.stop.clone();
-    lifecycle.spawn("worker", async move {
+    lifecycle.scope().spawn("worker", async move {
         stop.cancelled().await;
         assert_eq!(request(address, "GET", "/metrics").await.status, 200);
     });

@@ -21,7 +21,7 @@ async fn the_first_signal_drains_and_the_second_ends_at_once() {
     for signal in ["TERM", "INT"] {
         let lifecycle = Lifecycle::new().unwrap();
         let stop = lifecycle.stop.clone();
-        lifecycle.spawn("worker", async move { stop.cancelled().await });
+        lifecycle.scope().spawn("worker", async move { stop.cancelled().await });
         send(signal);
         let code = timeout(Duration::from_mins(1), lifecycle.run(Duration::from_hours(1))).await;
         assert_eq!(code, Ok(ExitCode::SUCCESS), "SIG{signal}");
@@ -29,8 +29,8 @@ async fn the_first_signal_drains_and_the_second_ends_at_once() {
 
     let lifecycle = Lifecycle::new().unwrap();
     let stop = lifecycle.stop.clone();
-    lifecycle.spawn("stuck", pending::<()>());
-    lifecycle.spawn("impatient", async move {
+    lifecycle.scope().spawn("stuck", pending::<()>());
+    lifecycle.scope().spawn("impatient", async move {
         send("TERM");
         stop.cancelled().await;
         send("INT");

@@ -85,7 +85,6 @@ impl Busy {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of threads and tasks are far below 2^52")]
 fn count(number: usize) -> f64 {
     number as f64
 }

@@ -84,7 +84,6 @@ impl Watcher {
         seen.busy_since = (seen.view.pending > 0).then(|| seen.busy_since.unwrap_or(now));
         if seen.counted_drained.is_none_or(|counted| now - counted >= COUNT_DRAINED_EVERY) {
             let drained = self.database.published_events(lane, DRAINED_WITHIN, DRAINED_UP_TO).await?;
-            #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
             let rate = drained as f64 / DRAINED_WITHIN.as_secs_f64();
             seen.counted_drained = Some(now);
             metrics::gauge!(names::OUTBOX_DRAIN_RATE, label::LANE => lane.as_str()).set(rate);
@@ -96,7 +95,6 @@ impl Watcher {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 fn show_total(watched: &PerLane<Watched>) {
     for lane in Lane::ALL {
         let pending = watched[lane].view.pending;

@@ -85,7 +85,6 @@ impl Limits {
         loop {
             tokio::time::sleep(FORGET_EVERY).await;
             let remembered = customers.forget_quiet();
-            #[expect(clippy::cast_precision_loss, reason = "a gauge, at most half a million")]
             metrics::gauge!(names::RATE_LIMIT_TRACKED_CUSTOMERS).set(remembered as f64);
         }
     }

@@ -32,6 +32,7 @@ impl Turns {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "where nothing waits, turns begin at this clock")]
 fn now() -> Turn {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Turn::at(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))

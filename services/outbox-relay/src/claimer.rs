@@ -93,7 +93,6 @@ impl Claimer {
 }
 
 fn record_batch(lane: Lane, events: usize) {
-    #[expect(clippy::cast_precision_loss, reason = "batches are small")]
     metrics::histogram!(names::BATCH_SIZE, names::label::LANE => format!("relay_{}", lane.as_str()))
         .record(events as f64);
 }

@@ -52,7 +52,6 @@ async fn run(most: Option<u64>, depths: DepthWatch, topology: Topology, open: wa
         open.send_if_modified(|open| std::mem::replace(open, next) != next);
         for lane in Lane::ALL {
             if let Some(now) = now {
-                #[expect(clippy::cast_precision_loss, reason = "a gauge; queues are far shorter than 2^52")]
                 metrics::gauge!(names::QUEUE_MESSAGES, names::label::QUEUE => topology.queue(lane).to_owned())
                     .set(now[lane] as f64);
             }

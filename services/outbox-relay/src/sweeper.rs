@@ -74,7 +74,6 @@ async fn promote(database: &Database, unknown: &UnknownKinds) -> Result<(), Erro
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "at most 200,000")]
 async fn measure(database: &Database) -> Result<(), Error> {
     let mut total = 0;
     for lane in Lane::ALL {

@@ -46,7 +46,6 @@ fn latency_panel(report: &Report) -> Panel<'static> {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a plot needs no more")]
 fn backlog_panel(report: &Report) -> Panel<'static> {
     let points: Vec<_> = report.backlog.iter().map(|(at, backlog)| (*at, *backlog as f64)).collect();
     let x_max = points.last().map_or(1.0, |point| point.0.max(1.0));

@@ -29,7 +29,6 @@ pub(super) fn rounded(rate: f64) -> String {
     if rate >= 100.0 { format!("{rate:.0}") } else { format!("{rate}") }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^52")]
 fn per_second(count: u64, seconds: f64) -> f64 {
     if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
 }

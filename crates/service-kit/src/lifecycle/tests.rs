@@ -15,12 +15,12 @@ async fn a_stop_waits_for_running_work_and_is_a_success() {
     let lifecycle = Lifecycle::for_tests();
     let (done, mut finished) = oneshot::channel();
     let stop = lifecycle.stop.clone();
-    lifecycle.spawn("worker", async move {
+    lifecycle.scope().spawn("worker", async move {
         stop.cancelled().await;
         sleep(MINUTE / 2).await;
         let _ = done.send(());
     });
-    lifecycle.spawn("short", async {});
+    lifecycle.scope().spawn("short", async {});
     lifecycle.stop.cancel();
 
     let start = Instant::now();
@@ -32,7 +32,7 @@ async fn a_stop_waits_for_running_work_and_is_a_success() {
 #[tokio::test(start_paused = true)]
 async fn work_that_does_not_end_is_cut_off_after_the_drain_time() {
     let lifecycle = Lifecycle::for_tests();
-    lifecycle.spawn("stuck", pending::<()>());
+    lifecycle.scope().spawn("stuck", pending::<()>());
     lifecycle.stop.cancel();
     let start = Instant::now();
     assert_eq!(lifecycle.run(MINUTE).await, code(false));
@@ -43,8 +43,8 @@ async fn work_that_does_not_end_is_cut_off_after_the_drain_time() {
 async fn an_error_stops_the_process_with_a_failure() {
     let lifecycle = Lifecycle::for_tests();
     let stop = lifecycle.stop.clone();
-    lifecycle.spawn("other", async move { stop.cancelled().await });
-    lifecycle.spawn("broken", async { Err::<(), _>(Error::other("the disk is full")) });
+    lifecycle.scope().spawn("other", async move { stop.cancelled().await });
+    lifecycle.scope().spawn("broken", async { Err::<(), _>(Error::other("the disk is full")) });
     assert_eq!(lifecycle.run(MINUTE).await, code(false));
 }
 
@@ -52,8 +52,8 @@ async fn an_error_stops_the_process_with_a_failure() {
 async fn a_panic_stops_the_process_with_a_failure() {
     let lifecycle = Lifecycle::for_tests();
     let stop = lifecycle.stop.clone();
-    lifecycle.spawn("other", async move { stop.cancelled().await });
-    lifecycle.spawn("broken", async {
+    lifecycle.scope().spawn("other", async move { stop.cancelled().await });
+    lifecycle.scope().spawn("broken", async {
         let empty: [u8; 0] = [];
         assert_eq!(empty.first(), Some(&1), "a bug");
     });
@@ -64,7 +64,7 @@ async fn a_panic_stops_the_process_with_a_failure() {
 async fn a_failure_during_the_drain_counts() {
     let lifecycle = Lifecycle::for_tests();
     let stop = lifecycle.stop.clone();
-    lifecycle.spawn("late", async move {
+    lifecycle.scope().spawn("late", async move {
         stop.cancelled().await;
         Err::<(), _>("the last batch was not recorded")
     });
@@ -75,7 +75,7 @@ async fn a_failure_during_the_drain_counts() {
 #[tokio::test(start_paused = true)]
 async fn a_task_that_returns_by_itself_stops_nothing() {
     let lifecycle = Lifecycle::for_tests();
-    lifecycle.spawn("short", async { Ok::<(), Error>(()) });
+    lifecycle.scope().spawn("short", async { Ok::<(), Error>(()) });
     let stop = lifecycle.stop.clone();
     let running = lifecycle.run(MINUTE);
     tokio::pin!(running);
@@ -87,14 +87,14 @@ async fn a_task_that_returns_by_itself_stops_nothing() {
 #[tokio::test(start_paused = true)]
 async fn support_outlives_the_work_and_closes_after_it() {
     let lifecycle = Lifecycle::for_tests();
-    let finish = lifecycle.finish();
+    let finish = lifecycle.scope().finish;
     let (stop, seen) = (lifecycle.stop.clone(), finish.clone());
-    lifecycle.spawn("worker", async move {
+    lifecycle.scope().spawn("worker", async move {
         stop.cancelled().await;
         sleep(MINUTE / 2).await;
         if seen.is_cancelled() { Err("the connection closed under the worker") } else { Ok(()) }
     });
-    lifecycle.spawn_support("connection", async move { finish.cancelled().await });
+    lifecycle.scope().spawn_support("connection", async move { finish.cancelled().await });
     lifecycle.stop.cancel();
     assert_eq!(lifecycle.run(MINUTE).await, code(true));
 }
@@ -102,7 +102,7 @@ async fn support_outlives_the_work_and_closes_after_it() {
 #[tokio::test(start_paused = true)]
 async fn support_that_does_not_close_is_cut_off_too() {
     let lifecycle = Lifecycle::for_tests();
-    lifecycle.spawn_support("stuck", pending::<()>());
+    lifecycle.scope().spawn_support("stuck", pending::<()>());
     lifecycle.stop.cancel();
     let start = Instant::now();
     assert_eq!(lifecycle.run(MINUTE).await, code(false));
@@ -126,7 +126,7 @@ async fn a_scope_stops_alone_but_fails_for_all() {
 #[tokio::test(start_paused = true)]
 async fn an_abort_ends_the_waiting_at_once() {
     let lifecycle = Lifecycle::for_tests();
-    lifecycle.spawn("stuck", pending::<()>());
+    lifecycle.scope().spawn("stuck", pending::<()>());
     let shared = Arc::clone(&lifecycle.scope.shared);
     lifecycle.stop.cancel();
     shared.abort.cancel();

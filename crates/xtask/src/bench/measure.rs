@@ -36,6 +36,11 @@ struct Mark {
     backlog: u64,
 }
 
+#[expect(clippy::disallowed_methods, reason = "two processes agree on a start by the wall clock")]
+fn on_wall_clock(time: Instant) -> SystemTime {
+    SystemTime::now() + time.saturating_duration_since(Instant::now())
+}
+
 /// Offers the load, waits until everything is delivered and tells what was found. Names, floor and the server's
 /// settings are left for the caller to fill in.
 pub(super) async fn run(platform: &Platform, database_url: &str, load: &Load) -> anyhow::Result<Report> {
@@ -46,7 +51,7 @@ pub(super) async fn run(platform: &Platform, database_url: &str, load: &Load) ->
     let sampler = Sampler::start(Tables::connect(database_url).await?, measured);
     let backlog = sampler.latest();
     let note = move || format!(", backlog {}", backlog());
-    let generator = Generator::start(&platform.api(), load, SystemTime::now() + (start - Instant::now()), note)?;
+    let generator = Generator::start(&platform.api(), load, on_wall_clock(start), note)?;
     let generator_id = generator.id();
     let marks = async {
         tokio::time::sleep_until(measured.into()).await;
@@ -147,7 +152,6 @@ fn machine() -> String {
     format!("{cores} cores of {processor}, {} MiB, Linux {}", memory / 1_024, kernel.trim())
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of messages are far below 2^52")]
 fn float(count: u64) -> f64 {
     count as f64
 }

@@ -52,7 +52,6 @@ pub(super) fn memory_mib(platform: &Platform) -> anyhow::Result<[BTreeMap<String
     let (mut now, mut peak) = (BTreeMap::new(), BTreeMap::new());
     for service in &platform.services {
         let memory = memory(service.process.id())?;
-        #[expect(clippy::cast_precision_loss, reason = "no machine has 2^52 bytes")]
         let mib = |bytes: u64| (bytes as f64 / MIB * 10.0).round() / 10.0;
         now.insert(service.name.to_owned(), mib(memory.resident));
         peak.insert(service.name.to_owned(), mib(memory.peak));

@@ -122,7 +122,6 @@ pub(crate) fn judge(thresholds: &Thresholds, view: &View) -> Option<Signal> {
 
 /// Where nothing is drained at all the relay or the broker is away: the outbox is there to bridge that, up to its
 /// threshold, and no rate can be told.
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 fn delay_is_over(most: Duration, view: &View) -> bool {
     let drained = view.drained_per_second.filter(|rate| *rate > 0.0);
     view.pending >= LEAST_BACKLOG && drained.is_some_and(|rate| view.pending as f64 / rate > most.as_secs_f64())

@@ -8,6 +8,7 @@ use crate::{
     support::{Fixture, Gateway, list, message, numbers},
 };
 
+#[expect(clippy::disallowed_methods, reason = "the database's clock is compared with this machine's")]
 pub(crate) async fn an_entry_tells_all_about_a_recipient(f: &Fixture) {
     let api = f.gateway(&[]).await;
     api.fund(7, 10).await;

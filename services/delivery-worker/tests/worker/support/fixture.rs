@@ -208,7 +208,7 @@ impl Worker {
     /// Keeps the worker from its database: an operation that waits for the lock has its only connection.
     pub(crate) fn hold_connection(&self) {
         let database = self.database.clone();
-        self.lifecycle.spawn("hold the connection", async move {
+        self.lifecycle.scope().spawn("hold the connection", async move {
             let changed = database.mark_processed(&[OutboxEventId::from_stored(0)], &ClaimToken::unique()).await;
             assert_eq!(changed.ok(), Some(0), "there is no such event");
         });
