@@ -37,6 +37,22 @@ pub enum Step {
     Column(&'static str, &'static str, &'static str),
     /// Add a CHECK unless it is there: constraint, statement. MySQL only; SQLite has it in CREATE TABLE.
     Check(&'static str, &'static str),
+    /// A statement with a limit, run until it finds no row any more.
+    Batches(&'static str),
+    /// Store columns as ASCII and drop indexes, in one copy of the table. MySQL only.
+    Lean(Lean),
+}
+
+/// Columns that are compared by their bytes, and indexes that are not there any more.
+#[derive(Debug, Clone, Copy)]
+pub struct Lean {
+    /// The table.
+    pub table: &'static str,
+    /// Name, type, and what follows the collation. ASCII where every row fits, otherwise Unicode compared by code points: a
+    /// database of the reference may hold anything.
+    pub columns: &'static [(&'static str, &'static str, &'static str)],
+    /// Dropped where they are there.
+    pub without_indexes: &'static [&'static str],
 }
 
 impl Change {

@@ -9,30 +9,33 @@
 mod address;
 mod change;
 mod compatibility;
+mod lean;
 mod m0001_reference_tables;
 mod m0002_leases_and_refunds;
 mod m0003_idempotency_keys;
 mod m0004_turns;
 mod m0005_ledger_sum_index;
 mod m0006_schema_compatibility;
+mod m0007_lean_tables;
 mod migrator;
 mod steps;
 
 use sea_orm_migration::{DbErr, sea_orm::ConnectionTrait};
 
 pub use address::{ACCEPTED_URLS, Address, AddressError};
-pub use change::{Change, Older, Step};
+pub use change::{Change, Lean, Older, Step};
 pub use compatibility::Fit;
 pub use migrator::{Error, Migrator, State, Status};
 
 /// All changes, oldest first.
-pub const CHANGES: [Change; 6] = [
+pub const CHANGES: [Change; 7] = [
     m0001_reference_tables::CHANGE,
     m0002_leases_and_refunds::CHANGE,
     m0003_idempotency_keys::CHANGE,
     m0004_turns::CHANGE,
     m0005_ledger_sum_index::CHANGE,
     m0006_schema_compatibility::CHANGE,
+    m0007_lean_tables::CHANGE,
 ];
 
 /// That of this release.

@@ -7,7 +7,7 @@ use sea_orm_migration::{
 
 use crate::{
     change::{Change, Step},
-    compatibility,
+    compatibility, lean,
 };
 
 impl MigrationName for Change {
@@ -44,13 +44,14 @@ impl MigrationTrait for Change {
 async fn take(manager: &SchemaManager<'_>, steps: &[Step]) -> Result<(), DbErr> {
     let db = manager.get_connection();
     for step in steps {
-        let (done, statement) = match step {
-            Step::Repeatable(statement) => (false, statement),
-            Step::Column(table, column, statement) => (manager.has_column(table, column).await?, statement),
-            Step::Check(name, statement) => (has_check(manager, name).await?, statement),
-        };
-        if !done {
-            db.execute_unprepared(statement).await?;
+        match step {
+            Step::Column(table, column, _) if manager.has_column(table, column).await? => {}
+            Step::Check(name, _) if has_check(manager, name).await? => {}
+            Step::Repeatable(statement) | Step::Column(.., statement) | Step::Check(_, statement) => {
+                db.execute_unprepared(statement).await?;
+            }
+            Step::Batches(statement) => while db.execute_unprepared(statement).await?.rows_affected() > 0 {},
+            Step::Lean(lean) => lean::make(db, lean).await?,
         }
     }
     Ok(())

@@ -4,5 +4,6 @@
 pub(crate) mod idempotency_key;
 pub(crate) mod message_status;
 pub(crate) mod outbox_event;
+pub(crate) mod sweep_progress;
 pub(crate) mod user_balance;
 pub(crate) mod user_transaction;

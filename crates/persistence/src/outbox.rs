@@ -6,6 +6,7 @@ mod failure;
 mod housekeeping;
 mod recovery;
 mod rows;
+mod stuck;
 
 pub use claims::{ClaimToken, ClaimedEvent, EventContent, OutboxEventId};
 pub use housekeeping::Promoted;

@@ -76,6 +76,19 @@ pub(crate) fn after_cursor(
         .add(Condition::any().add(Expr::col(created_at).lt(time())).add(Expr::col(id).lt(cursor.id)))
 }
 
+/// Rows that come no later than the one of `cursor`, which is among them, in the same order.
+pub(crate) fn up_to_cursor(
+    dialect: Dialect,
+    created_at: impl ColumnTrait,
+    id: impl ColumnTrait,
+    cursor: Cursor,
+) -> Condition {
+    let time = || Expr::val(dialect.time(cursor.created_at));
+    Condition::all()
+        .add(Expr::col(created_at).gte(time()))
+        .add(Condition::any().add(Expr::col(created_at).gt(time())).add(Expr::col(id).gte(cursor.id)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -77,7 +77,7 @@ async fn promote(database: &Database, unknown: &UnknownKinds) -> Result<(), Erro
 async fn measure(database: &Database) -> Result<(), Error> {
     let mut total = 0;
     for lane in Lane::ALL {
-        let oldest = database.oldest_waiting(lane).await?;
+        let oldest = database.oldest_waiting(lane, COUNT_UP_TO).await?;
         metrics::gauge!(names::OUTBOX_OLDEST_AGE_SECONDS, names::label::LANE => lane.as_str())
             .set(oldest.as_secs_f64());
         let pending = database.pending_events(lane, COUNT_UP_TO).await?;

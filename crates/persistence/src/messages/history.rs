@@ -1,15 +1,18 @@
 //! Listing messages newest first, page by page.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use domain::{CustomerId, MessageId, MessageStatus, MessageType, Recipient};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use crate::{
     Cursor, Database, Error, Page, Query, Stored,
-    engine::{Session, StepError, reading},
+    engine::{Session, StepError, dialect::Dialect, reading},
     entity::message_status::{Column, Entity, Model},
-    page::after_cursor,
+    page::{after_cursor, up_to_cursor},
 };
+
+/// Rows that a page looks at, where it lists those of one state.
+const LOOKED_AT: u64 = 5_000;
 
 /// Which messages to list; what is `None` does not narrow the list.
 #[derive(Debug, Clone, Default)]
@@ -46,16 +49,22 @@ pub struct HistoryEntry {
 }
 
 impl Database {
-    /// The newest messages that match `filter`, at most `limit`.
+    /// The newest messages that match `filter`, at most `limit`. A page of one state may hold fewer, even none, and yet have a next
+    /// one: it looks at a bounded number of rows.
     pub async fn history(&self, filter: &HistoryFilter, limit: u64) -> Result<Page<HistoryEntry>, Error> {
         reading!(self, Query::History, |db| history(db, filter, limit)).await
     }
 }
 
 async fn history(db: &Session, filter: &HistoryFilter, limit: u64) -> Result<Page<HistoryEntry>, StepError> {
-    let mut query = Entity::find();
-    if let Some(customer) = filter.customer {
-        query = query.filter(Column::UserId.eq(customer.get()));
+    let mut query = narrowed(db, filter);
+    // Rows of one state may lie far apart, and no index holds states: a page looks at so many rows and the next one goes on there.
+    let last = match (filter.status, &filter.message_id) {
+        (Some(_), None) => last_to_look_at(db, filter).await?,
+        _ => None,
+    };
+    if let Some(last) = last {
+        query = query.filter(not_after(db.dialect(), filter, last));
     }
     if let Some(status) = filter.status {
         query = query.filter(Column::Status.eq(status.as_str()));
@@ -63,22 +72,49 @@ async fn history(db: &Session, filter: &HistoryFilter, limit: u64) -> Result<Pag
     if let Some(message_id) = &filter.message_id {
         query = query.filter(Column::MessageIdentifier.eq(message_id.as_str()));
     }
-    // With a customer, (user_id, [status,] created_at, id) is an index in the order wanted. Without one the rows
-    // are read by primary key, whose order differs from the time's only among requests of the same instant.
-    let query = if filter.customer.is_some() {
-        let query = match filter.cursor {
-            Some(cursor) => query.filter(after_cursor(db.dialect(), Column::CreatedAt, Column::Id, cursor)),
-            None => query,
-        };
-        query.order_by_desc(Column::CreatedAt)
+    let rows = newest_first(query, filter).limit(limit + 1).all(db).await?;
+    let page = Page::cut(rows, limit, |row| Cursor::new(row.created_at, row.id));
+    Ok(Page { next: page.next.or(last), ..page.map(entry) })
+}
+
+/// The customer's rows after the cursor, or everybody's. With a customer `(user_id, created_at, id)` is an index in the order
+/// wanted. Without one the rows are read by primary key, whose order differs from the time's only among requests of the same
+/// instant.
+fn narrowed(db: &Session, filter: &HistoryFilter) -> Select<Entity> {
+    let query = Entity::find();
+    match (filter.customer, filter.cursor) {
+        (Some(customer), Some(cursor)) => query.filter(Column::UserId.eq(customer.get())).filter(after_cursor(
+            db.dialect(),
+            Column::CreatedAt,
+            Column::Id,
+            cursor,
+        )),
+        (Some(customer), None) => query.filter(Column::UserId.eq(customer.get())),
+        (None, Some(cursor)) => query.filter(Column::Id.lt(cursor.id())),
+        (None, None) => query,
+    }
+}
+
+fn newest_first(query: Select<Entity>, filter: &HistoryFilter) -> Select<Entity> {
+    let query = if filter.customer.is_some() { query.order_by_desc(Column::CreatedAt) } else { query };
+    query.order_by_desc(Column::Id)
+}
+
+/// The last of the rows that one page looks at; `None` where there are fewer. Read from the index alone.
+async fn last_to_look_at(db: &Session, filter: &HistoryFilter) -> Result<Option<Cursor>, StepError> {
+    let query = narrowed(db, filter).select_only().columns([Column::CreatedAt, Column::Id]);
+    let last: Option<(NaiveDateTime, i64)> =
+        newest_first(query, filter).offset(LOOKED_AT - 1).limit(1).into_tuple().one(db).await?;
+    Ok(last.map(|(created_at, id)| Cursor::new(created_at, id)))
+}
+
+/// Rows up to this one, in the order of the listing.
+fn not_after(dialect: Dialect, filter: &HistoryFilter, last: Cursor) -> Condition {
+    if filter.customer.is_some() {
+        up_to_cursor(dialect, Column::CreatedAt, Column::Id, last)
     } else {
-        match filter.cursor {
-            Some(cursor) => query.filter(Column::Id.lt(cursor.id())),
-            None => query,
-        }
-    };
-    let rows = query.order_by_desc(Column::Id).limit(limit + 1).all(db).await?;
-    Ok(Page::cut(rows, limit, |row| Cursor::new(row.created_at, row.id)).map(entry))
+        Condition::all().add(Column::Id.gte(last.id()))
+    }
 }
 
 fn entry(row: Model) -> HistoryEntry {

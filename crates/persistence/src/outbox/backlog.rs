@@ -4,14 +4,11 @@ use std::time::Duration;
 
 use domain::{Lane, OutboxStatus, Turn};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    sea_query::{
-        self, Expr,
-        extension::mysql::{IndexHintScope, MySqlSelectStatementExt},
-    },
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    sea_query::{self, Expr},
 };
 
-use super::rows::{in_lane, waiting_in};
+use super::rows::{by_claim_index, in_lane, waiting_in};
 use crate::{
     Database, Error, Query,
     engine::{Session, StepError, reading},
@@ -23,9 +20,7 @@ impl Database {
     /// off as of an unknown kind are left out: no relay of this release will ever work them off.
     pub async fn pending_events(&self, lane: Lane, most: u64) -> Result<u64, Error> {
         reading!(self, Query::OutboxPending, |db| async {
-            let mut query = in_lane(lane, OutboxStatus::Pending).filter(Column::Turn.gte(0));
-            QuerySelect::query(&mut query).force_index("idx_outbox_claim", IndexHintScope::All);
-            count(db, query, most).await
+            count(db, by_claim_index(in_lane(lane, OutboxStatus::Pending).filter(Column::Turn.gte(0))), most).await
         })
         .await
     }
@@ -33,11 +28,9 @@ impl Database {
     /// Counts events of a lane published within the last `window`, up to `most`.
     pub async fn published_events(&self, lane: Lane, window: Duration, most: u64) -> Result<u64, Error> {
         reading!(self, Query::OutboxPublished, |db| async {
-            let mut query = in_lane(lane, OutboxStatus::Processed)
-                .filter(Column::NextRunAt.is_null())
-                .filter(Expr::col(Column::UpdatedAt).gte(db.dialect().before(window)));
-            QuerySelect::query(&mut query).force_index("idx_outbox_purge", IndexHintScope::All);
-            count(db, query, most).await
+            // When it was published stands where the index of claims has it.
+            let published = Expr::col(Column::NextRunAt).gte(db.dialect().before(window));
+            count(db, by_claim_index(in_lane(lane, OutboxStatus::Processed).filter(published)), most).await
         })
         .await
     }
@@ -60,17 +53,17 @@ impl Database {
         .await
     }
 
-    /// How long the oldest claimable event of a lane has waited; zero when none does.
-    pub async fn oldest_waiting(&self, lane: Lane) -> Result<Duration, Error> {
+    /// How long the oldest claimable event of a lane has waited; zero when none does. It is looked for among the `most` whose
+    /// turns are lowest.
+    pub async fn oldest_waiting(&self, lane: Lane, most: u64) -> Result<Duration, Error> {
         reading!(self, Query::OutboxOldest, |db| async {
-            // By the last change, which an index follows; for what waits that is its acceptance, or its last return.
-            let mut query = in_lane(lane, OutboxStatus::Pending).filter(Column::NextRunAt.is_null());
-            QuerySelect::query(&mut query).force_index("idx_outbox_purge", IndexHintScope::All);
-            let waited: Option<i64> = query
+            let waiting = waiting_in(lane).select_only().column(Column::Id).limit(most).into_query();
+            let lowest =
+                sea_query::Query::select().expr(Expr::cust("MIN(id)")).from_subquery(waiting, "waiting").to_owned();
+            let waited: Option<i64> = Entity::find()
                 .select_only()
                 .expr_as(db.dialect().millis_since(Expr::col(Column::CreatedAt)), "waited")
-                .order_by_asc(Column::UpdatedAt)
-                .limit(1)
+                .filter(Column::Id.in_subquery(lowest))
                 .into_tuple()
                 .one(db)
                 .await?;

@@ -89,7 +89,11 @@ impl Database {
 
     /// Records that the broker confirmed these events. Returns how many were still ours.
     pub async fn mark_processed(&self, ids: &[OutboxEventId], token: &ClaimToken) -> Result<u64, Error> {
-        let change = [(Column::Status, Expr::value(OutboxStatus::Processed.as_str()))];
+        let change = [
+            (Column::Status, Expr::value(OutboxStatus::Processed.as_str())),
+            // Since when: by this the search for stuck messages and the purge come to it.
+            (Column::NextRunAt, self.dialect().now()),
+        ];
         self.finish_claim(Query::OutboxProcessed, ids, token, change).await
     }
 

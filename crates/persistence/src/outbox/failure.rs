@@ -48,6 +48,7 @@ async fn fail_event(
     };
     Entity::update_many()
         .col_expr(Column::Status, Expr::value(OutboxStatus::Failed.as_str()))
+        .col_expr(Column::NextRunAt, tx.dialect().now())
         .col_expr(Column::LastError, Expr::value(shortened(error)))
         .col_expr(Column::Attempts, Expr::value(event.attempts.saturating_add(1)))
         .col_expr(Column::ClaimedBy, null_text())

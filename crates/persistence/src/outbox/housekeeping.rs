@@ -5,13 +5,10 @@ use std::time::Duration;
 use domain::{EventKind, OutboxStatus};
 use sea_orm::{
     ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-    sea_query::{
-        Expr, LockBehavior, LockType, SimpleExpr,
-        extension::mysql::{IndexHintScope, MySqlSelectStatementExt},
-    },
+    sea_query::{Expr, LockBehavior, LockType, SimpleExpr},
 };
 
-use super::rows::{back_in_line, out_of_line};
+use super::rows::{back_in_line, by_claim_index, out_of_line};
 use crate::{
     Database, Error, Query,
     engine::{
@@ -43,7 +40,7 @@ impl Database {
     pub async fn rescue_expired_claims(&self) -> Result<u64, Error> {
         transaction!(self, Query::OutboxRescue, |tx| async {
             let expired = Expr::col(Column::ClaimedUntil).lt(tx.dialect().now()).or(Column::ClaimedUntil.is_null());
-            let ids = lock_some(tx, OutboxStatus::Processing, "idx_outbox_lease", expired).await?;
+            let ids = lock_some(tx, OutboxStatus::Processing, expired).await?;
             let change = [(Column::ClaimedBy, null_text()), (Column::ClaimedUntil, null_time())];
             make_pending(tx, ids, change).await
         })
@@ -65,12 +62,9 @@ impl Database {
                 "(SELECT 1 FROM message_status m WHERE m.message_identifier = outbox_events.aggregate_id \
                  AND m.status IN ('pending', 'sending') LIMIT 1) IS NULL",
             );
-            let old = Column::Lane
-                .is_in([0, 1])
-                .and(Column::NextRunAt.is_null())
-                .and(Expr::col(Column::UpdatedAt).lt(tx.dialect().before(age)))
-                .and(finished);
-            let ids = lock_some(tx, OutboxStatus::Processed, "idx_outbox_purge", old).await?;
+            let old =
+                Column::Lane.is_in([0, 1]).and(Expr::col(Column::NextRunAt).lt(tx.dialect().before(age))).and(finished);
+            let ids = lock_some(tx, OutboxStatus::Processed, old).await?;
             if ids.is_empty() {
                 return Ok(0);
             }
@@ -107,7 +101,7 @@ impl Database {
 async fn promote(tx: &Tx, delay: Duration) -> Result<Promoted, StepError> {
     let due = Column::Lane.is_in([0, 1]).and(Expr::col(Column::NextRunAt).lte(tx.dialect().now()));
     let rows: Vec<(i64, String)> =
-        some(OutboxStatus::Pending, "idx_outbox_claim", due).column(Column::EventType).into_tuple().all(tx).await?;
+        some(OutboxStatus::Pending, due).column(Column::EventType).into_tuple().all(tx).await?;
     let is_known = |(_, kind): &(i64, String)| EventKind::parse(kind).is_some();
     let (known, unknown): (Vec<_>, Vec<_>) = rows.into_iter().partition(is_known);
     let known = known.into_iter().map(|(id, _)| id).collect();
@@ -126,19 +120,15 @@ async fn promote(tx: &Tx, delay: Duration) -> Result<Promoted, StepError> {
 }
 
 /// Locks a bounded number of rows for housekeeping, leaving out those that somebody else is at.
-async fn lock_some(
-    tx: &Tx,
-    status: OutboxStatus,
-    index: &'static str,
-    condition: SimpleExpr,
-) -> Result<Vec<i64>, StepError> {
-    Ok(some(status, index, condition).into_tuple().all(tx).await?)
+async fn lock_some(tx: &Tx, status: OutboxStatus, condition: SimpleExpr) -> Result<Vec<i64>, StepError> {
+    Ok(some(status, condition).into_tuple().all(tx).await?)
 }
 
-fn some(status: OutboxStatus, index: &'static str, condition: SimpleExpr) -> Select<Entity> {
-    let mut query = Entity::find().select_only().column(Column::Id).filter(Column::Status.eq(status.as_str()));
-    QuerySelect::query(&mut query).force_index(index, IndexHintScope::All);
-    query.filter(condition).limit(HOUSEKEEPING_ROWS).lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+fn some(status: OutboxStatus, condition: SimpleExpr) -> Select<Entity> {
+    by_claim_index(Entity::find().select_only().column(Column::Id).filter(Column::Status.eq(status.as_str())))
+        .filter(condition)
+        .limit(HOUSEKEEPING_ROWS)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
 }
 
 async fn make_pending<const N: usize>(

@@ -42,7 +42,7 @@ impl Life {
         }
         let life = Self { sql, server, db };
         for statement in [
-            "UPDATE outbox_events SET status = 'processed' WHERE id % 2 = 0",
+            "UPDATE outbox_events SET status = 'processed', next_run_at = UTC_TIMESTAMP(6) WHERE id % 2 = 0",
             "UPDATE outbox_events SET next_run_at = UTC_TIMESTAMP(6) WHERE id % 20 = 1",
             "UPDATE message_status SET status = 'done' WHERE id % 10 <> 0",
             "INSERT INTO user_transactions (user_id, amount, transaction_type, transaction_id)
@@ -130,7 +130,7 @@ impl Life {
         sent.of(Query::OutboxPending, self.db.pending_events(lane, 100)).await;
         sent.of(Query::OutboxPublished, self.db.published_events(lane, MINUTE, 100)).await;
         sent.of(Query::OutboxTurn, self.db.turn_of(lane)).await;
-        sent.of(Query::OutboxOldest, self.db.oldest_waiting(lane)).await;
+        sent.of(Query::OutboxOldest, self.db.oldest_waiting(lane, 100)).await;
     }
 
     async fn claims(&self, sent: &mut Sent) {
@@ -173,7 +173,8 @@ impl Life {
         for statement in [
             "UPDATE outbox_events SET status = 'processing' WHERE status = 'pending' AND id % 10 = 3",
             "UPDATE outbox_events SET event_type = 'message.cancel' WHERE id % 40 = 1",
-            "UPDATE outbox_events SET updated_at = '2020-01-01 00:00:00' WHERE status = 'processed' AND id % 10 = 0",
+            "UPDATE outbox_events SET next_run_at = '2020-01-01 00:00:00' WHERE status = 'processed' AND id % 10 = 0",
+            "UPDATE outbox_events SET next_run_at = NULL WHERE status = 'processed' AND id % 10 = 2",
             "UPDATE message_status SET created_at = '2020-01-01 00:00:00' WHERE id % 10 = 0",
         ] {
             self.execute(statement).await;
@@ -183,7 +184,8 @@ impl Life {
         assert!(promoted.claimable > 0 && !promoted.unknown_kinds.is_empty(), "{promoted:?}");
         assert_ne!(sent.of(Query::OutboxRepublish, self.db.republish_stuck(MINUTE)).await, 0);
         self.execute("UPDATE message_status SET status = 'done'").await;
-        self.execute("UPDATE outbox_events SET status = 'processed', updated_at = '2020-01-01' WHERE id % 9 = 0").await;
+        self.execute("UPDATE outbox_events SET status = 'processed', next_run_at = '2020-01-01' WHERE id % 9 = 0")
+            .await;
         assert_ne!(sent.of(Query::OutboxPurge, self.db.purge_processed_events(MINUTE)).await, 0);
         assert_ne!(sent.of(Query::IdempotencyPurge, self.db.purge_idempotency_keys()).await, 0);
         sent.of(Query::RecoverEmbedded, self.db.recover_embedded()).await;

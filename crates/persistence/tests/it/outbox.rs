@@ -203,7 +203,7 @@ pub(crate) async fn old_events_and_keys_are_purged(f: &Fixture) {
     f.db.mark_processed(&[event.id], &token).await.expect("records");
     let age = Duration::from_hours(1);
     assert_eq!(f.db.purge_processed_events(age).await.expect("answers"), 0);
-    f.execute("UPDATE outbox_events SET updated_at = '2020-01-01 00:00:00'").await;
+    f.execute("UPDATE outbox_events SET next_run_at = '2020-01-01 00:00:00' WHERE status = 'processed'").await;
     assert_eq!(f.db.purge_processed_events(age).await.expect("answers"), 0, "its message is not finished");
     let done = || persistence::Outcome::Done { provider: "operatorA".to_owned() };
     let outcomes: Vec<_> =
@@ -224,11 +224,11 @@ pub(crate) async fn the_backlog_is_counted(f: &Fixture) {
     assert_eq!((pending(Lane::Normal, 100).await, pending(Lane::Express, 100).await), (3, 1));
     assert_eq!(pending(Lane::Normal, 2).await, 2);
     f.execute("UPDATE outbox_events SET created_at = '2020-01-01 00:00:00' WHERE priority = 0").await;
-    assert!(f.db.oldest_waiting(Lane::Normal).await.expect("looks") > Duration::from_hours(24 * 365));
-    assert!(f.db.oldest_waiting(Lane::Express).await.expect("looks") < Duration::from_hours(1));
+    assert!(f.db.oldest_waiting(Lane::Normal, 1_000).await.expect("looks") > Duration::from_hours(24 * 365));
+    assert!(f.db.oldest_waiting(Lane::Express, 1_000).await.expect("looks") < Duration::from_hours(1));
     f.execute("UPDATE outbox_events SET next_run_at = '2999-01-01 00:00:00'").await;
     assert_eq!(pending(Lane::Normal, 100).await, 3, "what waits for a retry is pending too");
-    assert_eq!(f.db.oldest_waiting(Lane::Normal).await.expect("looks"), Duration::ZERO);
+    assert_eq!(f.db.oldest_waiting(Lane::Normal, 1_000).await.expect("looks"), Duration::ZERO);
 }
 
 pub(crate) async fn events_are_claimed_by_turn(f: &Fixture) {
@@ -261,7 +261,7 @@ pub(crate) async fn published_events_are_counted_for_a_while(f: &Fixture) {
     assert_eq!(published(Lane::Normal).await, 0, "a claim is no publish");
     f.db.mark_processed(&[event.id], &token).await.expect("records");
     assert_eq!((published(Lane::Normal).await, published(Lane::Express).await), (1, 0));
-    f.execute("UPDATE outbox_events SET updated_at = '2020-01-01 00:00:00'").await;
+    f.execute("UPDATE outbox_events SET next_run_at = '2020-01-01 00:00:00'").await;
     assert_eq!(published(Lane::Normal).await, 0);
 }
 
@@ -277,9 +277,7 @@ pub(crate) async fn stuck_messages_are_published_again(f: &Fixture) {
     f.db.settle(&[persistence::Settlement::new(&claimed[0], done)]).await.expect("settles");
     let age = Duration::from_mins(15);
     assert_eq!(f.db.republish_stuck(age).await.expect("answers"), 0, "they are not old yet");
-    f.execute("UPDATE outbox_events SET updated_at = '2020-01-01 00:00:00'").await;
-    assert_eq!(f.db.republish_stuck(age).await.expect("answers"), 0, "the message is not old yet");
-    f.execute("UPDATE message_status SET created_at = '2020-01-01 00:00:00'").await;
+    f.execute("UPDATE outbox_events SET next_run_at = '2020-01-01 00:00:00'").await;
     assert_eq!(f.db.republish_stuck(age).await.expect("republishes"), 1);
     assert_eq!(status(f).await, ["pending", "processed"]);
     assert_eq!(f.db.republish_stuck(age).await.expect("answers"), 0);

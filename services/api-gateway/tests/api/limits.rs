@@ -240,7 +240,7 @@ pub(crate) async fn a_backlog_that_would_take_too_long_is_refused(f: &Fixture) {
     }
     let mut published = 0;
     let refused = wait_until(PATIENCE, "a refusal for the delay", async || {
-        let one = "UPDATE outbox_events SET status = 'processed', updated_at = CURRENT_TIMESTAMP WHERE aggregate_id =";
+        let one = "UPDATE outbox_events SET status = 'processed', next_run_at = CURRENT_TIMESTAMP WHERE aggregate_id =";
         sql.execute(&format!("{one} 'manual-0-{published}'")).await;
         published += 1;
         let answer = api.send(&message(1, &["111"])).await;

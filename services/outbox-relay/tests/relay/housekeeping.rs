@@ -14,7 +14,8 @@ const A_MINUTE: Duration = Duration::from_secs(61);
 async fn age(fixture: &Fixture, message: &str, hours: u32) {
     let time = format!("strftime('%Y-%m-%d %H:%M:%f', 'now', '-{hours} hours')");
     let change = format!("SET created_at = {time}, updated_at = {time}");
-    fixture.sql.execute(&format!("UPDATE outbox_events {change} WHERE aggregate_id = '{message}'")).await;
+    let ended = format!("next_run_at = CASE WHEN status = 'processed' THEN {time} ELSE next_run_at END");
+    fixture.sql.execute(&format!("UPDATE outbox_events {change}, {ended} WHERE aggregate_id = '{message}'")).await;
     fixture.sql.execute(&format!("UPDATE message_status {change} WHERE message_identifier = '{message}'")).await;
 }
 
