@@ -62,13 +62,13 @@ SELECT message_status.id, message_status.user_id, message_status.status, message
 UPDATE message_status
     SET claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
     WHERE message_status.id IN (?);
+SELECT outbox_events.id, outbox_events.status
+    FROM outbox_events
+    WHERE outbox_events.aggregate_id = ? AND outbox_events.event_type = ?
+    LIMIT ? FOR UPDATE SKIP LOCKED;
 UPDATE outbox_events
     SET status = ?, next_run_at = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, updated_at = UTC_TIMESTAMP(6)
-    WHERE outbox_events.aggregate_id = ? AND outbox_events.event_type = ? AND outbox_events.status IN (?);
-SELECT COUNT(*) AS num_items
-    FROM (SELECT outbox_events.id, outbox_events.aggregate_type, outbox_events.aggregate_id, outbox_events.event_type, outbox_events.payload, outbox_events.priority, outbox_events.status, outbox_events.attempts, outbox_events.next_run_at, outbox_events.last_error, outbox_events.created_at, outbox_events.updated_at, outbox_events.lane, outbox_events.user_id, outbox_events.traceparent, outbox_events.claimed_by, outbox_events.claimed_until, outbox_events.turn
-    FROM outbox_events
-    WHERE outbox_events.aggregate_id = ? AND outbox_events.event_type = ? AND outbox_events.status = ?) AS sub_query;
+    WHERE outbox_events.id = ?;
 
 -- history: reading the history
 SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
@@ -225,6 +225,18 @@ SELECT COUNT(*)
 UPDATE outbox_events
     SET claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6), status = ?, next_run_at = UTC_TIMESTAMP(6)
     WHERE outbox_events.id IN (?) AND outbox_events.status = ? AND outbox_events.claimed_by = ?;
+UPDATE outbox_events
+    SET updated_at = UTC_TIMESTAMP(6), status = ?, next_run_at = UTC_TIMESTAMP(6)
+    WHERE outbox_events.id IN (?);
+UPDATE outbox_events
+    SET updated_at = UTC_TIMESTAMP(6), next_run_at = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, last_error = ?, attempts = attempts + ?
+    WHERE outbox_events.id IN (?);
+UPDATE outbox_events
+    SET updated_at = UTC_TIMESTAMP(6), next_run_at = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, turn = (CASE WHEN (turn >= ?) THEN ? - turn ELSE turn END)
+    WHERE outbox_events.id IN (?);
+UPDATE outbox_events
+    SET updated_at = UTC_TIMESTAMP(6), status = ?, claimed_by = ?, claimed_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND
+    WHERE outbox_events.id IN (?);
 
 -- outbox_promote: promoting due outbox events
 SELECT outbox_events.id, outbox_events.event_type

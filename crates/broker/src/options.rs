@@ -9,7 +9,7 @@ use domain::RetrySchedule;
 pub struct Options {
     /// Shown by the broker's management tools beside each connection.
     pub client_name: String,
-    /// How long a message may wait to be sent, and after that for its confirm (10 s each).
+    /// How long a message may wait to be sent, and after that for its confirm (5 s each).
     pub confirm_timeout: Duration,
     /// Most publishes without a confirm at one time (2,000; 1 to 4,096). A larger batch is sent in slices.
     pub confirm_window: usize,
@@ -27,7 +27,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             client_name: "messaging".to_owned(),
-            confirm_timeout: Duration::from_secs(10),
+            confirm_timeout: Duration::from_secs(5),
             confirm_window: 2_000,
             heartbeat: 5,
             step_timeout: Duration::from_secs(10),

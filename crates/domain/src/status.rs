@@ -77,6 +77,14 @@ pub enum OutboxStatus {
 }
 
 impl OutboxStatus {
+    /// All states.
+    pub const ALL: [Self; 4] = [Self::Pending, Self::Processing, Self::Processed, Self::Failed];
+
+    /// The state of this name; `None` for one that this release does not know.
+    pub fn parse(value: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == value)
+    }
+
     /// The name used in the table.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -100,6 +108,10 @@ mod tests {
             assert_eq!(MessageStatus::parse(status.as_str()), Ok(status));
         }
         assert!(MessageStatus::parse("DONE").is_err());
+        for status in OutboxStatus::ALL {
+            assert_eq!(OutboxStatus::parse(status.as_str()), Some(status));
+        }
+        assert_eq!(OutboxStatus::parse("scheduled"), None);
     }
 
     proptest! {

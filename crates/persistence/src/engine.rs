@@ -19,6 +19,7 @@ mod transaction;
 pub use config::DatabaseConfig;
 pub use database::Database;
 pub use error::Error;
+pub use pool::HELD_AT_MOST;
 pub use query::Query;
 pub use readiness::Readiness;
 pub(crate) use session::{Session, Tx};

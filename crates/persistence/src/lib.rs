@@ -22,13 +22,13 @@ mod plans;
 mod samples;
 mod stored;
 
-pub use engine::{Database, DatabaseConfig, Error, Query, Readiness};
+pub use engine::{Database, DatabaseConfig, Error, HELD_AT_MOST, Query, Readiness};
 pub use messages::{
     AcceptOutcome, AcceptRequest, Begin, BeginRequest, ClaimedRecipient, Deferred, HistoryEntry, HistoryFilter,
     Outcome, Settlement,
 };
 pub use migrations::{ACCEPTED_URLS, Address, AddressError};
 pub use money::{IdempotentRequest, LedgerEntry, LedgerSlice, Route, TopUpOutcome, TopUpRequest};
-pub use outbox::{ClaimToken, ClaimedEvent, EventContent, OutboxEventId, Promoted};
+pub use outbox::{ClaimToken, ClaimedEvent, EventContent, Held, HeldOutcome, OutboxEventId, Promoted};
 pub use page::{Cursor, Page};
 pub use stored::Stored;

@@ -3,10 +3,12 @@
 mod backlog;
 mod claims;
 mod failure;
+mod held;
 mod housekeeping;
 mod recovery;
 mod rows;
 mod stuck;
 
 pub use claims::{ClaimToken, ClaimedEvent, EventContent, OutboxEventId};
+pub use held::{Held, HeldOutcome};
 pub use housekeeping::Promoted;

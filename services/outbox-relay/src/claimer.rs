@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use domain::{Lane, RetrySchedule};
-use persistence::{ClaimToken, Database};
+use persistence::Database;
 use rand::RngExt as _;
 use telemetry::names;
 use tokio_util::sync::CancellationToken;
 
-use crate::{gate::Gate, publish::Publish, settings::RelayConfig, wake::Wake};
+use crate::{claim::Claim, gate::Gate, publish::Publish, settings::RelayConfig, wake::Wake};
 
 /// Pauses while the database is away.
 const DATABASE_PAUSES: RetrySchedule = RetrySchedule::endless(Duration::from_millis(100), Duration::from_secs(5));
@@ -41,24 +41,21 @@ impl Claimer {
             if stop.run_until_cancelled(self.gate.open(self.lane)).await.is_none() {
                 return;
             }
-            let token = ClaimToken::unique();
-            let claim = self.database.claim_events(self.lane, self.config.batch, self.config.lease, &token).await;
-            let pause = match claim {
-                Ok(events) => {
-                    failures = 0;
-                    let is_full = events.len() as u64 == self.config.batch;
-                    let is_idle = events.is_empty();
-                    let mut answered = true;
-                    if !is_idle {
-                        record_batch(self.lane, events.len());
-                        answered = self.publish.publish(&events, &token, self.config.lease, &stop).await;
-                    }
-                    idle_rounds = if is_idle { idle_rounds + 1 } else { 0 };
-                    match (answered, is_full) {
+            let pause = match Claim::of(&self.database, self.lane, self.config.batch, self.config.lease).await {
+                Ok(Some(claim)) => {
+                    (failures, idle_rounds) = (0, 0);
+                    let events = claim.events().len();
+                    record_batch(self.lane, events);
+                    let answered = self.publish.publish(claim, self.config.lease, &stop).await;
+                    match (answered, events as u64 == self.config.batch) {
                         (false, _) => BROKER_PAUSE,
                         (true, true) => Duration::ZERO,
                         (true, false) => self.idle_pause(idle_rounds),
                     }
+                }
+                Ok(None) => {
+                    (failures, idle_rounds) = (0, idle_rounds + 1);
+                    self.idle_pause(idle_rounds)
                 }
                 Err(error) => {
                     tracing::warn!(

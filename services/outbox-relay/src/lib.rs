@@ -4,9 +4,11 @@
 //! when its lease ends. It may then be published twice; the worker's state guard makes the second one harmless.
 
 mod audit;
+mod claim;
 mod claimer;
 mod gate;
 mod publish;
+mod record;
 mod series;
 mod settings;
 mod sweeper;

@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use broker::{Outgoing, Published, Publisher};
 use domain::{Jitter, OutboxPayload, RetrySchedule};
-use persistence::{ClaimToken, ClaimedEvent, Database, Error, EventContent, OutboxEventId};
-use service_kit::retry::until_ok;
-use telemetry::{names, propagation};
+use persistence::{ClaimedEvent, Database, EventContent};
+use telemetry::propagation;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, Span, info_span};
+use tracing::{Span, info_span};
 
-use crate::unknown_kinds::{self, UnknownKinds};
+use crate::{
+    claim::Claim,
+    record::{FailedTry, Outcome, Record},
+    unknown_kinds::UnknownKinds,
+};
 
 /// Retries of an event that the broker returned as unroutable: the reference's ten tries over 318 s.
 const REFUSED: RetrySchedule = RetrySchedule::limited(Duration::from_secs(2), Duration::from_secs(64), 9, Jitter::None);
@@ -19,9 +22,6 @@ const REFUSED: RetrySchedule = RetrySchedule::limited(Duration::from_secs(2), Du
 /// Retries of an event that cannot be read, 7 s in all: in a rolling upgrade a newer relay may understand it.
 const UNREADABLE: RetrySchedule =
     RetrySchedule::limited(Duration::from_secs(1), Duration::from_secs(4), 3, Jitter::None);
-
-/// Pauses between tries to record an outcome while the database is away.
-const RECORD_PAUSES: RetrySchedule = RetrySchedule::endless(Duration::from_millis(100), Duration::from_secs(2));
 
 /// Publishes claimed events and records the outcomes.
 pub(crate) struct Publish {
@@ -37,14 +37,6 @@ struct Readable<'a> {
     span: Span,
 }
 
-/// A try that failed: what is to be done about it, and why.
-struct FailedTry<'a> {
-    event: &'a ClaimedEvent,
-    schedule: &'static RetrySchedule,
-    reason: String,
-    span: Span,
-}
-
 impl Publish {
     pub(crate) fn new(database: Database, publisher: Publisher, unknown_kinds: UnknownKinds) -> Self {
         Self { database, publisher, unknown_kinds }
@@ -54,55 +46,51 @@ impl Publish {
         self.publisher.ready().await;
     }
 
-    /// Publishes a batch and records what became of each event, as long as the lease lasts. Tells whether the broker
-    /// answered for every event; otherwise it had better be left alone for a moment.
-    pub(crate) async fn publish(
-        &self,
-        events: &[ClaimedEvent],
-        token: &ClaimToken,
-        lease: Duration,
-        stop: &CancellationToken,
-    ) -> bool {
-        let record = Record { database: &self.database, token, until: Instant::now() + lease, stop };
-        let (mut readable, mut failed, mut unknown) = (Vec::with_capacity(events.len()), Vec::new(), Vec::new());
+    /// Publishes what was claimed and records what became of it. Tells whether the broker answered for every event; otherwise it
+    /// had better be left alone for a moment.
+    pub(crate) async fn publish(&self, claim: Claim, lease: Duration, stop: &CancellationToken) -> bool {
+        let record = Record { database: &self.database, lease, until: Instant::now() + lease, stop };
+        let outcome = self.outcome(claim.events()).await;
+        let answered = outcome.unsent.is_empty();
+        record.outcome(claim, outcome).await;
+        answered
+    }
+
+    async fn outcome(&self, events: &[ClaimedEvent]) -> Outcome {
+        let (mut readable, mut kinds) = (Vec::with_capacity(events.len()), Vec::new());
+        let mut outcome = Outcome::default();
         for event in events {
             match &event.content {
                 EventContent::Message(payload) => {
                     readable.push(Readable { event, payload, span: publish_span(event, Some(payload)) });
                 }
                 EventContent::Unreadable(reason) => {
-                    let (reason, span) = (reason.to_string(), publish_span(event, None));
-                    failed.push(FailedTry { event, schedule: &UNREADABLE, reason, span });
+                    let span = publish_span(event, None);
+                    outcome.failed.push(failed_try(event, &UNREADABLE, reason.to_string(), span));
                 }
-                EventContent::UnknownKind(kind) => unknown.push((event.id, kind)),
+                EventContent::UnknownKind(kind) => {
+                    outcome.unknown.push(event.id);
+                    kinds.push(kind.as_str());
+                }
             }
         }
-        let outgoing = readable.iter().map(outgoing).collect();
-        let outcomes = self.publisher.publish(outgoing).await;
-        let (mut confirmed, mut unsent) = (Vec::new(), Vec::new());
-        for (Readable { event, span, .. }, outcome) in readable.iter().zip(outcomes) {
-            match outcome {
-                Published::Confirmed => confirmed.push(event.id),
+        self.unknown_kinds.note(kinds.into_iter(), Instant::now());
+        let published = self.publisher.publish(readable.iter().map(outgoing).collect()).await;
+        for (Readable { event, span, .. }, published) in readable.into_iter().zip(published) {
+            match published {
+                Published::Confirmed => outcome.published.push(event.id),
                 // None of these says anything about the event, so none costs it a try.
-                Published::NotSent | Published::Unknown | Published::Nacked => unsent.push(event.id),
-                Published::Returned { reason } => {
-                    failed.push(FailedTry { event, schedule: &REFUSED, reason, span: span.clone() });
-                }
+                Published::NotSent | Published::Unknown | Published::Nacked => outcome.unsent.push(event.id),
+                Published::Returned { reason } => outcome.failed.push(failed_try(event, &REFUSED, reason, span)),
             }
         }
-        // What was confirmed first: while it is not recorded, it would be published twice.
-        record.processed(&confirmed).await;
-        record.released(&unsent).await;
-        if !unknown.is_empty() {
-            self.unknown_kinds.note(unknown.iter().map(|(_, kind)| kind.as_str()), Instant::now());
-            record.put_off(&unknown.iter().map(|(id, _)| *id).collect::<Vec<_>>()).await;
-        }
-        for failed in failed {
-            let span = failed.span.clone();
-            record.failed_try(failed).instrument(span).await;
-        }
-        unsent.is_empty()
+        outcome
     }
+}
+
+fn failed_try(event: &ClaimedEvent, schedule: &RetrySchedule, reason: String, span: Span) -> FailedTry {
+    let delay = schedule.delay(event.attempts, &mut rand::rng());
+    FailedTry { event: event.id, attempts: event.attempts + 1, delay, reason, span }
 }
 
 fn outgoing(Readable { event, payload, span }: &Readable<'_>) -> Outgoing {
@@ -126,90 +114,4 @@ fn publish_span(event: &ClaimedEvent, payload: Option<&OutboxPayload>) -> Span {
         propagation::set_parent(&span, traceparent);
     }
     span
-}
-
-/// Writes outcomes down. While the database is away it keeps trying until the lease is over: an outcome that is not
-/// recorded is found again by the rescue, and published twice.
-struct Record<'a> {
-    database: &'a Database,
-    token: &'a ClaimToken,
-    until: Instant,
-    stop: &'a CancellationToken,
-}
-
-impl Record<'_> {
-    async fn processed(&self, ids: &[OutboxEventId]) {
-        if let Some(ours) = self.until_recorded(|| self.database.mark_processed(ids, self.token)).await {
-            report_lost("recording published events", ids.len(), ours);
-        }
-    }
-
-    async fn released(&self, ids: &[OutboxEventId]) {
-        if ids.is_empty() {
-            return;
-        }
-        let events = ids.len();
-        tracing::warn!(outage = "broker", events, "the broker did not confirm these events; they are given back");
-        if let Some(ours) = self.until_recorded(|| self.database.release_events(ids, self.token)).await {
-            report_lost("giving back events", ids.len(), ours);
-        }
-    }
-
-    async fn put_off(&self, ids: &[OutboxEventId]) {
-        let put_off = || self.database.put_off_unknown(ids, self.token, unknown_kinds::PUT_OFF);
-        if let Some(ours) = self.until_recorded(put_off).await {
-            report_lost("putting off events of an unknown kind", ids.len(), ours);
-        }
-    }
-
-    /// Runs in the event's span, which names the message.
-    async fn failed_try(&self, FailedTry { event, schedule, reason, .. }: FailedTry<'_>) {
-        let reason = &reason;
-        let delay = schedule.delay(event.attempts, &mut rand::rng());
-        if let Some(delay) = delay {
-            let attempts = event.attempts + 1;
-            tracing::warn!(outage = "broker", attempts, reason, "an event was not published, trying later");
-            self.until_recorded(|| self.database.retry_event_later(event.id, self.token, delay, reason)).await;
-        } else {
-            tracing::error!(reason, "an event can never be published: its message fails and is refunded");
-            let failed = self.until_recorded(|| self.database.fail_event(event.id, self.token, reason)).await;
-            let recipients = failed.flatten().unwrap_or(0);
-            metrics::counter!(names::RECIPIENTS_SETTLED_TOTAL, names::label::RESULT => "failed").increment(recipients);
-        }
-    }
-
-    async fn until_recorded<T, F>(&self, record: impl Fn() -> F) -> Option<T>
-    where
-        F: Future<Output = Result<T, Error>>,
-    {
-        let again = |error: &Error, retry| {
-            let pause = RECORD_PAUSES.delay(retry, &mut rand::rng())?;
-            // On shutdown the lease is left to the rescue as well.
-            let is_vain = !error.is_unavailable() || self.stop.is_cancelled() || Instant::now() + pause >= self.until;
-            (!is_vain).then_some(pause)
-        };
-        let recorded = until_ok(record, again, None).await;
-        recorded
-            .inspect_err(|error| {
-                let error = error.with_cause();
-                tracing::error!(
-                    outage = "database",
-                    error,
-                    "an outcome was not recorded; the events are found again when the lease ends"
-                );
-            })
-            .ok()
-    }
-}
-
-fn report_lost(doing: &str, events: usize, ours: u64) {
-    if ours != events as u64 {
-        tracing::warn!(
-            outage = "database",
-            events,
-            ours,
-            doing,
-            "the lease ended first; others publish these events again"
-        );
-    }
 }

@@ -16,8 +16,12 @@ use tokio::time::Instant;
 use super::{DatabaseConfig, Error, StepError};
 
 /// How long the server keeps a connection, with its locks, that says nothing: a client that vanished in the middle of
-/// a transaction holds up others no longer than this.
-const SERVER_WAIT_SECONDS: u64 = 60;
+/// a transaction holds up others no longer than this. A relay that holds events says nothing while it waits for the broker.
+const SERVER_WAIT_SECONDS: u64 = 30;
+/// How long events may be held: longer than any wait for confirms, shorter than the server keeps a session that says nothing.
+pub const HELD_AT_MOST: Duration = Duration::from_secs(15);
+const _: () =
+    assert!(SERVER_WAIT_SECONDS > HELD_AT_MOST.as_secs(), "held events would be lost to a broker that is slow");
 /// Statements kept prepared for each connection: more than a service has (see `statements`), so that none is ever closed.
 /// The server allows 16,382 in all (`max_prepared_stmt_count`).
 const PREPARED_STATEMENTS: usize = 256;

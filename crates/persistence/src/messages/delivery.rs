@@ -8,8 +8,8 @@ use std::{
 
 use domain::{EventKind, LedgerKind, MessageId, MessageStatus, OutboxStatus, Recipient};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::Expr,
+    ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, LockBehavior, LockType},
 };
 use uuid::Uuid;
 
@@ -315,24 +315,35 @@ async fn defer(
             .exec(tx)
             .await?;
     }
-    let scheduled = outbox_event::Entity::update_many()
-        .col_expr(Outbox::Status, Expr::value(OutboxStatus::Pending.as_str()))
-        .col_expr(Outbox::NextRunAt, tx.dialect().after(delay))
-        .col_expr(Outbox::UpdatedAt, tx.dialect().now())
+    schedule(tx, message_id, delay).await
+}
+
+/// Has the message's event published again after `delay`.
+async fn schedule(tx: &Tx, message_id: &MessageId, delay: Duration) -> Result<Deferred, StepError> {
+    // An event that somebody holds is being published, and not recorded yet: nobody waits for that.
+    let event: Option<(i64, String)> = outbox_event::Entity::find()
+        .select_only()
+        .columns([Outbox::Id, Outbox::Status])
         .filter(Outbox::AggregateId.eq(message_id.as_str()))
         .filter(Outbox::EventType.eq(EventKind::Send.as_str()))
-        .filter(Outbox::Status.is_in([OutboxStatus::Processed.as_str(), OutboxStatus::Failed.as_str()]))
-        .exec(tx)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .into_tuple()
+        .one(tx)
         .await?;
-    if scheduled.rows_affected > 0 {
-        return Ok(Deferred::Scheduled);
+    let Some((id, status)) = event else { return Ok(Deferred::NotYet) };
+    match OutboxStatus::parse(&status) {
+        Some(OutboxStatus::Processed | OutboxStatus::Failed) => {
+            outbox_event::Entity::update_many()
+                .col_expr(Outbox::Status, Expr::value(OutboxStatus::Pending.as_str()))
+                .col_expr(Outbox::NextRunAt, tx.dialect().after(delay))
+                .col_expr(Outbox::UpdatedAt, tx.dialect().now())
+                .filter(Outbox::Id.eq(id))
+                .exec(tx)
+                .await?;
+            Ok(Deferred::Scheduled)
+        }
+        // Another part of this message, or an earlier try of ours, has scheduled it already.
+        Some(OutboxStatus::Pending) => Ok(Deferred::Scheduled),
+        Some(OutboxStatus::Processing) | None => Ok(Deferred::NotYet),
     }
-    // Another part of this message, or an earlier try of ours, may have scheduled it already.
-    let waiting = outbox_event::Entity::find()
-        .filter(Outbox::AggregateId.eq(message_id.as_str()))
-        .filter(Outbox::EventType.eq(EventKind::Send.as_str()))
-        .filter(Outbox::Status.eq(OutboxStatus::Pending.as_str()))
-        .count(tx)
-        .await?;
-    Ok(if waiting > 0 { Deferred::Scheduled } else { Deferred::NotYet })
 }

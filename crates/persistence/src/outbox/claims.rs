@@ -45,6 +45,10 @@ impl OutboxEventId {
     pub fn from_stored(id: i64) -> Self {
         Self(id)
     }
+
+    pub(super) fn stored(self) -> i64 {
+        self.0
+    }
 }
 
 /// What a claimed event holds.
@@ -173,13 +177,7 @@ async fn claim(
     lease: Duration,
     token: &ClaimToken,
 ) -> Result<Vec<ClaimedEvent>, StepError> {
-    let rows = waiting_in(lane)
-        .order_by_asc(Column::Turn)
-        .order_by_asc(Column::Id)
-        .limit(limit)
-        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        .all(tx)
-        .await?;
+    let rows = next_in_turn(tx, lane, limit).await?;
     if rows.is_empty() {
         return Ok(Vec::new());
     }
@@ -194,7 +192,19 @@ async fn claim(
     Ok(rows.into_iter().map(claimed).collect())
 }
 
-fn claimed(row: Model) -> ClaimedEvent {
+/// Locks the waiting events of a lane whose turn it is, leaving out those that somebody else is at.
+pub(super) async fn next_in_turn(tx: &Tx, lane: Lane, limit: u64) -> Result<Vec<Model>, StepError> {
+    let rows = waiting_in(lane)
+        .order_by_asc(Column::Turn)
+        .order_by_asc(Column::Id)
+        .limit(limit)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .all(tx)
+        .await?;
+    Ok(rows)
+}
+
+pub(super) fn claimed(row: Model) -> ClaimedEvent {
     let content = match EventKind::parse(&row.event_type) {
         None => EventContent::UnknownKind(row.event_type),
         Some(EventKind::Send) => match OutboxPayload::from_json(row.payload) {

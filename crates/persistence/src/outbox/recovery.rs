@@ -32,11 +32,8 @@ impl Database {
                 .filter(Message::Status.eq(MessageStatus::Sending.as_str()))
                 .exec(tx)
                 .await?;
-            let waiting_messages = Messages::find()
-                .select_only()
-                .column(Message::MessageIdentifier)
-                .filter(unfinished())
-                .into_query();
+            let waiting_messages =
+                Messages::find().select_only().column(Message::MessageIdentifier).filter(unfinished()).into_query();
             let lost = ColumnTrait::eq(&Outbox::Status, OutboxStatus::Processed.as_str())
                 .and(ColumnTrait::in_subquery(&Outbox::AggregateId, waiting_messages));
             let restarted = Events::update_many()

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::Sent;
 use crate::{
-    AcceptRequest, ClaimToken, Cursor, Database, DatabaseConfig, Deferred, HistoryFilter, IdempotentRequest, Outcome,
-    Query, Settlement,
+    AcceptRequest, ClaimToken, Cursor, Database, DatabaseConfig, Deferred, HeldOutcome, HistoryFilter,
+    IdempotentRequest, Outcome, Query, Settlement,
     samples::{begin_request, customer, request, top_up},
 };
 
@@ -146,6 +146,15 @@ impl Life {
         sent.of(Query::OutboxPutOff, self.db.put_off_unknown(&ids[6..7], &token, MINUTE)).await;
         let failed = sent.of(Query::OutboxFail, self.db.fail_event(ids[7], &token, "no route")).await;
         assert_eq!(failed, Some(1), "with its refund");
+        let held = sent.of(Query::OutboxClaim, self.db.hold_events(Lane::Normal, 8)).await.expect("some wait");
+        let ids: Vec<_> = held.events().iter().map(|event| event.id).collect();
+        let outcome = HeldOutcome {
+            published: ids[..4].to_vec(),
+            later: vec![(ids[5], MINUTE, "no route".to_owned())],
+            unknown: Some((ids[6..7].to_vec(), MINUTE)),
+            to_give_up: Some((ids[7..].to_vec(), token, MINUTE)),
+        };
+        sent.of(Query::OutboxProcessed, held.record(&self.db, &outcome)).await;
     }
 
     async fn delivery(&self, sent: &mut Sent) {

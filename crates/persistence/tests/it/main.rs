@@ -6,6 +6,7 @@ mod compatibility;
 mod delivery;
 mod full_disk;
 mod hang;
+mod held;
 mod history;
 mod ledger;
 mod login;
