@@ -1,12 +1,16 @@
 //! Jobs done in batches: a task takes all that is waiting, does it at once, and answers each job.
 //!
-//! There is no timer: an idle task starts a single job immediately, and the batches grow by themselves while the
-//! work before them takes its time. Jobs with the same key go to the same task and keep their order.
+//! An idle task starts a single job immediately. While jobs keep coming, a batch begins no sooner than a pace after the one before
+//! it began, unless it is full: few large batches cost less than many small ones. Jobs with the same key go to the same task and
+//! keep their order.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use telemetry::names;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
 
 use crate::Scope;
 
@@ -23,6 +27,8 @@ pub struct BatchOptions {
     pub batch_jobs: usize,
     /// Weight after which no job is added to a batch.
     pub batch_weight: usize,
+    /// The least time from the beginning of a batch to that of the next, but for full ones.
+    pub pace: Duration,
 }
 
 /// Why a job was not done.
@@ -130,11 +136,18 @@ where
     W: Fn(Arc<Vec<J>>) -> F,
     F: Future<Output = Result<Vec<A>, E>>,
 {
+    let mut next_begins = Instant::now();
     while let Some(first) = receiver.recv().await {
-        let (jobs, answers) = gather(&rules, first, &mut receiver);
+        let mut gathered = Gathered::default();
+        gathered.add(&rules, first);
+        // Where time is up or the channel is closed, what is there makes the batch.
+        drop(timeout_at(next_begins, gathered.fill(&rules, &mut receiver)).await);
+        gathered.take_what_waits(&rules, &mut receiver);
+        let (jobs, answers) = gathered.begin();
         if jobs.is_empty() {
             continue;
         }
+        next_begins = Instant::now() + rules.options.pace;
         metrics::histogram!(names::BATCH_SIZE, names::label::LANE => rules.options.name).record(jobs.len() as f64);
         let done = rules.answers(jobs).await;
         debug_assert_eq!(done.len(), answers.len(), "every job has an answer");
@@ -176,26 +189,48 @@ impl<J, E, W> Rules<J, E, W> {
     }
 }
 
-/// Takes what is waiting, up to a batch. Jobs whose askers have left are dropped: they were not begun.
-fn gather<J, A, E, W>(
-    rules: &Rules<J, E, W>,
-    first: Waiting<J, A, E>,
-    receiver: &mut mpsc::Receiver<Waiting<J, A, E>>,
-) -> (Vec<J>, Vec<oneshot::Sender<Answer<A, E>>>) {
-    let (mut jobs, mut answers, mut weight) = (Vec::new(), Vec::new(), 0);
-    let mut next = Some(first);
-    while let Some(Waiting { job, answer }) = next {
-        if !answer.is_closed() {
-            weight += (rules.weigh)(&job);
-            jobs.push(job);
-            answers.push(answer);
-        }
-        if jobs.len() >= rules.options.batch_jobs || weight >= rules.options.batch_weight {
-            break;
-        }
-        next = receiver.try_recv().ok();
+/// The jobs of the next batch.
+struct Gathered<J, A, E> {
+    waiting: Vec<Waiting<J, A, E>>,
+    weight: usize,
+}
+
+impl<J, A, E> Default for Gathered<J, A, E> {
+    fn default() -> Self {
+        Self { waiting: Vec::new(), weight: 0 }
     }
-    (jobs, answers)
+}
+
+impl<J, A, E> Gathered<J, A, E> {
+    fn add<W>(&mut self, rules: &Rules<J, E, W>, waiting: Waiting<J, A, E>) {
+        self.weight += (rules.weigh)(&waiting.job);
+        self.waiting.push(waiting);
+    }
+
+    fn is_full<W>(&self, rules: &Rules<J, E, W>) -> bool {
+        self.waiting.len() >= rules.options.batch_jobs || self.weight >= rules.options.batch_weight
+    }
+
+    /// Takes jobs as they come until the batch is full. Cancel safe: what was taken is here.
+    async fn fill<W>(&mut self, rules: &Rules<J, E, W>, receiver: &mut mpsc::Receiver<Waiting<J, A, E>>) {
+        while !self.is_full(rules) {
+            let Some(next) = receiver.recv().await else { return };
+            self.add(rules, next);
+        }
+    }
+
+    fn take_what_waits<W>(&mut self, rules: &Rules<J, E, W>, receiver: &mut mpsc::Receiver<Waiting<J, A, E>>) {
+        while !self.is_full(rules) {
+            let Ok(next) = receiver.try_recv() else { return };
+            self.add(rules, next);
+        }
+    }
+
+    /// The jobs, but for those whose askers have left: they are not begun.
+    fn begin(self) -> (Vec<J>, Vec<oneshot::Sender<Answer<A, E>>>) {
+        let asked = self.waiting.into_iter().filter(|waiting| !waiting.answer.is_closed());
+        asked.map(|Waiting { job, answer }| (job, answer)).unzip()
+    }
 }
 
 #[cfg(test)]
@@ -207,7 +242,8 @@ mod tests {
     use super::*;
     use crate::Lifecycle;
 
-    const OPTIONS: BatchOptions = BatchOptions { name: "test", tasks: 1, queue: 8, batch_jobs: 4, batch_weight: 100 };
+    const OPTIONS: BatchOptions =
+        BatchOptions { name: "test", tasks: 1, queue: 8, batch_jobs: 4, batch_weight: 100, pace: Duration::ZERO };
 
     type Gated = Batcher<usize, usize, Refusal>;
 
@@ -343,6 +379,41 @@ mod tests {
         first.await.unwrap().unwrap();
         assert_eq!(batcher.submit(1, 3).await.unwrap(), 30);
         assert_eq!(*log.lock().unwrap(), [vec![1], vec![3]]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_jobs_keep_coming_batches_begin_at_a_pace() {
+        let (lifecycle, start) = (Lifecycle::for_tests(), Instant::now());
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let begun = Arc::clone(&log);
+        let options = BatchOptions { pace: Duration::from_millis(20), ..OPTIONS };
+        let work = move |jobs: Arc<Vec<usize>>| {
+            begun.lock().unwrap().push((start.elapsed().as_millis(), jobs.to_vec()));
+            std::future::ready(Ok::<_, Refusal>(jobs.to_vec()))
+        };
+        let batcher = Batcher::start(options, &lifecycle.scope(), |_| 1, |_| true, work);
+        let submit = |(job, millis)| {
+            let batcher = batcher.clone();
+            lifecycle.tracker.spawn(async move {
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                batcher.submit(1, job).await.unwrap()
+            })
+        };
+        let times = [(1, 0), (2, 5), (3, 12), (4, 21), (5, 25), (6, 26), (7, 27), (8, 28), (9, 100), (10, 101)];
+        for answer in times.map(submit) {
+            answer.await.unwrap();
+        }
+        let expected = [
+            (0, vec![1]),
+            (20, vec![2, 3]),
+            // Full before its time.
+            (27, vec![4, 5, 6, 7]),
+            (47, vec![8]),
+            // Idle for long.
+            (100, vec![9]),
+            (120, vec![10]),
+        ];
+        assert_eq!(*log.lock().unwrap(), expected);
     }
 
     async fn poll_once<F: Future + Unpin>(future: &mut F) -> std::task::Poll<F::Output> {

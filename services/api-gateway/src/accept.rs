@@ -27,6 +27,10 @@ const BATCH_REQUESTS: usize = 128;
 /// Recipients after which no request is added to a transaction, so that it stays short.
 const BATCH_RECIPIENTS: usize = 2_000;
 
+/// The least time from one transaction of a task to the next, but for full ones: at 1,000 requests a second it makes half as many
+/// of them, and costs a request half of it on average.
+const PACE: Duration = Duration::from_millis(5);
+
 /// The way to the database for requests to send.
 #[derive(Clone)]
 pub(crate) struct AcceptBatcher {
@@ -58,6 +62,7 @@ impl AcceptBatcher {
             queue: WAITING_REQUESTS,
             batch_jobs: BATCH_REQUESTS,
             batch_weight: BATCH_RECIPIENTS,
+            pace: PACE,
         };
         let recipients = |request: &AcceptRequest| request.payload.message.recipients.count();
         let store = Store { database: database.clone(), latency: database_latency, on_accepted };

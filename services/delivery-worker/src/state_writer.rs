@@ -25,6 +25,10 @@ const REFUSED_PAUSES: RetrySchedule = RetrySchedule::endless(Duration::from_secs
 /// 1,000 nested terms still allows.
 const BATCH_RECIPIENTS: usize = 512 - CHUNK;
 
+/// The least time from one transaction of a task to the next, but for full ones.
+const BEGIN_PACE: Duration = Duration::from_millis(10);
+const SETTLE_PACE: Duration = Duration::from_millis(20);
+
 /// The worker stops, or the schema does not fit it any more, before this could be written; the message goes back to the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stopping;
@@ -41,8 +45,14 @@ pub(crate) struct StateWriter {
 impl StateWriter {
     /// Starts `tasks` tasks for each kind of write.
     pub(crate) fn start(database: &Database, tasks: usize, lease: Duration, scope: &Scope) -> Self {
-        let options =
-            |name| BatchOptions { name, tasks, queue: 4_096, batch_jobs: 256, batch_weight: BATCH_RECIPIENTS };
+        let options = |name, pace| BatchOptions {
+            name,
+            tasks,
+            queue: 4_096,
+            batch_jobs: 256,
+            batch_weight: BATCH_RECIPIENTS,
+            pace,
+        };
         let begin = {
             let database = database.clone();
             let work = move |batch: Arc<Vec<BeginRequest>>| {
@@ -50,12 +60,12 @@ impl StateWriter {
                 async move { database.begin_sending(&batch, lease).await }
             };
             let recipients = |request: &BeginRequest| request.recipients.len();
-            Batcher::start(options("begin"), scope, recipients, Error::is_unavailable, work)
+            Batcher::start(options("begin", BEGIN_PACE), scope, recipients, Error::is_unavailable, work)
         };
         let settle = {
             let database = database.clone();
             let work = move |batch: Arc<Vec<Vec<Settlement>>>| settle(database.clone(), batch);
-            Batcher::start(options("settle"), scope, Vec::len, Error::is_unavailable, work)
+            Batcher::start(options("settle", SETTLE_PACE), scope, Vec::len, Error::is_unavailable, work)
         };
         Self { database: database.clone(), begin, settle, stop: scope.stop.clone() }
     }
