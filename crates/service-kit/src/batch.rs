@@ -1,7 +1,7 @@
 //! Jobs done in batches: a task takes all that is waiting, does it at once, and answers each job.
 //!
 //! An idle task starts a single job immediately. While jobs keep coming, a batch begins no sooner than a pace after the one before
-//! it began, unless it is full: few large batches cost less than many small ones. Jobs with the same key go to the same task and
+//! it began, unless it is large already: few large batches cost less than many small ones. Jobs with the same key go to the same task and
 //! keep their order.
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -27,8 +27,10 @@ pub struct BatchOptions {
     pub batch_jobs: usize,
     /// Weight after which no job is added to a batch.
     pub batch_weight: usize,
-    /// The least time from the beginning of a batch to that of the next, but for full ones.
+    /// The least time from the beginning of a batch to that of the next, but for large ones.
     pub pace: Duration,
+    /// Jobs that make a batch large: it begins at once.
+    pub large: usize,
 }
 
 /// Why a job was not done.
@@ -207,13 +209,17 @@ impl<J, A, E> Gathered<J, A, E> {
         self.waiting.push(waiting);
     }
 
+    fn is_large<W>(&self, rules: &Rules<J, E, W>) -> bool {
+        self.waiting.len() >= rules.options.large || self.is_full(rules)
+    }
+
     fn is_full<W>(&self, rules: &Rules<J, E, W>) -> bool {
         self.waiting.len() >= rules.options.batch_jobs || self.weight >= rules.options.batch_weight
     }
 
-    /// Takes jobs as they come until the batch is full. Cancel safe: what was taken is here.
+    /// Takes jobs as they come until the batch is large. Cancel safe: what was taken is here.
     async fn fill<W>(&mut self, rules: &Rules<J, E, W>, receiver: &mut mpsc::Receiver<Waiting<J, A, E>>) {
-        while !self.is_full(rules) {
+        while !self.is_large(rules) {
             let Some(next) = receiver.recv().await else { return };
             self.add(rules, next);
         }
@@ -242,8 +248,15 @@ mod tests {
     use super::*;
     use crate::Lifecycle;
 
-    const OPTIONS: BatchOptions =
-        BatchOptions { name: "test", tasks: 1, queue: 8, batch_jobs: 4, batch_weight: 100, pace: Duration::ZERO };
+    const OPTIONS: BatchOptions = BatchOptions {
+        name: "test",
+        tasks: 1,
+        queue: 8,
+        batch_jobs: 4,
+        batch_weight: 100,
+        pace: Duration::ZERO,
+        large: 3,
+    };
 
     type Gated = Batcher<usize, usize, Refusal>;
 
@@ -406,9 +419,9 @@ mod tests {
         let expected = [
             (0, vec![1]),
             (20, vec![2, 3]),
-            // Full before its time.
-            (27, vec![4, 5, 6, 7]),
-            (47, vec![8]),
+            // Large before its time.
+            (26, vec![4, 5, 6]),
+            (46, vec![7, 8]),
             // Idle for long.
             (100, vec![9]),
             (120, vec![10]),

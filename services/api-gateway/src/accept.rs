@@ -27,9 +27,9 @@ const BATCH_REQUESTS: usize = 128;
 /// Recipients after which no request is added to a transaction, so that it stays short.
 const BATCH_RECIPIENTS: usize = 2_000;
 
-/// The least time from one transaction of a task to the next, but for full ones: at 1,000 requests a second it makes half as many
-/// of them, and costs a request half of it on average.
-const PACE: Duration = Duration::from_millis(5);
+/// The least time from one transaction of a task to the next, while less than a large batch waits.
+const PACE: Duration = Duration::from_millis(10);
+const LARGE_BATCH: usize = 32;
 
 /// The way to the database for requests to send.
 #[derive(Clone)]
@@ -63,6 +63,7 @@ impl AcceptBatcher {
             batch_jobs: BATCH_REQUESTS,
             batch_weight: BATCH_RECIPIENTS,
             pace: PACE,
+            large: LARGE_BATCH,
         };
         let recipients = |request: &AcceptRequest| request.payload.message.recipients.count();
         let store = Store { database: database.clone(), latency: database_latency, on_accepted };

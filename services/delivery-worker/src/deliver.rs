@@ -176,7 +176,7 @@ impl Deliver {
             ?delay,
             "the outcome is not known; the operators are asked again later"
         );
-        match self.states.defer(message_id, unknown, delay).await? {
+        match self.states.defer(lane_key(body), message_id, unknown, delay).await? {
             Deferred::Scheduled => {
                 series::deferred(unknown.len());
                 Ok(LeftOver::Nothing)

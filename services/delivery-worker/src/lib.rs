@@ -35,7 +35,8 @@ pub fn start(config: &WorkerConfig, database: &Database, broker: &Broker, operat
     series::start(broker.topology());
     for lane in Lane::ALL {
         // Writers and calls are per queue: normal messages, many or at a slow operator, never hold up express ones.
-        let states = StateWriter::start(database, config.state_lanes, Deliver::lease(operators), scope);
+        let lease = Deliver::lease(operators);
+        let states = StateWriter::start(database, config.state_lanes, config.pace[lane], lease, scope);
         let deliver = Deliver::new(operators.clone(), states, config.max_calls, scope.stop.clone());
         let queue = broker.topology().queue(lane).to_owned();
         let (broker, database) = (broker.clone(), database.clone());

@@ -9,7 +9,7 @@ use telemetry::{
 };
 
 /// The database queries that the worker makes.
-const QUERIES: [Query; 4] = [Query::BeginSending, Query::Defer, Query::Ping, Query::Settle];
+const QUERIES: [Query; 5] = [Query::BeginSending, Query::Defer, Query::Ping, Query::Settle, Query::WriteStates];
 
 /// The operators' own series exist from when the operators are built.
 pub(crate) fn start(topology: &Topology) {
@@ -20,7 +20,7 @@ pub(crate) fn start(topology: &Topology) {
     start_at_zero(names::WORKER_EVENT_DURATION_SECONDS, &[(label::QUEUE, &queues)]);
     let types = MessageType::ALL.map(MessageType::as_str);
     start_at_zero(names::ACCEPT_TO_OPERATOR_SECONDS, &[(label::TYPE, &types)]);
-    start_at_zero(names::BATCH_SIZE, &[(label::LANE, &["begin", "settle"])]);
+    start_at_zero(names::BATCH_SIZE, &[(label::LANE, &["states"])]);
     start_at_zero(names::RECIPIENTS_SETTLED_TOTAL, &[(label::RESULT, &["done", "failed", "deferred"])]);
     start_at_zero(names::LEDGER_CREDITS_TOTAL, &[(label::TYPE, &[LedgerKind::Corrective.as_str()])]);
 }

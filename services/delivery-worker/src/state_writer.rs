@@ -6,7 +6,9 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::{MessageId, RetrySchedule};
-use persistence::{Begin, BeginRequest, ClaimedRecipient, Database, Deferred, Error, Settlement};
+use persistence::{
+    Begin, BeginRequest, ClaimedRecipient, Database, Deferred, Error, Settlement, StateWrite, StateWritten,
+};
 use service_kit::{
     Scope,
     batch::{BatchError, BatchOptions, Batcher},
@@ -24,10 +26,8 @@ const REFUSED_PAUSES: RetrySchedule = RetrySchedule::endless(Duration::from_secs
 /// Recipients after which nothing more is added to a batch: with a last chunk it is one of 512, which SQLite's limit of
 /// 1,000 nested terms still allows.
 const BATCH_RECIPIENTS: usize = 512 - CHUNK;
-
-/// The least time from one transaction of a task to the next, but for full ones.
-const BEGIN_PACE: Duration = Duration::from_millis(10);
-const SETTLE_PACE: Duration = Duration::from_millis(20);
+/// Writes that are not kept waiting for others.
+const LARGE_BATCH: usize = 64;
 
 /// The worker stops, or the schema does not fit it any more, before this could be written; the message goes back to the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,45 +37,39 @@ pub(crate) struct Stopping;
 #[derive(Clone)]
 pub(crate) struct StateWriter {
     database: Database,
-    begin: Batcher<BeginRequest, Begin, Error>,
-    settle: Batcher<Vec<Settlement>, Vec<bool>, Error>,
+    batcher: Batcher<StateWrite, StateWritten, Error>,
     stop: CancellationToken,
 }
 
 impl StateWriter {
-    /// Starts `tasks` tasks for each kind of write.
-    pub(crate) fn start(database: &Database, tasks: usize, lease: Duration, scope: &Scope) -> Self {
-        let options = |name, pace| BatchOptions {
-            name,
+    /// Starts `tasks` tasks, whose transactions begin at a pace.
+    pub(crate) fn start(database: &Database, tasks: usize, pace: Duration, lease: Duration, scope: &Scope) -> Self {
+        let options = BatchOptions {
+            name: "states",
             tasks,
             queue: 4_096,
             batch_jobs: 256,
             batch_weight: BATCH_RECIPIENTS,
             pace,
+            large: LARGE_BATCH,
         };
-        let begin = {
+        let work = {
             let database = database.clone();
-            let work = move |batch: Arc<Vec<BeginRequest>>| {
+            move |batch: Arc<Vec<StateWrite>>| {
                 let database = database.clone();
-                async move { database.begin_sending(&batch, lease).await }
-            };
-            let recipients = |request: &BeginRequest| request.recipients.len();
-            Batcher::start(options("begin", BEGIN_PACE), scope, recipients, Error::is_unavailable, work)
+                async move { database.write_states(&batch, lease).await }
+            }
         };
-        let settle = {
-            let database = database.clone();
-            let work = move |batch: Arc<Vec<Vec<Settlement>>>| settle(database.clone(), batch);
-            Batcher::start(options("settle", SETTLE_PACE), scope, Vec::len, Error::is_unavailable, work)
-        };
-        Self { database: database.clone(), begin, settle, stop: scope.stop.clone() }
+        let batcher = Batcher::start(options, scope, StateWrite::recipients, Error::is_unavailable, work);
+        Self { database: database.clone(), batcher, stop: scope.stop.clone() }
     }
 
     /// Takes recipients under the lease.
     pub(crate) async fn begin(&self, key: u64, request: &BeginRequest) -> Result<Begin, Stopping> {
-        let begin = || self.begin.submit_waiting(key, request.clone());
-        until_ok(begin, |error, retry| self.pause_unless_outdated(error, retry), Some(&self.stop))
-            .await
-            .or(Err(Stopping))
+        match self.unless_stopped(key, StateWrite::Begin(request.clone())).await? {
+            StateWritten::Begun(begin) => Ok(begin),
+            other => unreachable!("an answer of another kind: {other:?}"),
+        }
     }
 
     /// Records outcomes, with their refunds. `false` where the lease was over.
@@ -85,21 +79,32 @@ impl StateWriter {
         if settlements.is_empty() {
             return Ok(Vec::new());
         }
-        until_ok(|| self.settle.submit_waiting(key, settlements.to_vec()), pause_after, None).await.or(Err(Stopping))
+        let settle = || self.batcher.submit_waiting(key, StateWrite::Settle(settlements.to_vec()));
+        match until_ok(settle, pause_after, None).await.or(Err(Stopping))? {
+            StateWritten::Settled(recorded) => Ok(recorded),
+            other => unreachable!("an answer of another kind: {other:?}"),
+        }
     }
 
     /// Puts recipients off whose outcome is not known.
     pub(crate) async fn defer(
         &self,
+        key: u64,
         message_id: &MessageId,
         recipients: &[ClaimedRecipient],
         delay: Duration,
     ) -> Result<Deferred, Stopping> {
-        let defer = || async {
-            let deferred = self.database.defer(message_id, recipients, delay).await;
-            deferred.map_err(|error| BatchError::Failed(Arc::new(error)))
-        };
-        until_ok(defer, |error, retry| self.pause_unless_outdated(error, retry), Some(&self.stop))
+        let defer = StateWrite::Defer(message_id.clone(), recipients.to_vec(), delay);
+        match self.unless_stopped(key, defer).await? {
+            StateWritten::Deferred(deferred) => Ok(deferred),
+            other => unreachable!("an answer of another kind: {other:?}"),
+        }
+    }
+
+    /// Writes as often as it takes, but not beyond a stop.
+    async fn unless_stopped(&self, key: u64, write: StateWrite) -> Result<StateWritten, Stopping> {
+        let submit = || self.batcher.submit_waiting(key, write.clone());
+        until_ok(submit, |error, retry| self.pause_unless_outdated(error, retry), Some(&self.stop))
             .await
             .or(Err(Stopping))
     }
@@ -125,10 +130,4 @@ fn pause_after(error: &BatchError<Error>, retry: u32) -> Option<Duration> {
         REFUSED_PAUSES
     };
     schedule.delay(retry, &mut rand::rng())
-}
-
-async fn settle(database: Database, batch: Arc<Vec<Vec<Settlement>>>) -> Result<Vec<Vec<bool>>, Error> {
-    let all: Vec<Settlement> = batch.iter().flatten().cloned().collect();
-    let mut recorded = database.settle(&all).await?.into_iter();
-    Ok(batch.iter().map(|job| recorded.by_ref().take(job.len()).collect()).collect())
 }

@@ -54,4 +54,5 @@ queries! {
     Schema: "schema", "looking at the schema";
     Settle: "settle", "recording outcomes";
     TopUp: "top_up", "adding to a balance";
+    WriteStates: "write_states", "recording outcomes and taking messages";
 }

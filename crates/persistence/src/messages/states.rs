@@ -1,0 +1,123 @@
+//! A worker's writes: recipients are taken under a lease, what became of them is recorded, or they are put off. Many of these are
+//! one transaction.
+
+use std::time::Duration;
+
+use domain::{LedgerKind, MessageId};
+
+use super::{
+    delivery::{Begin, BeginRequest, ClaimedRecipient, Deferred, Settlement},
+    settle::{defer, settle},
+    take::begin,
+};
+use crate::{
+    Database, Error, Query,
+    engine::{StepError, Tx, transaction},
+    money::credits,
+};
+
+/// Something to be written about a message's recipients.
+#[derive(Debug, Clone)]
+pub enum StateWrite {
+    /// Take these under a lease.
+    Begin(BeginRequest),
+    /// Record what became of these; what failed is refunded in the same transaction.
+    Settle(Vec<Settlement>),
+    /// Put these off, whose outcome is not known: they stay `sending`, without a lease, and the message is published again after the
+    /// delay.
+    Defer(MessageId, Vec<ClaimedRecipient>, Duration),
+}
+
+/// What became of a [`StateWrite`].
+#[derive(Debug)]
+pub enum StateWritten {
+    /// What may be done with them.
+    Begun(Begin),
+    /// In order whether each was recorded: `false` means that our lease had run out and somebody else decides.
+    Settled(Vec<bool>),
+    /// Whether they are put off.
+    Deferred(Deferred),
+}
+
+impl StateWrite {
+    /// How many recipients it is about.
+    pub fn recipients(&self) -> usize {
+        match self {
+            Self::Begin(request) => request.recipients.len(),
+            Self::Settle(settlements) => settlements.len(),
+            Self::Defer(_, recipients, _) => recipients.len(),
+        }
+    }
+
+    fn query(&self) -> Query {
+        match self {
+            Self::Begin(_) => Query::BeginSending,
+            Self::Settle(_) => Query::Settle,
+            Self::Defer(..) => Query::Defer,
+        }
+    }
+}
+
+impl Database {
+    /// Writes all of these in one transaction. Answers come in order.
+    pub async fn write_states(&self, writes: &[StateWrite], lease: Duration) -> Result<Vec<StateWritten>, Error> {
+        let mut kinds: Vec<_> = writes.iter().map(StateWrite::query).collect();
+        kinds.dedup();
+        let query = if let [only] = kinds[..] { only } else { Query::WriteStates };
+        let (written, refunded) = transaction!(self, query, |tx| write(tx, writes, lease)).await?;
+        credits::count(LedgerKind::Corrective, refunded);
+        Ok(written)
+    }
+
+    /// Takes recipients of several messages under leases, in one transaction. Answers come in order.
+    pub async fn begin_sending(&self, requests: &[BeginRequest], lease: Duration) -> Result<Vec<Begin>, Error> {
+        let requests: Vec<_> = requests.iter().collect();
+        transaction!(self, Query::BeginSending, |tx| begin(tx, &requests, lease)).await
+    }
+
+    /// Records outcomes; what failed is refunded in the same transaction. Answers in order whether each was
+    /// recorded: `false` means that our lease had run out and somebody else decides.
+    pub async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, Error> {
+        let settlements: Vec<_> = settlements.iter().collect();
+        let (recorded, refunded) = transaction!(self, Query::Settle, |tx| settle(tx, &settlements)).await?;
+        credits::count(LedgerKind::Corrective, refunded);
+        Ok(recorded)
+    }
+
+    /// Puts off recipients whose outcome is not known: they stay `sending`, without a lease, and the message is
+    /// published again after `delay`.
+    pub async fn defer(
+        &self,
+        message_id: &MessageId,
+        recipients: &[ClaimedRecipient],
+        delay: Duration,
+    ) -> Result<Deferred, Error> {
+        transaction!(self, Query::Defer, |tx| defer(tx, message_id, recipients, delay)).await
+    }
+}
+
+/// Outcomes first, as others may wait for them; each kind with the same few statements however many there are.
+async fn write(tx: &Tx, writes: &[StateWrite], lease: Duration) -> Result<(Vec<StateWritten>, i64), StepError> {
+    let (mut to_settle, mut to_begin, mut deferred) = (Vec::new(), Vec::new(), Vec::new());
+    for write in writes {
+        match write {
+            StateWrite::Settle(settlements) => to_settle.extend(settlements),
+            StateWrite::Begin(request) => to_begin.push(request),
+            StateWrite::Defer(..) => {}
+        }
+    }
+    let (recorded, refunded) = if to_settle.is_empty() { (Vec::new(), 0) } else { settle(tx, &to_settle).await? };
+    for write in writes {
+        if let StateWrite::Defer(message_id, recipients, delay) = write {
+            deferred.push(defer(tx, message_id, recipients, *delay).await?);
+        }
+    }
+    let begun = if to_begin.is_empty() { Vec::new() } else { begin(tx, &to_begin, lease).await? };
+    let (mut recorded, mut begun, mut deferred) = (recorded.into_iter(), begun.into_iter(), deferred.into_iter());
+    let answer = |write: &StateWrite| match write {
+        StateWrite::Settle(settlements) => StateWritten::Settled(recorded.by_ref().take(settlements.len()).collect()),
+        StateWrite::Begin(_) => StateWritten::Begun(begun.next().unwrap_or_default()),
+        StateWrite::Defer(..) => StateWritten::Deferred(deferred.next().unwrap_or(Deferred::NotYet)),
+    };
+    Ok((writes.iter().map(answer).collect(), refunded))
+}
