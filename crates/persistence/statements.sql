@@ -194,10 +194,12 @@ SELECT TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS wait
 
 -- outbox_pending: counting pending outbox events
 SELECT COUNT(*)
-    FROM (SELECT outbox_events.id
+    FROM (SELECT outbox_events.turn
     FROM outbox_events FORCE INDEX (idx_outbox_claim)
-    WHERE outbox_events.status = ? AND outbox_events.lane = ? AND outbox_events.turn >= ?
-    LIMIT ?) AS counted;
+    WHERE outbox_events.status = ? AND outbox_events.lane = ?
+    ORDER BY outbox_events.next_run_at ASC, outbox_events.turn ASC
+    LIMIT ?) AS counted
+    WHERE turn >= ?;
 
 -- outbox_processed: recording published events
 UPDATE outbox_events
@@ -205,9 +207,16 @@ UPDATE outbox_events
     WHERE outbox_events.id IN (?) AND outbox_events.status = ? AND outbox_events.claimed_by = ?;
 
 -- outbox_promote: promoting due outbox events
+SELECT outbox_events.id
+    FROM outbox_events FORCE INDEX (idx_outbox_claim)
+    WHERE outbox_events.status = ? AND (outbox_events.lane IN (?) AND next_run_at <= (UTC_TIMESTAMP(6)) AND outbox_events.turn >= ?)
+    LIMIT ? FOR UPDATE SKIP LOCKED;
+UPDATE outbox_events
+    SET status = ?, next_run_at = ?, updated_at = UTC_TIMESTAMP(6)
+    WHERE outbox_events.id IN (?);
 SELECT outbox_events.id, outbox_events.event_type
     FROM outbox_events FORCE INDEX (idx_outbox_claim)
-    WHERE outbox_events.status = ? AND (outbox_events.lane IN (?) AND next_run_at <= (UTC_TIMESTAMP(6)))
+    WHERE outbox_events.status = ? AND (outbox_events.lane IN (?) AND next_run_at <= (UTC_TIMESTAMP(6)) AND outbox_events.turn < ?)
     LIMIT ? FOR UPDATE SKIP LOCKED;
 UPDATE outbox_events
     SET status = ?, next_run_at = ?, updated_at = UTC_TIMESTAMP(6), turn = (CASE WHEN (turn < ?) THEN ? - turn ELSE turn END)
@@ -218,7 +227,7 @@ UPDATE outbox_events
 
 -- outbox_published: counting published outbox events
 SELECT COUNT(*)
-    FROM (SELECT outbox_events.id
+    FROM (SELECT outbox_events.turn
     FROM outbox_events FORCE INDEX (idx_outbox_purge)
     WHERE outbox_events.status = ? AND outbox_events.lane = ? AND outbox_events.next_run_at IS NULL AND updated_at >= (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND)
     LIMIT ?) AS counted;

@@ -94,8 +94,8 @@ impl Publish {
         record.processed(&confirmed).await;
         record.released(&unsent).await;
         if !unknown.is_empty() {
-            self.unknown_kinds.note(unknown.iter().map(|(_, kind)| kind.as_str()), Instant::now());
             record.put_off(&unknown.iter().map(|(id, _)| *id).collect::<Vec<_>>()).await;
+            self.unknown_kinds.note(unknown.iter().map(|(_, kind)| kind.as_str()), Instant::now());
         }
         for failed in failed {
             let span = failed.span.clone();

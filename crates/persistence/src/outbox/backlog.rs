@@ -6,7 +6,7 @@ use domain::{Lane, OutboxStatus, Turn};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     sea_query::{
-        self, Expr,
+        self, Expr, SimpleExpr,
         extension::mysql::{IndexHintScope, MySqlSelectStatementExt},
     },
 };
@@ -19,13 +19,15 @@ use crate::{
 };
 
 impl Database {
-    /// Counts events of a lane not yet published or claimed, those that wait for a retry too, up to `most`. Those that were put
-    /// off as of an unknown kind are left out: no relay of this release will ever work them off.
+    /// Counts events of a lane not yet published or claimed, those that wait for a retry too, among the first `most`. Those that were
+    /// put off as of an unknown kind are left out: no relay of this release will ever work them off.
     pub async fn pending_events(&self, lane: Lane, most: u64) -> Result<u64, Error> {
         reading!(self, Query::OutboxPending, |db| async {
-            let mut query = in_lane(lane, OutboxStatus::Pending).filter(Column::Turn.gte(0));
+            let mut query = in_lane(lane, OutboxStatus::Pending);
             QuerySelect::query(&mut query).force_index("idx_outbox_claim", IndexHintScope::All);
-            count(db, query, most).await
+            // In the order of the index, which has claimable ones first: so SQLite takes it too.
+            let query = query.order_by_asc(Column::NextRunAt).order_by_asc(Column::Turn);
+            count(db, query, Some(Expr::col(Column::Turn).gte(0)), most).await
         })
         .await
     }
@@ -37,7 +39,7 @@ impl Database {
                 .filter(Column::NextRunAt.is_null())
                 .filter(Expr::col(Column::UpdatedAt).gte(db.dialect().before(window)));
             QuerySelect::query(&mut query).force_index("idx_outbox_purge", IndexHintScope::All);
-            count(db, query, most).await
+            count(db, query, None, most).await
         })
         .await
     }
@@ -80,10 +82,18 @@ impl Database {
     }
 }
 
-/// Counts inside a limited subquery: the cost is bounded by `most`, whatever the table holds.
-async fn count(db: &Session, rows: sea_orm::Select<Entity>, most: u64) -> Result<u64, StepError> {
-    let rows = rows.select_only().column(Column::Id).limit(most).into_query();
-    let count = sea_query::Query::select().expr(Expr::cust("COUNT(*)")).from_subquery(rows, "counted").to_owned();
+/// Counts inside a limited subquery those that also fulfil `condition`: the cost is bounded by `most`, whatever the table holds.
+async fn count(
+    db: &Session,
+    rows: sea_orm::Select<Entity>,
+    condition: Option<SimpleExpr>,
+    most: u64,
+) -> Result<u64, StepError> {
+    let rows = rows.select_only().column(Column::Turn).limit(most).into_query();
+    let mut count = sea_query::Query::select().expr(Expr::cust("COUNT(*)")).from_subquery(rows, "counted").to_owned();
+    if let Some(condition) = condition {
+        count.and_where(condition);
+    }
     let row = db.query_one(&count).await?;
     let counted: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;
     Ok(counted.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
