@@ -24,6 +24,35 @@ fn paths(line: &str) -> impl Iterator<Item = &str> {
     quoted.filter(|text| FOLDERS.iter().any(|folder| text.starts_with(folder)) && !text.contains(['{', '*', ' ', 'N']))
 }
 
+/// What docs/features.md names in quotes that look like a test's name.
+fn named_tests(text: &str) -> impl Iterator<Item = &str> {
+    let quoted = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
+    quoted.filter(|name| {
+        let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        name.matches('_').count() >= 3 && name.bytes().all(is_word)
+    })
+}
+
+/// Settings of servers.
+const NOT_OURS: [&str; 1] = ["max_prepared_stmt_count"];
+
+#[test]
+fn tests_that_documents_name_are_there() {
+    let root = repository_root();
+    let folders =
+        ["crates", "services", "migrations"].map(|folder| files_below(&root.join(folder)).expect("the folder"));
+    let sources =
+        folders.into_iter().flatten().filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    let code: String = sources.map(|path| read(&path).expect("it is there")).collect();
+    for document in ["docs/features.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let text = read(&root.join(document)).expect("it is there");
+        // Metrics, settings and columns have such names too, and stand in the code in quotes.
+        let is_missing = |name: &&str| !code.contains(&format!("fn {name}")) && !code.contains(&format!("\"{name}"));
+        let missing: Vec<_> = named_tests(&text).filter(is_missing).filter(|name| !NOT_OURS.contains(name)).collect();
+        assert!(missing.is_empty(), "{document} names {missing:?}, but nothing is called so");
+    }
+}
+
 #[test]
 fn links_and_paths_lead_somewhere() {
     let mut wrong = Vec::new();

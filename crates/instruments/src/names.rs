@@ -99,7 +99,7 @@ metrics_table! {
     HTTP_REQUEST_DURATION_SECONDS: "http_request_duration_seconds", Histogram, Seconds, [PATH, METHOD, STATUS], [Gateway], "Time to answer an HTTP request";
     RATE_LIMITED_REQUESTS_TOTAL: "rate_limited_requests_total", Counter, Count, [SCOPE], [Gateway], "Requests refused by a rate limit";
     BACKPRESSURE_REJECTIONS_TOTAL: "backpressure_rejections_total", Counter, Count, [], [Gateway], "Requests refused by backpressure";
-    CURRENT_OUTBOX_PENDING_EVENTS: "current_outbox_pending_events", Gauge, Count, [], [Gateway, Relay], "Outbox events not yet published";
+    CURRENT_OUTBOX_PENDING_EVENTS: "current_outbox_pending_events", Gauge, Count, [], [Gateway, Relay], "Outbox events not yet published, without those of a kind that only a newer release knows";
     DB_QUERIES_TOTAL: "db_queries_total", Counter, Count, [QUERY, RESULT], [Connections], "Database queries run";
     DB_QUERY_DURATION_SECONDS: "db_query_duration_seconds", Histogram, Seconds, [QUERY], [Connections], "Time of a database query, waiting for a connection included";
     DB_TRANSACTION_RETRIES_TOTAL: "db_transaction_retries_total", Counter, Count, [], [Connections], "Transactions run again after a deadlock or a lock timeout";
@@ -123,7 +123,7 @@ metrics_table! {
     BACKPRESSURE_ACTIVE: "backpressure_active", Gauge, Count, [SIGNAL, LANE], [Gateway], "1 while this signal has messages of the lane refused, otherwise 0";
     BACKPRESSURE_SIGNAL_REJECTIONS_TOTAL: "backpressure_signal_rejections_total", Counter, Count, [SIGNAL, LANE], [Gateway], "Requests refused by backpressure, by the signal that had them refused";
     RATE_LIMIT_TRACKED_CUSTOMERS: "rate_limit_tracked_customers", Gauge, Count, [], [Gateway], "Customers whose recent requests the rate limit remembers";
-    OUTBOX_PENDING_EVENTS: "outbox_pending_events", Gauge, Count, [LANE], [Gateway, Relay], "Outbox events not yet published, of one lane";
+    OUTBOX_PENDING_EVENTS: "outbox_pending_events", Gauge, Count, [LANE], [Gateway, Relay], "Outbox events not yet published, of one lane, without those of a kind that only a newer release knows";
     OUTBOX_DRAIN_RATE: "outbox_drain_rate", Gauge, CountPerSecond, [LANE], [Gateway], "Outbox events published a second, over the last seconds";
     QUEUE_MESSAGES: "queue_messages", Gauge, Count, [QUEUE], [Relay], "Messages that wait in a queue of the broker";
     RELAY_PAUSED: "relay_paused", Gauge, Count, [LANE], [Relay], "1 while the relay claims nothing of a lane because its queue is long enough";

@@ -71,13 +71,9 @@ impl OperatorsConfig {
     /// The first variable with a value that is not accepted.
     pub fn load(source: &Source) -> Result<Self, SettingError> {
         // URLs may hold credentials, so the value is not shown; the parser says what is wrong with which operator.
-        let list = source.string("OPERATORS", "operatorA=simulated:,operatorB=simulated:");
-        let operators = parse_operators(&list).map_err(|error| {
-            SettingError::hidden(
-                "OPERATORS",
-                format!("an ordered list name=url,name=url with URLs {ACCEPTED_URLS} ({error})"),
-            )
-        })?;
+        let accepted = format!("an ordered list name=url,name=url with URLs {ACCEPTED_URLS}");
+        let default = "operatorA=simulated:,operatorB=simulated:";
+        let operators = source.hidden_with_default("OPERATORS", default, &accepted, parse_operators)?;
         Ok(Self {
             operators,
             timeout: source.duration_ms("OPERATOR_TIMEOUT_MS", 2_000, 1..=60_000)?,

@@ -76,7 +76,7 @@ pub enum ParseError {
         position: usize,
     },
     /// An entry's URL is of no kind that is known here.
-    #[error("the url of operator {name} must be simulated: or http://host:port/path or https://host:port/path")]
+    #[error("the url of operator {name} must be {ACCEPTED_URLS}")]
     Url {
         /// Whose URL.
         name: OperatorName,
@@ -168,7 +168,7 @@ mod tests {
             ("a=", "the url of operator a"),
             ("a=simulated", "the url of operator a"),
             ("a=simulated:x", "the url of operator a"),
-            ("a=smpp://host", "must be simulated: or http://"),
+            ("a=smpp://host", ACCEPTED_URLS),
             ("a=http://", "the url of operator a"),
             ("a=http:///path", "the url of operator a"),
             ("a=http:////path", "the url of operator a"),

@@ -149,6 +149,23 @@ impl Source {
         Ok(value.unwrap_or_else(|| parse(default).expect("the default is accepted")))
     }
 
+    /// The value of `name` read by `parse`, or `default`, which is read in the same way. It may hold a secret: the error says what is
+    /// accepted, and what `parse` finds wrong, but never the value.
+    ///
+    /// # Errors
+    /// That of `parse`.
+    pub fn hidden_with_default<T, E: Display>(
+        &self,
+        name: &str,
+        default: &str,
+        accepted: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, SettingError> {
+        let value = self.ask(name, Some(default.to_owned()), Some(accepted));
+        parse(value.as_deref().unwrap_or(default))
+            .map_err(|error| SettingError::hidden(name, format!("{accepted} ({error})")))
+    }
+
     fn parsed_or<T>(
         &self,
         name: &str,

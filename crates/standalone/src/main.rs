@@ -29,7 +29,7 @@ async fn run() -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(settings: &Settings, metrics: MetricsHandle) -> anyhow::Result<ExitCode> {
-    // What may refuse to start comes first: nothing is created for a start that is refused.
+    // First what may refuse to start without a file: none is made for a list of operators that is wrong.
     let operators = Operators::build(settings.operators.clone()).context("OPERATORS=[hidden] is not accepted")?;
     let lifecycle = Lifecycle::new()?;
     let scope = lifecycle.scope();

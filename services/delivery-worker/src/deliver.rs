@@ -89,7 +89,7 @@ impl Deliver {
             let permits = self.stop.run_until_cancelled(self.calls.acquire_many(calls)).await;
             let Some(Ok(permits)) = permits.filter(|_| !self.stop.is_cancelled()) else { return Err(Stopping) };
             let begun = Instant::now();
-            let Begin { claimed, busy, finished, unknown } = self.states.begin(lane_key(body), &request).await?;
+            let Begin { claimed, busy, finished, unknown } = self.states.begin(task_key(body), &request).await?;
             if unknown > 0 {
                 tracing::error!(
                     recipients = unknown,
@@ -131,7 +131,7 @@ impl Deliver {
                 None => unknown.push(recipient),
             }
         }
-        let recorded = self.states.settle(lane_key(body), &settlements).await?;
+        let recorded = self.states.settle(task_key(body), &settlements).await?;
         series::settled(&settlements, &recorded);
         let stale = recorded.iter().filter(|recorded| !**recorded).count();
         if stale > 0 {
@@ -176,7 +176,7 @@ impl Deliver {
             ?delay,
             "the outcome is not known; the operators are asked again later"
         );
-        match self.states.defer(lane_key(body), message_id, unknown, delay).await? {
+        match self.states.defer(task_key(body), message_id, unknown, delay).await? {
             Deferred::Scheduled => {
                 series::deferred(unknown.len());
                 Ok(LeftOver::Nothing)
@@ -209,7 +209,7 @@ fn outcome(verdict: Verdict) -> Option<Outcome> {
     }
 }
 
-/// Writes for one customer keep to one lane, so that their refunds do not wait for each other's row lock.
-fn lane_key(body: &MessageBody) -> u64 {
+/// Writes for one customer keep to one task, so that their refunds do not wait for each other's row lock.
+fn task_key(body: &MessageBody) -> u64 {
     body.customer_id.get().unsigned_abs()
 }

@@ -39,7 +39,7 @@ pub struct WorkerConfig {
     /// `WORKER_MAX_CALLS` (512): operator calls at the same time.
     pub max_calls: usize,
     /// `WORKER_STATE_LANES` (half as many as processors, 1 to 4): transactions that write states at the same time, for each
-    /// queue and kind of write.
+    /// queue.
     pub state_lanes: usize,
     /// `WORKER_EXPRESS_PACE_MS` (10) and `WORKER_NORMAL_PACE_MS` (25): the least time between transactions that write states, while
     /// little waits.

@@ -20,6 +20,8 @@ const ROUND: Duration = Duration::from_secs(1);
 const SLOW_ROUND: Duration = Duration::from_mins(1);
 /// Rounds of deletion at a time; the rest is left for the next minute.
 const PURGE_ROUNDS: u32 = 100;
+/// Transactions that put off events of an unknown kind in one round: half a million a minute in all.
+const PUT_OFF_ROUNDS: u32 = 20;
 /// The backlog of each lane is counted up to here.
 const COUNT_UP_TO: u64 = 100_000;
 /// Counting a large backlog takes long; it rests so many times as long, so that it takes 5 % of one connection's time.
@@ -40,7 +42,9 @@ pub(crate) async fn run(config: RelayConfig, database: Database, unknown_kinds: 
             return;
         }
         report("rescuing expired claims", rescue(&database).await);
-        report("promoting due retries", promote(&database, &unknown_kinds).await);
+        report("promoting due retries", promote(&database, &stop).await);
+        let again = put_off_again(&database, &unknown_kinds, &stop).await;
+        report("putting off events of an unknown kind", again);
         let round = Instant::now();
         if round >= measure_from {
             report("measuring the backlog", measure(&database).await);
@@ -64,14 +68,24 @@ async fn rescue(database: &Database) -> Result<(), Error> {
     }
 }
 
-async fn promote(database: &Database, unknown: &UnknownKinds) -> Result<(), Error> {
-    loop {
-        let Promoted { claimable, unknown_kinds } = database.promote_due_events(unknown_kinds::PUT_OFF).await?;
-        unknown.note(unknown_kinds.iter().map(String::as_str), Instant::now());
-        if claimable == 0 && unknown_kinds.is_empty() {
-            return Ok(());
+async fn promote(database: &Database, stop: &CancellationToken) -> Result<(), Error> {
+    while database.promote_due_events().await? > 0 && !stop.is_cancelled() {}
+    Ok(())
+}
+
+/// After all others, and only so many in a round: there may be any number of them, every minute.
+async fn put_off_again(database: &Database, unknown: &UnknownKinds, stop: &CancellationToken) -> Result<(), Error> {
+    let mut kinds = Vec::new();
+    for _ in 0..PUT_OFF_ROUNDS {
+        let Promoted { claimable, unknown_kinds } = database.promote_out_of_line(unknown_kinds::PUT_OFF).await?;
+        let is_done = claimable == 0 && unknown_kinds.is_empty();
+        kinds.extend(unknown_kinds);
+        if is_done || stop.is_cancelled() {
+            break;
         }
     }
+    unknown.note(kinds.iter().map(String::as_str), Instant::now());
+    Ok(())
 }
 
 async fn measure(database: &Database) -> Result<(), Error> {

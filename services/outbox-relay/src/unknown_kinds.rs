@@ -32,8 +32,8 @@ impl UnknownKinds {
     pub(crate) fn note<'a>(&self, kinds: impl Iterator<Item = &'a str>, now: Instant) {
         let mut kinds = kinds.peekable();
         let Some(kind) = kinds.peek().copied() else { return };
-        if let Some(events) = self.due(kinds.count() as u64, now) {
-            tracing::warn!(events, kind, "events of a kind that this release does not know are put off by a minute");
+        if let Some(put_off) = self.due(kinds.count() as u64, now) {
+            tracing::warn!(put_off, kind, "events of a kind that this release does not know are put off by a minute");
         }
     }
 

@@ -14,7 +14,7 @@ use documented::{Told, documented};
 const NO_FIXED_DEFAULT: [&str; 3] = ["APP_NAME", "ACCEPT_LANES", "WORKER_STATE_LANES"];
 
 /// What may hold a secret is read by its own parser, which words what it accepts in an error only, or has the default.
-const READ_BY_A_PARSER: [&str; 4] = ["DATABASE_URL", "OPERATORS", "OTEL_EXPORTER_OTLP_ENDPOINT", "RABBIT_URI"];
+const READ_BY_A_PARSER: [&str; 3] = ["DATABASE_URL", "OTEL_EXPORTER_OTLP_ENDPOINT", "RABBIT_URI"];
 
 /// Read by the OpenTelemetry SDK.
 const NOT_OURS: [&str; 1] = ["OTEL_TRACES_SAMPLER"];

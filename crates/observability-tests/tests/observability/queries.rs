@@ -47,6 +47,19 @@ fn assert_fine(queries: impl IntoIterator<Item = (String, String)>) {
     assert!(violations.is_empty(), "{violations:#?}");
 }
 
+/// Not on a dashboard, for there is nothing to see in them by themselves.
+const NOT_SHOWN: &[&str] = &[];
+
+#[test]
+fn every_metric_of_the_table_is_in_a_panel_or_a_rule() {
+    let rules = rules::recorded().into_iter().chain(rules::alerts().into_iter().map(|(_, rule)| rule));
+    let rules = rules.map(|rule| rule.expr);
+    let shown: String = dashboards().iter().flat_map(queries_of).chain(rules).collect::<Vec<_>>().join("\n");
+    let names = telemetry::names::ALL.iter().map(|metric| metric.name);
+    let missing: Vec<_> = names.filter(|name| !shown.contains(name) && !NOT_SHOWN.contains(name)).collect();
+    assert!(missing.is_empty(), "no panel and no rule shows {missing:?}");
+}
+
 #[test]
 fn dashboards_name_metrics_and_labels_that_exist() {
     let dashboards = dashboards();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{Lane, OutboxStatus, Turn};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    sea_query::{self, Expr},
+    sea_query::{self, Expr, SimpleExpr},
 };
 
 use super::rows::{by_claim_index, in_lane, waiting_in};
@@ -16,11 +16,14 @@ use crate::{
 };
 
 impl Database {
-    /// Counts events of a lane not yet published or claimed, those that wait for a retry too, up to `most`. Those that were put
-    /// off as of an unknown kind are left out: no relay of this release will ever work them off.
+    /// Counts events of a lane not yet published or claimed, those that wait for a retry too, among the first `most`. Those that were
+    /// put off as of an unknown kind are left out: no relay of this release will ever work them off.
     pub async fn pending_events(&self, lane: Lane, most: u64) -> Result<u64, Error> {
         reading!(self, Query::OutboxPending, |db| async {
-            count(db, by_claim_index(in_lane(lane, OutboxStatus::Pending).filter(Column::Turn.gte(0))), most).await
+            // In the order of the index, which has claimable ones first: so SQLite takes it too.
+            let pending = by_claim_index(in_lane(lane, OutboxStatus::Pending));
+            let pending = pending.order_by_asc(Column::NextRunAt).order_by_asc(Column::Turn);
+            count(db, pending, Some(Expr::col(Column::Turn).gte(0)), most).await
         })
         .await
     }
@@ -30,7 +33,7 @@ impl Database {
         reading!(self, Query::OutboxPublished, |db| async {
             // When it was published stands where the index of claims has it.
             let published = Expr::col(Column::NextRunAt).gte(db.dialect().before(window));
-            count(db, by_claim_index(in_lane(lane, OutboxStatus::Processed).filter(published)), most).await
+            count(db, by_claim_index(in_lane(lane, OutboxStatus::Processed).filter(published)), None, most).await
         })
         .await
     }
@@ -73,10 +76,18 @@ impl Database {
     }
 }
 
-/// Counts inside a limited subquery: the cost is bounded by `most`, whatever the table holds.
-async fn count(db: &Session, rows: sea_orm::Select<Entity>, most: u64) -> Result<u64, StepError> {
-    let rows = rows.select_only().column(Column::Id).limit(most).into_query();
-    let count = sea_query::Query::select().expr(Expr::cust("COUNT(*)")).from_subquery(rows, "counted").to_owned();
+/// Counts inside a limited subquery those that also fulfil `condition`: the cost is bounded by `most`, whatever the table holds.
+async fn count(
+    db: &Session,
+    rows: sea_orm::Select<Entity>,
+    condition: Option<SimpleExpr>,
+    most: u64,
+) -> Result<u64, StepError> {
+    let rows = rows.select_only().column(Column::Turn).limit(most).into_query();
+    let mut count = sea_query::Query::select().expr(Expr::cust("COUNT(*)")).from_subquery(rows, "counted").to_owned();
+    if let Some(condition) = condition {
+        count.and_where(condition);
+    }
     let row = db.query_one(&count).await?;
     let counted: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;
     Ok(counted.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))

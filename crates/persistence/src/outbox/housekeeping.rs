@@ -26,7 +26,7 @@ use crate::{
 /// Rows that one round of housekeeping changes at most, so that it never holds many locks.
 const HOUSEKEEPING_ROWS: u64 = 500;
 
-/// What became of events whose wait was over.
+/// What became of events that had stepped out of line and whose wait was over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Promoted {
     /// How many can be claimed now.
@@ -47,10 +47,20 @@ impl Database {
         .await
     }
 
-    /// Makes events claimable whose wait is over; those of a kind that this release does not know wait for `delay` again, so that
-    /// they never come between the others. Call again while there are some.
-    pub async fn promote_due_events(&self, delay: Duration) -> Result<Promoted, Error> {
-        transaction!(self, Query::OutboxPromote, |tx| promote(tx, delay)).await
+    /// Makes events claimable whose wait is over, but for those that stepped out of line. Returns how many; call again while it is not 0.
+    pub async fn promote_due_events(&self) -> Result<u64, Error> {
+        transaction!(self, Query::OutboxPromote, |tx| async {
+            let due = due(tx).and(Column::Turn.gte(0));
+            let ids = lock_some(tx, OutboxStatus::Pending, due).await?;
+            make_pending(tx, ids, []).await
+        })
+        .await
+    }
+
+    /// Looks at some events that stepped out of line and whose wait is over: those of a kind that this release knows become claimable
+    /// in their old turn, the others wait for `delay` again and never come between anybody's.
+    pub async fn promote_out_of_line(&self, delay: Duration) -> Result<Promoted, Error> {
+        transaction!(self, Query::OutboxPromote, |tx| promote_out_of_line(tx, delay)).await
     }
 
     /// Deletes some events published more than `age` ago. Returns how many; call again while it is not 0.
@@ -98,8 +108,12 @@ impl Database {
     }
 }
 
-async fn promote(tx: &Tx, delay: Duration) -> Result<Promoted, StepError> {
-    let due = Column::Lane.is_in([0, 1]).and(Expr::col(Column::NextRunAt).lte(tx.dialect().now()));
+fn due(tx: &Tx) -> SimpleExpr {
+    Column::Lane.is_in([0, 1]).and(Expr::col(Column::NextRunAt).lte(tx.dialect().now()))
+}
+
+async fn promote_out_of_line(tx: &Tx, delay: Duration) -> Result<Promoted, StepError> {
+    let due = due(tx).and(Column::Turn.lt(0));
     let rows: Vec<(i64, String)> =
         some(OutboxStatus::Pending, due).column(Column::EventType).into_tuple().all(tx).await?;
     let is_known = |(_, kind): &(i64, String)| EventKind::parse(kind).is_some();

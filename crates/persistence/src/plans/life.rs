@@ -181,7 +181,8 @@ impl Life {
     async fn housekeeping(&self, sent: &mut Sent) {
         for statement in [
             "UPDATE outbox_events SET status = 'processing' WHERE status = 'pending' AND id % 10 = 3",
-            "UPDATE outbox_events SET event_type = 'message.cancel' WHERE id % 40 = 1",
+            "UPDATE outbox_events SET turn = -1 - turn WHERE status = 'pending' AND next_run_at IS NOT NULL AND id % 60 = 1",
+            "UPDATE outbox_events SET event_type = 'message.cancel' WHERE id % 120 = 1",
             "UPDATE outbox_events SET next_run_at = '2020-01-01 00:00:00' WHERE status = 'processed' AND id % 10 = 0",
             "UPDATE outbox_events SET next_run_at = NULL WHERE status = 'processed' AND id % 10 = 2",
             "UPDATE message_status SET created_at = '2020-01-01 00:00:00' WHERE id % 10 = 0",
@@ -189,7 +190,8 @@ impl Life {
             self.execute(statement).await;
         }
         assert_ne!(sent.of(Query::OutboxRescue, self.db.rescue_expired_claims()).await, 0);
-        let promoted = sent.of(Query::OutboxPromote, self.db.promote_due_events(MINUTE)).await;
+        assert_ne!(sent.of(Query::OutboxPromote, self.db.promote_due_events()).await, 0);
+        let promoted = sent.of(Query::OutboxPromote, self.db.promote_out_of_line(MINUTE)).await;
         assert!(promoted.claimable > 0 && !promoted.unknown_kinds.is_empty(), "{promoted:?}");
         assert_ne!(sent.of(Query::OutboxRepublish, self.db.republish_stuck(MINUTE)).await, 0);
         self.execute("UPDATE message_status SET status = 'done'").await;

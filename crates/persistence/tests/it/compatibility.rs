@@ -58,7 +58,7 @@ fn newer(older: Older) -> Migrator {
 fn with(older: Older, steps: &'static [Step], back: &'static [&'static str]) -> Migrator {
     let name = "m0099_of_a_newer_release";
     let change = Change { name, older, mysql: steps, mysql_down: back, sqlite: steps, sqlite_down: back };
-    Migrator::new(CHANGES.into_iter().chain([change]).collect::<Vec<_>>())
+    Migrator::new(CHANGES.iter().copied().chain([change]).collect::<Vec<_>>())
 }
 
 async fn state_of_newer(f: &Fixture) -> Option<State> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::Lane;
-use persistence::{ClaimToken, Deferred, Held, HeldOutcome, Outcome, Promoted, Settlement};
+use persistence::{ClaimToken, Deferred, Held, HeldOutcome, Outcome, Settlement};
 use test_support::wait_until;
 
 use crate::support::{Fixture, message_id, request};
@@ -56,8 +56,7 @@ async fn nobody_waits_for_held_events() {
     f.accept_one(request(1, &["333"])).await;
     assert_eq!(f.db.pending_events(Lane::Normal, 10).await.expect("counts"), 2);
     assert_eq!(f.db.rescue_expired_claims().await.expect("answers"), 0);
-    let nothing = Promoted { claimable: 0, unknown_kinds: Vec::new() };
-    assert_eq!(f.db.promote_due_events(MINUTE).await.expect("answers"), nothing);
+    assert_eq!(f.db.promote_due_events().await.expect("answers"), 0);
     assert_eq!(f.db.republish_stuck(Duration::ZERO).await.expect("answers"), 0);
     assert_eq!(f.db.purge_processed_events(Duration::ZERO).await.expect("answers"), 0);
 

@@ -110,11 +110,11 @@ pub(crate) async fn put_off_events_wait_and_come_back(f: &Fixture) {
     let (_, event) = accept_and_claim(f, &token).await;
     let hour = Duration::from_hours(1);
     assert_eq!(f.db.retry_event_later(event.id, &token, hour, "no route").await.expect("puts off"), 1);
-    assert_eq!(f.db.promote_due_events(PUT_OFF).await.expect("answers").claimable, 0);
+    assert_eq!(f.db.promote_due_events().await.expect("answers"), 0);
     assert!(claim(f, Lane::Normal, &token).await.is_empty());
     assert_eq!(f.strings("SELECT last_error FROM outbox_events").await, ["no route"]);
     f.execute("UPDATE outbox_events SET next_run_at = '2020-01-01 00:00:00'").await;
-    assert_eq!(f.db.promote_due_events(PUT_OFF).await.expect("promotes").claimable, 1);
+    assert_eq!(f.db.promote_due_events().await.expect("promotes"), 1);
     assert_eq!(claim(f, Lane::Normal, &token).await[0].attempts, 1);
 }
 
@@ -168,7 +168,8 @@ pub(crate) async fn an_event_of_an_unknown_kind_is_neither_given_up_nor_counted(
 }
 
 async fn promote(f: &Fixture) -> (u64, Vec<String>) {
-    let promoted = f.db.promote_due_events(PUT_OFF).await.expect("promotes");
+    assert_eq!(f.db.promote_due_events().await.expect("promotes"), 0, "it is out of line");
+    let promoted = f.db.promote_out_of_line(PUT_OFF).await.expect("promotes");
     (promoted.claimable, promoted.unknown_kinds)
 }
 

@@ -108,7 +108,7 @@ async fn what_an_older_consumer_has_in_hand_counts_for_the_next_one_too() {
 async fn a_slow_operator_of_normal_messages_does_not_hold_up_express_ones() {
     let fixture = Fixture::new().await;
     let operator = Held::start_for("9", Reply::Status(200)).await;
-    let narrow = WorkerConfig { prefetch: PerLane { express: 1, normal: 1 }, max_calls: 1, state_lanes: 1 };
+    let narrow = WorkerConfig { prefetch: PerLane { express: 1, normal: 1 }, max_calls: 1, ..config() };
     let worker = fixture.worker(&narrow, operator.operators()).await;
     fixture.send(&[message("slow", &["+4915119"])]).await;
     operator.reaches(1).await;

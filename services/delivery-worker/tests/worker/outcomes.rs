@@ -35,8 +35,8 @@ async fn a_delivery_is_acknowledged_after_its_outcome_is_stored_and_not_before()
 
     fixture.sql.lock().await;
     operator.answer(1);
-    // Settling waits for the lock, which is not given back before the queue was looked at.
-    fixture.metrics.reaches(r#"batch_size_count{lane="settle"}"#, 1).await;
+    // Settling, the second batch, waits for the lock, which is not given back before the queue was looked at.
+    fixture.metrics.reaches(r#"batch_size_count{lane="states"}"#, 2).await;
     assert!(!fixture.publish_garbage().await, "it is still in hand");
     fixture.sql.unlock().await;
     fixture.answered("ok", 1).await;

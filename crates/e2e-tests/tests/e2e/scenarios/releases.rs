@@ -34,7 +34,7 @@ fn newer_release(older: Older) -> Migrator {
     const BACK: &[&str] = &["ALTER TABLE user_balances DROP COLUMN currency"];
     let name = "m0099_of_a_newer_release";
     let change = Change { name, older, mysql: STEPS, mysql_down: BACK, sqlite: STEPS, sqlite_down: BACK };
-    Migrator::new(CHANGES.into_iter().chain([change]).collect::<Vec<_>>())
+    Migrator::new(CHANGES.iter().copied().chain([change]).collect::<Vec<_>>())
 }
 
 /// Messages in the queue go to whoever can work on them: here to this test.
@@ -90,7 +90,8 @@ async fn without_auto_migrate_services_wait_for_the_schema_and_say_so() {
     }
     assert_unavailable(&mut platform).await;
     let (listed, code) = migrate(&url, "status").await;
-    assert_eq!((listed.matches("pending m000").count(), code), (6, Some(2)), "{listed}");
+    let pending = listed.lines().filter(|line| line.starts_with("pending ")).count();
+    assert_eq!((pending, code), (CHANGES.len(), Some(2)), "{listed}");
     assert_eq!(migrate(&url, "up").await.1, Some(0));
     assert_eq!(migrate(&url, "up").await.1, Some(0), "once more changes nothing");
     assert_eq!(migrate(&url, "status").await.1, Some(0));

@@ -244,7 +244,12 @@ impl Worker {
 
 /// Bounds that no test meets by chance.
 pub(crate) fn config() -> WorkerConfig {
-    WorkerConfig { prefetch: PerLane { express: 50, normal: 50 }, max_calls: 100, state_lanes: 1 }
+    WorkerConfig {
+        prefetch: PerLane { express: 50, normal: 50 },
+        max_calls: 100,
+        state_lanes: 1,
+        pace: PerLane::from_fn(|_| Duration::ZERO),
+    }
 }
 
 /// No retries, a timeout longer than any test waits, a breaker that stays closed.
