@@ -8,6 +8,7 @@ mod full_disk;
 mod hang;
 mod held;
 mod history;
+mod lean;
 mod ledger;
 mod login;
 mod outbox;
@@ -93,6 +94,9 @@ test_support::on_each_backend! {
         a_newer_change_that_says_nothing_keeps_us_off,
         a_newer_change_cut_off_keeps_us_off_from_its_beginning,
         the_table_of_compatibility_survives_a_cut_off,
+    }
+    lean {
+        events_and_messages_of_every_state_go_on,
     }
     schema {
         operations_wait_for_the_schema,
