@@ -64,3 +64,40 @@ pub(crate) async fn pages_follow_each_other_without_gaps(f: &Fixture) {
         assert_eq!(seen, expected, "customer {user:?}");
     }
 }
+
+/// Rows of a state that lie far behind others are found by going on, though no page looks at all of these.
+pub(crate) async fn a_rare_state_is_found_page_by_page(f: &Fixture) {
+    let rows = |from: usize, status: &str| {
+        let row = |n| format!("(1, '{status}', 'normal', '{n}', 'm')");
+        let rows: Vec<_> = (from..from + 1_000).map(row).collect();
+        format!(
+            "INSERT INTO message_status (user_id, status, type, recipient, message_identifier) VALUES {}",
+            rows.join(",")
+        )
+    };
+    f.execute("INSERT INTO message_status (user_id, status, type, recipient, message_identifier) VALUES (1, 'failed', 'normal', 'x', 'm')").await;
+    for thousand in 0..11 {
+        f.execute(&rows(thousand * 1_000, "done")).await;
+    }
+    for user in [Some(customer(1)), None] {
+        let status = Some(domain::MessageStatus::Failed);
+        let mut filter = HistoryFilter { customer: user, status, ..Default::default() };
+        let (mut found, mut pages) = (Vec::new(), 0);
+        loop {
+            let page = f.db.history(&filter, 10).await.expect("reads");
+            found.extend(page.entries.into_iter().map(|entry| entry.recipient.to_string()));
+            pages += 1;
+            filter.cursor = page.next;
+            if filter.cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!((found, pages), (vec!["x".to_owned()], 3), "customer {user:?}");
+        let full = HistoryFilter { status: Some(domain::MessageStatus::Done), cursor: None, ..filter };
+        let page = f.db.history(&full, 10).await.expect("reads");
+        assert_eq!(page.entries.len(), 10);
+        let last = page.entries[9].recipient.to_string();
+        let next = f.db.history(&HistoryFilter { cursor: page.next, ..full }, 1).await.expect("reads");
+        assert_ne!(next.entries[0].recipient.to_string(), last);
+    }
+}

@@ -84,6 +84,7 @@ test_support::on_each_backend! {
     history {
         filters_narrow_the_list,
         pages_follow_each_other_without_gaps,
+        a_rare_state_is_found_page_by_page,
     }
     compatibility {
         a_schema_that_somebody_else_keeps_is_waited_for,
