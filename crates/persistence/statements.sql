@@ -62,13 +62,13 @@ SELECT message_status.id, message_status.user_id, message_status.status, message
 UPDATE message_status
     SET claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
     WHERE message_status.id IN (?);
+SELECT outbox_events.id, outbox_events.status
+    FROM outbox_events
+    WHERE outbox_events.aggregate_id = ? AND outbox_events.event_type = ?
+    LIMIT ? FOR UPDATE SKIP LOCKED;
 UPDATE outbox_events
     SET status = ?, next_run_at = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, updated_at = UTC_TIMESTAMP(6)
-    WHERE outbox_events.aggregate_id = ? AND outbox_events.event_type = ? AND outbox_events.status IN (?);
-SELECT COUNT(*) AS num_items
-    FROM (SELECT outbox_events.id, outbox_events.aggregate_type, outbox_events.aggregate_id, outbox_events.event_type, outbox_events.payload, outbox_events.priority, outbox_events.status, outbox_events.attempts, outbox_events.next_run_at, outbox_events.last_error, outbox_events.created_at, outbox_events.updated_at, outbox_events.lane, outbox_events.user_id, outbox_events.traceparent, outbox_events.claimed_by, outbox_events.claimed_until, outbox_events.turn
-    FROM outbox_events
-    WHERE outbox_events.aggregate_id = ? AND outbox_events.event_type = ? AND outbox_events.status = ?) AS sub_query;
+    WHERE outbox_events.id = ?;
 
 -- history: reading the history
 SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
@@ -80,14 +80,23 @@ SELECT message_status.id, message_status.user_id, message_status.status, message
     WHERE message_status.id < ?
     ORDER BY message_status.id DESC
     LIMIT ?;
+SELECT message_status.created_at, message_status.id
+    FROM message_status
+    ORDER BY message_status.id DESC
+    LIMIT ? OFFSET ?;
 SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
     FROM message_status
     WHERE message_status.status = ?
     ORDER BY message_status.id DESC
     LIMIT ?;
+SELECT message_status.created_at, message_status.id
+    FROM message_status
+    WHERE message_status.id < ?
+    ORDER BY message_status.id DESC
+    LIMIT ? OFFSET ?;
 SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
     FROM message_status
-    WHERE message_status.status = ? AND message_status.id < ?
+    WHERE message_status.id < ? AND message_status.status = ?
     ORDER BY message_status.id DESC
     LIMIT ?;
 SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
@@ -100,14 +109,24 @@ SELECT message_status.id, message_status.user_id, message_status.status, message
     WHERE message_status.user_id = ? AND created_at <= ? AND (created_at < ? OR id < ?)
     ORDER BY message_status.created_at DESC, message_status.id DESC
     LIMIT ?;
+SELECT message_status.created_at, message_status.id
+    FROM message_status
+    WHERE message_status.user_id = ?
+    ORDER BY message_status.created_at DESC, message_status.id DESC
+    LIMIT ? OFFSET ?;
 SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
     FROM message_status
     WHERE message_status.user_id = ? AND message_status.status = ?
     ORDER BY message_status.created_at DESC, message_status.id DESC
     LIMIT ?;
+SELECT message_status.created_at, message_status.id
+    FROM message_status
+    WHERE message_status.user_id = ? AND created_at <= ? AND (created_at < ? OR id < ?)
+    ORDER BY message_status.created_at DESC, message_status.id DESC
+    LIMIT ? OFFSET ?;
 SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
     FROM message_status
-    WHERE message_status.user_id = ? AND message_status.status = ? AND created_at <= ? AND (created_at < ? OR id < ?)
+    WHERE message_status.user_id = ? AND created_at <= ? AND (created_at < ? OR id < ?) AND message_status.status = ?
     ORDER BY message_status.created_at DESC, message_status.id DESC
     LIMIT ?;
 SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
@@ -117,7 +136,7 @@ SELECT message_status.id, message_status.user_id, message_status.status, message
     LIMIT ?;
 SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
     FROM message_status
-    WHERE message_status.user_id = ? AND message_status.message_identifier = ? AND created_at <= ? AND (created_at < ? OR id < ?)
+    WHERE message_status.user_id = ? AND created_at <= ? AND (created_at < ? OR id < ?) AND message_status.message_identifier = ?
     ORDER BY message_status.created_at DESC, message_status.id DESC
     LIMIT ?;
 
@@ -163,7 +182,7 @@ SELECT outbox_events.id, outbox_events.aggregate_type, outbox_events.aggregate_i
     WHERE outbox_events.id = ? AND outbox_events.event_type = ? AND outbox_events.status = ? AND outbox_events.claimed_by = ?
     LIMIT ? FOR UPDATE;
 UPDATE outbox_events
-    SET status = ?, last_error = ?, attempts = ?, claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
+    SET status = ?, next_run_at = UTC_TIMESTAMP(6), last_error = ?, attempts = ?, claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
     WHERE outbox_events.id = ?;
 SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
     FROM message_status
@@ -187,9 +206,18 @@ UPDATE user_balances
 
 -- outbox_oldest: looking for the oldest waiting event
 SELECT TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS waited
-    FROM outbox_events FORCE INDEX (idx_outbox_purge)
+    FROM outbox_events
+    WHERE outbox_events.id IN (SELECT MIN(id)
+    FROM (SELECT outbox_events.id
+    FROM outbox_events FORCE INDEX (idx_outbox_claim)
     WHERE outbox_events.status = ? AND outbox_events.lane = ? AND outbox_events.next_run_at IS NULL
-    ORDER BY outbox_events.updated_at ASC
+    LIMIT ?) AS waiting)
+    LIMIT ?;
+
+-- outbox_peek: looking for waiting events
+SELECT outbox_events.id
+    FROM outbox_events FORCE INDEX (idx_outbox_claim)
+    WHERE outbox_events.status = ? AND outbox_events.lane = ? AND outbox_events.next_run_at IS NULL
     LIMIT ?;
 
 -- outbox_pending: counting pending outbox events
@@ -203,8 +231,20 @@ SELECT COUNT(*)
 
 -- outbox_processed: recording published events
 UPDATE outbox_events
-    SET claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6), status = ?
+    SET claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6), status = ?, next_run_at = UTC_TIMESTAMP(6)
     WHERE outbox_events.id IN (?) AND outbox_events.status = ? AND outbox_events.claimed_by = ?;
+UPDATE outbox_events
+    SET updated_at = UTC_TIMESTAMP(6), status = ?, next_run_at = UTC_TIMESTAMP(6)
+    WHERE outbox_events.id IN (?);
+UPDATE outbox_events
+    SET updated_at = UTC_TIMESTAMP(6), next_run_at = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, last_error = ?, attempts = attempts + ?
+    WHERE outbox_events.id IN (?);
+UPDATE outbox_events
+    SET updated_at = UTC_TIMESTAMP(6), next_run_at = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, turn = (CASE WHEN (turn >= ?) THEN ? - turn ELSE turn END)
+    WHERE outbox_events.id IN (?);
+UPDATE outbox_events
+    SET updated_at = UTC_TIMESTAMP(6), status = ?, claimed_by = ?, claimed_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND
+    WHERE outbox_events.id IN (?);
 
 -- outbox_promote: promoting due outbox events
 SELECT outbox_events.id
@@ -228,8 +268,8 @@ UPDATE outbox_events
 -- outbox_published: counting published outbox events
 SELECT COUNT(*)
     FROM (SELECT outbox_events.turn
-    FROM outbox_events FORCE INDEX (idx_outbox_purge)
-    WHERE outbox_events.status = ? AND outbox_events.lane = ? AND outbox_events.next_run_at IS NULL AND updated_at >= (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND)
+    FROM outbox_events FORCE INDEX (idx_outbox_claim)
+    WHERE outbox_events.status = ? AND outbox_events.lane = ? AND next_run_at >= (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND)
     LIMIT ?) AS counted;
 
 -- outbox_put_off: putting off outbox events of an unknown kind
@@ -239,8 +279,8 @@ UPDATE outbox_events
 
 -- outbox_purge: deleting old outbox events
 SELECT outbox_events.id
-    FROM outbox_events FORCE INDEX (idx_outbox_purge)
-    WHERE outbox_events.status = ? AND (outbox_events.lane IN (?) AND outbox_events.next_run_at IS NULL AND updated_at < (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND) AND ((SELECT 1
+    FROM outbox_events FORCE INDEX (idx_outbox_claim)
+    WHERE outbox_events.status = ? AND (outbox_events.lane IN (?) AND next_run_at < (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND) AND ((SELECT 1
     FROM message_status m
     WHERE m.message_identifier = outbox_events.aggregate_id AND m.status IN ('pending', 'sending')
     LIMIT 1) IS NULL))
@@ -255,18 +295,38 @@ UPDATE outbox_events
     WHERE outbox_events.id IN (?) AND outbox_events.status = ? AND outbox_events.claimed_by = ?;
 
 -- outbox_republish: looking for stuck messages
-SELECT message_status.id, message_status.message_identifier, created_at < (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND) AS is_old
-    FROM message_status FORCE INDEX (idx_message_status_status)
-    WHERE message_status.status = ? AND message_status.id > ?
-    ORDER BY message_status.id ASC
-    LIMIT ?;
+SELECT outbox_events.id
+    FROM outbox_events FORCE INDEX (idx_outbox_claim)
+    WHERE outbox_events.status IN (?) AND outbox_events.lane IN (?) AND outbox_events.next_run_at IS NULL
+    LIMIT ? FOR UPDATE SKIP LOCKED;
 UPDATE outbox_events
-    SET status = ?, updated_at = UTC_TIMESTAMP(6)
-    WHERE outbox_events.aggregate_id IN (?) AND outbox_events.event_type = ? AND outbox_events.status IN (?) AND updated_at < (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND);
+    SET next_run_at = UTC_TIMESTAMP(6)
+    WHERE outbox_events.id IN (?);
+SELECT sweep_progress.task, sweep_progress.done_until
+    FROM sweep_progress
+    WHERE sweep_progress.task = ?
+    LIMIT ? FOR UPDATE SKIP LOCKED;
+SELECT outbox_events.id, outbox_events.aggregate_id, outbox_events.next_run_at, outbox_events.turn
+    FROM outbox_events FORCE INDEX (idx_outbox_claim)
+    WHERE outbox_events.status = ? AND outbox_events.lane = ? AND next_run_at >= ? AND next_run_at < (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND) AND (next_run_at > ? OR outbox_events.turn > ? OR (outbox_events.turn = ? AND outbox_events.id > ?))
+    ORDER BY outbox_events.next_run_at ASC, outbox_events.turn ASC, outbox_events.id ASC
+    LIMIT ?;
+UPDATE sweep_progress
+    SET done_until = ?
+    WHERE sweep_progress.task = ?;
+SELECT DISTINCT message_status.message_identifier
+    FROM message_status
+    WHERE message_status.message_identifier IN (?) AND message_status.status IN (?);
+SELECT outbox_events.id
+    FROM outbox_events
+    WHERE outbox_events.aggregate_id IN (?) AND outbox_events.event_type = ? AND outbox_events.status = ? AND next_run_at < (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND) FOR UPDATE SKIP LOCKED;
+UPDATE outbox_events
+    SET status = ?, next_run_at = ?, updated_at = UTC_TIMESTAMP(6)
+    WHERE outbox_events.id IN (?);
 
 -- outbox_rescue: rescuing expired claims
 SELECT outbox_events.id
-    FROM outbox_events FORCE INDEX (idx_outbox_lease)
+    FROM outbox_events FORCE INDEX (idx_outbox_claim)
     WHERE outbox_events.status = ? AND (claimed_until < (UTC_TIMESTAMP(6)) OR outbox_events.claimed_until IS NULL)
     LIMIT ? FOR UPDATE SKIP LOCKED;
 UPDATE outbox_events
@@ -291,12 +351,12 @@ SELECT CONCAT(@@GLOBAL.read_only, ' ', @@GLOBAL.innodb_read_only) AS flags;
 -- recover_embedded: recovering after the last run
 UPDATE message_status
     SET claimed_by = ?, claimed_until = ?
-    WHERE message_status.status = ?;
+    WHERE (status IN ('pending', 'sending')) AND message_status.status = ?;
 UPDATE outbox_events
     SET status = ?, next_run_at = ?, claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
     WHERE outbox_events.status = ? OR (outbox_events.status = ? AND outbox_events.aggregate_id IN (SELECT message_status.message_identifier
     FROM message_status
-    WHERE message_status.status IN (?)));
+    WHERE status IN ('pending', 'sending')));
 
 -- schema: looking at the schema
 SELECT 1
@@ -308,6 +368,9 @@ SELECT migration, oldest_binary
     FROM schema_compatibility;
 
 -- settle: recording outcomes
+UPDATE message_status
+    SET status = ?, provider = ?, claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
+    WHERE message_status.status = ? AND (message_status.id = ? AND message_status.claimed_by = ?);
 SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
     FROM message_status
     WHERE message_status.id IN (?)
@@ -345,3 +408,14 @@ INSERT INTO idempotency_keys (customer_id, route, idempotency_key, fingerprint, 
     VALUES (?);
 INSERT INTO user_balances (user_id, balance)
     VALUES (?);
+
+-- write_states: recording outcomes and taking messages
+UPDATE message_status
+    SET status = ?, provider = ?, claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
+    WHERE message_status.status = ? AND (message_status.id = ? AND message_status.claimed_by = ?);
+SELECT message_status.id, message_status.message_identifier, message_status.recipient, message_status.status, TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS age_millis, TIMESTAMPDIFF(MICROSECOND, claimed_until, UTC_TIMESTAMP(6)) DIV 1000 AS lease_over_millis
+    FROM message_status
+    WHERE message_status.message_identifier = ? AND message_status.recipient = ? FOR UPDATE;
+UPDATE message_status
+    SET status = ?, claimed_by = ?, claimed_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, updated_at = UTC_TIMESTAMP(6)
+    WHERE message_status.id IN (?);

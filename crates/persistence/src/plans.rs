@@ -86,6 +86,7 @@ const ALLOWED: &[(Query, &str, &[&str])] = &[
 /// What is counted, added up or looked up often is read from the index alone.
 const BY_INDEX_ALONE: &[(Query, &str, &str)] = &[
     (Query::LedgerAudit, "user_transactions", "idx_user_transactions_user_id"),
+    (Query::OutboxPeek, "outbox_events", "idx_outbox_claim"),
     (Query::OutboxPending, "outbox_events", "idx_outbox_claim"),
     (Query::OutboxPublished, "outbox_events", "idx_outbox_claim"),
     (Query::OutboxTurn, "outbox_events", "idx_outbox_claim"),

@@ -1,9 +1,9 @@
 //! A batch of events that is this claimer's for a while: by row locks where the database has many connections, by a lease on SQLite.
 
-use std::time::Duration;
-
 use domain::Lane;
 use persistence::{ClaimToken, ClaimedEvent, Database, Error, Held};
+
+use crate::settings::RelayConfig;
 
 /// Claimed events.
 pub(crate) enum Claim {
@@ -14,18 +14,22 @@ pub(crate) enum Claim {
 }
 
 impl Claim {
-    /// Claims the events of the lane whose turn it is, at most `limit`; `None` where none waits.
+    /// Claims the events of the lane whose turn it is; `None` where none waits. Where that is likely (`peek`) it is asked first, without
+    /// a transaction.
     pub(crate) async fn of(
         database: &Database,
         lane: Lane,
-        limit: u64,
-        lease: Duration,
+        config: &RelayConfig,
+        peek: bool,
     ) -> Result<Option<Self>, Error> {
         if database.holds_claims() {
-            return Ok(database.hold_events(lane, limit).await?.map(Self::Held));
+            if peek && !database.has_waiting(lane).await? {
+                return Ok(None);
+            }
+            return Ok(database.hold_events(lane, config.batch).await?.map(Self::Held));
         }
         let token = ClaimToken::unique();
-        let events = database.claim_events(lane, limit, lease, &token).await?;
+        let events = database.claim_events(lane, config.batch, config.lease, &token).await?;
         Ok((!events.is_empty()).then_some(Self::Leased(events, token)))
     }
 

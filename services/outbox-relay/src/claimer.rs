@@ -1,11 +1,15 @@
 //! The loop: wait for a broker and room in its queue, claim, publish, record; idle until a signal or the next poll.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use domain::{Lane, RetrySchedule};
 use persistence::Database;
 use rand::RngExt as _;
 use telemetry::names;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{claim::Claim, gate::Gate, publish::Publish, settings::RelayConfig, wake::Wake};
@@ -16,9 +20,24 @@ const DATABASE_PAUSES: RetrySchedule = RetrySchedule::endless(Duration::from_mil
 /// Pause after a batch that the broker did not answer for.
 const BROKER_PAUSE: Duration = Duration::from_millis(500);
 
+/// The right to look for events of a lane: while little waits one claimer has it and does all the work, in few large batches.
+#[derive(Clone)]
+pub(crate) struct Lookout(Arc<Semaphore>);
+
+impl Lookout {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
+
+    async fn take(&self) -> OwnedSemaphorePermit {
+        Arc::clone(&self.0).acquire_owned().await.expect("nobody closes it")
+    }
+}
+
 /// What one claimer works on, and with.
 pub(crate) struct Claimer {
     pub(crate) lane: Lane,
+    pub(crate) lookout: Lookout,
     pub(crate) config: RelayConfig,
     pub(crate) database: Database,
     pub(crate) publish: Publish,
@@ -31,26 +50,24 @@ impl Claimer {
     pub(crate) async fn run(self, stop: CancellationToken) {
         let (mut failures, mut idle_rounds) = (0, 0);
         loop {
-            if stop.run_until_cancelled(self.database.migrated()).await.is_none() {
-                return;
-            }
-            // Without a broker nothing is claimed: being down costs no event a try.
-            if stop.run_until_cancelled(self.publish.ready()).await.is_none() {
-                return;
-            }
-            if stop.run_until_cancelled(self.gate.open(self.lane)).await.is_none() {
-                return;
-            }
-            let pause = match Claim::of(&self.database, self.lane, self.config.batch, self.config.lease).await {
+            let Some(lookout) = stop.run_until_cancelled(self.time_to_look()).await else { return };
+            let mut lookout = Some(lookout);
+            let began = Instant::now();
+            let claim = Claim::of(&self.database, self.lane, &self.config, idle_rounds > 0).await;
+            let pause = match claim {
                 Ok(Some(claim)) => {
                     (failures, idle_rounds) = (0, 0);
                     let events = claim.events().len();
                     record_batch(self.lane, events);
-                    let answered = self.publish.publish(claim, self.config.lease, &stop).await;
-                    match (answered, events as u64 == self.config.batch) {
+                    let is_full = events as u64 == self.config.batch;
+                    if is_full {
+                        // There is work for another one meanwhile.
+                        lookout = None;
+                    }
+                    match (self.publish.publish(claim, self.config.lease, &stop).await, is_full) {
                         (false, _) => BROKER_PAUSE,
                         (true, true) => Duration::ZERO,
-                        (true, false) => self.idle_pause(idle_rounds),
+                        (true, false) => self.poll().saturating_sub(began.elapsed()),
                     }
                 }
                 Ok(None) => {
@@ -65,16 +82,29 @@ impl Claimer {
                         "claiming failed, trying again"
                     );
                     failures += 1;
-                    DATABASE_PAUSES.delay(failures, &mut rand::rng()).unwrap_or(self.config.poll)
+                    DATABASE_PAUSES.delay(failures, &mut rand::rng()).unwrap_or(self.poll())
                 }
             };
-            if stop.is_cancelled() {
-                return;
+            if !pause.is_zero() {
+                // Who stops meanwhile finds out at the next look.
+                stop.run_until_cancelled(self.wait(pause)).await.unwrap_or_default();
             }
-            if !pause.is_zero() && stop.run_until_cancelled(self.wait(pause)).await.is_none() {
-                return;
-            }
+            drop(lookout);
         }
+    }
+
+    /// The lane's lookout, once there is a schema to work on, a broker, and room in the queue. Without a broker nothing is claimed: being
+    /// down costs no event a try.
+    async fn time_to_look(&self) -> OwnedSemaphorePermit {
+        let lookout = self.lookout.take().await;
+        self.database.migrated().await;
+        self.publish.ready().await;
+        self.gate.open(self.lane).await;
+        lookout
+    }
+
+    fn poll(&self) -> Duration {
+        self.config.poll[self.lane]
     }
 
     async fn wait(&self, pause: Duration) {
@@ -84,7 +114,7 @@ impl Claimer {
 
     /// The poll interval, up to four times as long when there is nothing to do, and never in step with others.
     fn idle_pause(&self, idle_rounds: u32) -> Duration {
-        let full = self.config.poll * 2u32.pow(idle_rounds.min(2));
+        let full = self.poll() * 2u32.pow(idle_rounds.min(2));
         full.mul_f64(rand::rng().random_range(0.5..=1.0))
     }
 }

@@ -26,7 +26,12 @@ use service_kit::{
     health::{Finding, Required},
 };
 
-use crate::{claimer::Claimer, gate::Gate, publish::Publish, unknown_kinds::UnknownKinds};
+use crate::{
+    claimer::{Claimer, Lookout},
+    gate::Gate,
+    publish::Publish,
+    unknown_kinds::UnknownKinds,
+};
 
 /// Starts the claimers, the sweeper and the ledger audit on `scope`. They end after their batch in hand when the scope stops.
 pub fn start(config: &RelayConfig, database: &Database, broker: &Broker, wake: &Wake, scope: &Scope) {
@@ -34,10 +39,12 @@ pub fn start(config: &RelayConfig, database: &Database, broker: &Broker, wake: &
     series::start(broker.topology());
     let unknown_kinds = UnknownKinds::default();
     for lane in Lane::ALL {
+        let lookout = Lookout::new();
         for _ in 0..config.claimers[lane] {
             let publish = Publish::new(database.clone(), broker.publisher(), unknown_kinds.clone());
             let claimer = Claimer {
                 lane,
+                lookout: lookout.clone(),
                 config: config.clone(),
                 database: database.clone(),
                 publish,

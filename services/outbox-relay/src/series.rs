@@ -9,13 +9,14 @@ use telemetry::{
 };
 
 /// The database queries that the relay makes.
-const QUERIES: [Query; 16] = [
+const QUERIES: [Query; 17] = [
     Query::IdempotencyPurge,
     Query::LedgerAudit,
     Query::LedgerAuditNext,
     Query::OutboxClaim,
     Query::OutboxFail,
     Query::OutboxOldest,
+    Query::OutboxPeek,
     Query::OutboxPending,
     Query::OutboxProcessed,
     Query::OutboxPromote,

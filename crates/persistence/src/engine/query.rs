@@ -38,6 +38,7 @@ queries! {
     OutboxClaim: "outbox_claim", "claiming outbox events";
     OutboxFail: "outbox_fail", "giving up an outbox event";
     OutboxOldest: "outbox_oldest", "looking for the oldest waiting event";
+    OutboxPeek: "outbox_peek", "looking for waiting events";
     OutboxPending: "outbox_pending", "counting pending outbox events";
     OutboxProcessed: "outbox_processed", "recording published events";
     OutboxPromote: "outbox_promote", "promoting due outbox events";

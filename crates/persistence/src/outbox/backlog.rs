@@ -38,6 +38,16 @@ impl Database {
         .await
     }
 
+    /// Whether an event of a lane can be claimed, unless somebody else is at it.
+    pub async fn has_waiting(&self, lane: Lane) -> Result<bool, Error> {
+        reading!(self, Query::OutboxPeek, |db| async {
+            let id: Option<i64> =
+                waiting_in(lane).select_only().column(Column::Id).limit(1).into_tuple().one(db).await?;
+            Ok(id.is_some())
+        })
+        .await
+    }
+
     /// The turn that a lane is at: the lowest of those waiting; `None` when nothing waits. Rows without a turn are
     /// left out.
     pub async fn turn_of(&self, lane: Lane) -> Result<Option<Turn>, Error> {

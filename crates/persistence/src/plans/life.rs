@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::Sent;
 use crate::{
     AcceptRequest, ClaimToken, Cursor, Database, DatabaseConfig, Deferred, HeldOutcome, HistoryFilter,
-    IdempotentRequest, Outcome, Query, Settlement,
+    IdempotentRequest, Outcome, Query, Settlement, StateWrite,
     samples::{begin_request, customer, request, top_up},
 };
 
@@ -130,6 +130,7 @@ impl Life {
         sent.of(Query::OutboxPending, self.db.pending_events(lane, 100)).await;
         sent.of(Query::OutboxPublished, self.db.published_events(lane, MINUTE, 100)).await;
         sent.of(Query::OutboxTurn, self.db.turn_of(lane)).await;
+        sent.of(Query::OutboxPeek, self.db.has_waiting(lane)).await;
         sent.of(Query::OutboxOldest, self.db.oldest_waiting(lane, 100)).await;
     }
 
@@ -171,6 +172,14 @@ impl Life {
         ];
         let recorded = sent.of(Query::Settle, self.db.settle(&settlements)).await;
         assert_eq!(recorded, [true, true]);
+        let more: Vec<_> = (1..=2).map(request).collect();
+        self.db.accept(&more).await.expect("accepts");
+        let taken = self.db.begin_sending(&[begin_request(&more[0])], LEASE).await.expect("takes").remove(0).claimed;
+        let mixed = [
+            StateWrite::Settle(vec![Settlement::new(&taken[0], Outcome::Done { provider: provider() })]),
+            StateWrite::Begin(begin_request(&more[1])),
+        ];
+        sent.of(Query::WriteStates, self.db.write_states(&mixed, LEASE)).await;
         for _ in 0..2 {
             // The second time it is scheduled already.
             let defer = self.db.defer(&wanted[2].message_id, &claimed[2..], MINUTE);

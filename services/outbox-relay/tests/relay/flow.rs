@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Lane, MessageType};
+use domain::{Lane, MessageType, PerLane};
 use outbox_relay::RelayConfig;
 
 use crate::support::{Fixture, config, express, message};
@@ -23,7 +23,7 @@ async fn a_claim_takes_a_batch_at_most_and_a_full_one_is_followed_by_the_next_at
         .await;
     let requests: Vec<_> = (0..10).map(|number| message(&format!("m{number}"), &["+4915110"])).collect();
     fixture.accept(&requests).await;
-    let relay = fixture.relay(&RelayConfig { batch: 3, poll: NEVER, ..config() }).await;
+    let relay = fixture.relay(&RelayConfig { batch: 3, poll: PerLane::from_fn(|_| NEVER), ..config() }).await;
 
     for number in 0..10 {
         fixture.published(&format!("m{number}")).await;
@@ -68,7 +68,7 @@ async fn a_lane_with_a_full_queue_is_not_claimed_from_while_the_other_goes_on() 
 #[tokio::test]
 async fn a_signal_wakes_the_idle_claimer_of_its_lane() {
     let fixture = Fixture::new().await;
-    let relay = fixture.relay(&RelayConfig { poll: NEVER, ..config() }).await;
+    let relay = fixture.relay(&RelayConfig { poll: PerLane::from_fn(|_| NEVER), ..config() }).await;
     // Both lanes have been looked at and found empty.
     fixture.metrics.reaches_queries("outbox_claim", "ok", 2).await;
 

@@ -57,7 +57,7 @@ async fn two_relays_on_one_database_publish_each_event_once() {
     let config = RelayConfig {
         claimers: PerLane { express: 1, normal: 2 },
         batch: 7,
-        poll: Duration::from_millis(1),
+        poll: PerLane::from_fn(|_| Duration::from_millis(1)),
         ..config()
     };
     let relays = [fixture.relay(&config).await, fixture.relay(&config).await];

@@ -55,7 +55,11 @@ async fn what_was_published_before_the_stop_is_recorded_and_nothing_more_is_clai
 #[tokio::test]
 async fn a_relay_ends_wherever_it_waits() {
     let fixture = Fixture::new().await;
-    let never = RelayConfig { poll: Duration::from_hours(1), ledger_audit: Some(Duration::from_hours(1)), ..config() };
+    let never = RelayConfig {
+        poll: PerLane::from_fn(|_| Duration::from_hours(1)),
+        ledger_audit: Some(Duration::from_hours(1)),
+        ..config()
+    };
 
     let idle = fixture.relay(&never).await;
     fixture.metrics.reaches_queries("outbox_claim", "ok", 2).await;

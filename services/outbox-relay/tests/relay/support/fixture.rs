@@ -199,7 +199,7 @@ pub(crate) fn config() -> RelayConfig {
         claimers: PerLane { express: 1, normal: 1 },
         batch: 10,
         lease: Duration::from_mins(1),
-        poll: Duration::from_millis(5),
+        poll: PerLane::from_fn(|_| Duration::from_millis(5)),
         max_queued: None,
         republish_after: Duration::from_mins(15),
         retention: Duration::from_hours(72),
