@@ -207,7 +207,7 @@ UPDATE user_balances
 -- outbox_oldest: looking for the oldest waiting event
 SELECT TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS waited
     FROM outbox_events
-    WHERE outbox_events.id IN (SELECT MIN(id)
+    WHERE id = (SELECT MIN(id)
     FROM (SELECT outbox_events.id
     FROM outbox_events FORCE INDEX (idx_outbox_claim)
     WHERE outbox_events.status = ? AND outbox_events.lane = ? AND outbox_events.next_run_at IS NULL
@@ -297,11 +297,8 @@ UPDATE outbox_events
 -- outbox_republish: looking for stuck messages
 SELECT outbox_events.id
     FROM outbox_events FORCE INDEX (idx_outbox_claim)
-    WHERE outbox_events.status IN (?) AND outbox_events.lane IN (?) AND outbox_events.next_run_at IS NULL
+    WHERE outbox_events.status = ? AND outbox_events.lane = ? AND outbox_events.next_run_at IS NULL
     LIMIT ? FOR UPDATE SKIP LOCKED;
-UPDATE outbox_events
-    SET next_run_at = UTC_TIMESTAMP(6)
-    WHERE outbox_events.id IN (?);
 SELECT sweep_progress.task, sweep_progress.done_until
     FROM sweep_progress
     WHERE sweep_progress.task = ?
@@ -311,6 +308,9 @@ SELECT outbox_events.id, outbox_events.aggregate_id, outbox_events.next_run_at, 
     WHERE outbox_events.status = ? AND outbox_events.lane = ? AND next_run_at >= ? AND next_run_at < (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND) AND (next_run_at > ? OR outbox_events.turn > ? OR (outbox_events.turn = ? AND outbox_events.id > ?))
     ORDER BY outbox_events.next_run_at ASC, outbox_events.turn ASC, outbox_events.id ASC
     LIMIT ?;
+UPDATE outbox_events
+    SET next_run_at = UTC_TIMESTAMP(6)
+    WHERE outbox_events.id IN (?);
 UPDATE sweep_progress
     SET done_until = ?
     WHERE sweep_progress.task = ?;

@@ -105,16 +105,24 @@ async fn measure_and_save(arguments: &Arguments, site: &Site) -> anyhow::Result<
     platform.stop().await;
     eprintln!("measuring what the database alone can do, {FLOOR:?}");
     let load = Load { duration: FLOOR, ..plan.load };
-    let floor = generator::floor(&site.database_url, &load, arguments.floor_connections).await?;
+    let floor = generator::floor(&site.database_url, &load, arguments.floor_connections).await;
+    // What was measured before is worth keeping without it.
+    let no_floor =
+        floor.as_ref().err().map(|error| format!("what the database alone can do was not measured: {error:#}"));
+    let floor = floor.unwrap_or_default();
     let mut tables = Tables::connect(&site.database_url).await?;
     let busy = busy_before.split_whitespace().next().unwrap_or("unknown").to_owned();
     let report = Report {
         scenario: arguments.scenario.name().to_owned(),
         command: arguments.command(),
-        notes: [plan.notes, measured.notes, vec![format!("load average when the run began: {busy}")]].concat(),
+        notes: [plan.notes, measured.notes, vec![format!("load average when the run began: {busy}")]]
+            .into_iter()
+            .flatten()
+            .chain(no_floor)
+            .collect(),
         durability: tables.durability().await?,
         floor_per_s: floor.per_second,
-        fraction_of_floor: measured.delivered_per_s / floor.per_second.max(1.0),
+        fraction_of_floor: if floor.per_second > 0.0 { measured.delivered_per_s / floor.per_second } else { 0.0 },
         floor,
         ledger_mismatches: tables.ledger_mismatches().await?,
         ..measured

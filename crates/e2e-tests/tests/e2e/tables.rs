@@ -87,6 +87,17 @@ impl Tables {
         count
     }
 
+    /// How many of these messages' outbox events wait under somebody's lock.
+    pub(crate) async fn outbox_held(&self, messages: &[String]) -> usize {
+        let waiting = self.outbox_count(messages, "pending").await;
+        let ids: Vec<_> = messages.iter().map(|message| format!("'{message}'")).collect();
+        let unlocked = format!(
+            "SELECT id FROM outbox_events WHERE aggregate_id IN ({}) AND status = 'pending' FOR UPDATE SKIP LOCKED",
+            ids.join(",")
+        );
+        waiting.saturating_sub(self.rows(&unlocked).await.len())
+    }
+
     /// The message's outbox event as seen by a claimer: its status, and whether it waits for a later time.
     pub(crate) async fn outbox_event(&self, message: &str) -> (String, bool) {
         let query =

@@ -38,13 +38,15 @@ impl Report {
         writeln!(f, "| accepted requests | {:.1}/s of {} recipient(s) |", self.accepted_per_s, self.recipients)?;
         writeln!(f, "| delivered recipients | {:.1}/s |", self.delivered_per_s)?;
         let Report { floor, fraction_of_floor, .. } = self;
-        writeln!(
-            f,
-            "| bare database client, {} connections | {:.0}/s; delivered is {:.0} % of it |",
-            floor.connections,
-            self.floor_per_s,
-            fraction_of_floor * 100.0
-        )?;
+        if self.floor_per_s > 0.0 {
+            writeln!(
+                f,
+                "| bare database client, {} connections | {:.0}/s; delivered is {:.0} % of it |",
+                floor.connections,
+                self.floor_per_s,
+                fraction_of_floor * 100.0
+            )?;
+        }
         for (kind, waits) in &self.accept_to_operator_ms {
             writeln!(f, "| {kind}, accept to operator | p50 {:.1} ms, p99 {:.1} ms |", waits.p50, waits.p99)?;
         }

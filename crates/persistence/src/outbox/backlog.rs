@@ -76,7 +76,7 @@ impl Database {
             let waited: Option<i64> = Entity::find()
                 .select_only()
                 .expr_as(db.dialect().millis_since(Expr::col(Column::CreatedAt)), "waited")
-                .filter(Column::Id.in_subquery(lowest))
+                .filter(Expr::col(Column::Id).eq(SimpleExpr::SubQuery(None, Box::new(lowest.into()))))
                 .into_tuple()
                 .one(db)
                 .await?;

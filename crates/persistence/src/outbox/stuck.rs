@@ -75,9 +75,9 @@ impl Database {
     /// unfinished: dead-lettered after too many crashes, lost with a queue, or given up while a worker held them. A copy that is
     /// still queued somewhere does no harm, for the rows decide who sends. Returns how many events will be published again.
     pub async fn republish_stuck(&self, age: Duration) -> Result<u64, Error> {
-        transaction!(self, Query::OutboxRepublish, |tx| note_when(tx)).await?;
         let mut republished = 0;
         for task in &TASKS {
+            transaction!(self, Query::OutboxRepublish, |tx| note_when(tx, task)).await?;
             let mut after = None;
             for _ in 0..PAGES {
                 let page = transaction!(self, Query::OutboxRepublish, |tx| search(tx, task, age, after)).await?;
@@ -93,11 +93,10 @@ impl Database {
 }
 
 /// What was set to an end by hand has no time of it: it counts from now on.
-async fn note_when(tx: &Tx) -> Result<(), StepError> {
-    let ended = [OutboxStatus::Processed.as_str(), OutboxStatus::Failed.as_str()];
-    let ids: Vec<i64> = by_claim_index(Events::find().select_only().column(Outbox::Id))
-        .filter(Outbox::Status.is_in(ended))
-        .filter(Outbox::Lane.is_in([0, 1]))
+async fn note_when(tx: &Tx, task: &Task) -> Result<(), StepError> {
+    let ids: Vec<i64> = by_claim_index(in_lane(task.lane, task.status))
+        .select_only()
+        .column(Outbox::Id)
         .filter(Outbox::NextRunAt.is_null())
         .limit(PAGE)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)

@@ -29,11 +29,22 @@ async fn send_five(platform: &mut Platform) -> Vec<String> {
     messages
 }
 
-async fn wait_claimed(platform: &Platform, messages: &[String]) {
-    wait_until(SETTLED, "claimed events", async || {
-        (platform.tables.outbox_count(messages, "processing").await == messages.len()).then_some(())
+async fn wait_held(platform: &Platform, messages: &[String]) {
+    wait_until(SETTLED, "held events", async || {
+        (platform.tables.outbox_held(messages).await == messages.len()).then_some(())
     })
     .await;
+}
+
+/// Five messages, all claimed by the relay, while nothing can be published.
+async fn send_five_to_be_held(platform: &mut Platform) -> Vec<String> {
+    // All are there when the relay looks, for it claims what it finds and then waits for the broker.
+    proxies(platform).database.freeze().await;
+    let messages = send_five(platform).await;
+    proxies(platform).rabbit.freeze().await;
+    proxies(platform).database.heal().await;
+    wait_held(platform, &messages).await;
+    messages
 }
 
 /// Kills the relay and throws away what its connections still held.
@@ -52,9 +63,7 @@ fn proxies(platform: &Platform) -> &Proxies {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_between_claim_and_publish_it_loses_nothing() {
     let mut platform = warm().await;
-    proxies(&platform).rabbit.freeze().await;
-    let messages = send_five(&mut platform).await;
-    wait_claimed(&platform, &messages).await;
+    let messages = send_five_to_be_held(&mut platform).await;
     kill_relay(&mut platform).await;
     let early: Vec<_> = messages.iter().flat_map(|message| platform.entries_of(message)).collect();
     assert!(early.is_empty(), "something was published before the kill: {early:?}");
@@ -71,18 +80,16 @@ async fn killed_between_claim_and_publish_it_loses_nothing() {
 async fn killed_between_confirm_and_record_it_sends_nothing_twice() {
     let mut platform = warm().await;
     // Both claims are made while nothing can be published, then published while nothing can be recorded.
-    proxies(&platform).rabbit.freeze().await;
-    let messages = send_five(&mut platform).await;
-    wait_claimed(&platform, &messages).await;
+    let messages = send_five_to_be_held(&mut platform).await;
     proxies(&platform).database.freeze().await;
     proxies(&platform).rabbit.heal().await;
     platform.wait_all_terminal().await;
-    wait_claimed(&platform, &messages).await;
+    wait_held(&platform, &messages).await;
     let operators = platform.simulator.journal();
     let handled = platform.workers[0].metric("worker_events_total", &["result=\"ok\""]).await;
 
     kill_relay(&mut platform).await;
-    wait_claimed(&platform, &messages).await;
+    assert_eq!(platform.tables.outbox_count(&messages, "processed").await, 0, "nothing was recorded");
     platform.relays[0].start();
     platform.wait_outbox_empty().await;
     wait_until(SETTLED, "the second copy of each message", async || {
