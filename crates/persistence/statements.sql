@@ -299,18 +299,24 @@ SELECT outbox_events.id
     FROM outbox_events FORCE INDEX (idx_outbox_claim)
     WHERE outbox_events.status = ? AND outbox_events.lane = ? AND outbox_events.next_run_at IS NULL
     LIMIT ? FOR UPDATE SKIP LOCKED;
-SELECT sweep_progress.task, sweep_progress.done_until
+SELECT sweep_progress.done_until, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND AS latest
     FROM sweep_progress
     WHERE sweep_progress.task = ?
     LIMIT ? FOR UPDATE SKIP LOCKED;
+SELECT sweep_progress.task, sweep_progress.done_until
+    FROM sweep_progress
+    WHERE sweep_progress.task = ?
+    LIMIT ?;
+INSERT INTO sweep_progress (task, done_until)
+    VALUES (?);
+UPDATE outbox_events
+    SET next_run_at = UTC_TIMESTAMP(6)
+    WHERE outbox_events.id IN (?);
 SELECT outbox_events.id, outbox_events.aggregate_id, outbox_events.next_run_at, outbox_events.turn
     FROM outbox_events FORCE INDEX (idx_outbox_claim)
     WHERE outbox_events.status = ? AND outbox_events.lane = ? AND next_run_at >= ? AND next_run_at < (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND) AND (next_run_at > ? OR outbox_events.turn > ? OR (outbox_events.turn = ? AND outbox_events.id > ?))
     ORDER BY outbox_events.next_run_at ASC, outbox_events.turn ASC, outbox_events.id ASC
     LIMIT ?;
-UPDATE outbox_events
-    SET next_run_at = UTC_TIMESTAMP(6)
-    WHERE outbox_events.id IN (?);
 UPDATE sweep_progress
     SET done_until = ?
     WHERE sweep_progress.task = ?;

@@ -29,6 +29,6 @@ pub use messages::{
 };
 pub use migrations::{ACCEPTED_URLS, Address, AddressError};
 pub use money::{IdempotentRequest, LedgerEntry, LedgerSlice, Route, TopUpOutcome, TopUpRequest};
-pub use outbox::{ClaimToken, ClaimedEvent, EventContent, Held, HeldOutcome, OutboxEventId, Promoted};
+pub use outbox::{ClaimToken, ClaimedEvent, EventContent, Held, HeldOutcome, OutboxEventId, Promoted, Search};
 pub use page::{Cursor, Page};
 pub use stored::Stored;

@@ -12,3 +12,4 @@ mod stuck;
 pub use claims::{ClaimToken, ClaimedEvent, EventContent, OutboxEventId};
 pub use held::{Held, HeldOutcome};
 pub use housekeeping::Promoted;
+pub use stuck::Search;

@@ -60,7 +60,7 @@ impl StateWriter {
                 async move { database.write_states(&batch, lease).await }
             }
         };
-        let batcher = Batcher::start(options, scope, StateWrite::recipients, Error::is_unavailable, work);
+        let batcher = Batcher::start(options, scope, StateWrite::weight, Error::is_unavailable, work);
         Self { database: database.clone(), batcher, stop: scope.stop.clone() }
     }
 

@@ -12,7 +12,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{claim::Claim, gate::Gate, publish::Publish, settings::RelayConfig, wake::Wake};
+use crate::{
+    claim::Claim,
+    gate::Gate,
+    publish::{Done, Publish},
+    settings::RelayConfig,
+    wake::Wake,
+};
 
 /// Pauses while the database is away.
 const DATABASE_PAUSES: RetrySchedule = RetrySchedule::endless(Duration::from_millis(100), Duration::from_secs(5));
@@ -56,7 +62,7 @@ impl Claimer {
             let claim = Claim::of(&self.database, self.lane, &self.config, idle_rounds > 0).await;
             let pause = match claim {
                 Ok(Some(claim)) => {
-                    (failures, idle_rounds) = (0, 0);
+                    idle_rounds = 0;
                     let events = claim.events().len();
                     record_batch(self.lane, events);
                     let is_full = events as u64 == self.config.batch;
@@ -64,10 +70,13 @@ impl Claimer {
                         // There is work for another one meanwhile.
                         lookout = None;
                     }
-                    match (self.publish.publish(claim, self.config.lease, &stop).await, is_full) {
-                        (false, _) => BROKER_PAUSE,
-                        (true, true) => Duration::ZERO,
-                        (true, false) => self.poll().saturating_sub(began.elapsed()),
+                    let done = self.publish.publish(claim, self.config.lease, &stop).await;
+                    failures = if done == Done::Unrecorded { failures + 1 } else { 0 };
+                    match done {
+                        Done::Unrecorded => self.pause_after(failures),
+                        Done::Unanswered => BROKER_PAUSE,
+                        Done::All if is_full => Duration::ZERO,
+                        Done::All => self.poll().saturating_sub(began.elapsed()),
                     }
                 }
                 Ok(None) => {
@@ -82,7 +91,7 @@ impl Claimer {
                         "claiming failed, trying again"
                     );
                     failures += 1;
-                    DATABASE_PAUSES.delay(failures, &mut rand::rng()).unwrap_or(self.poll())
+                    self.pause_after(failures)
                 }
             };
             if !pause.is_zero() {
@@ -101,6 +110,10 @@ impl Claimer {
         self.publish.ready().await;
         self.gate.open(self.lane).await;
         lookout
+    }
+
+    fn pause_after(&self, failures: u32) -> Duration {
+        DATABASE_PAUSES.delay(failures, &mut rand::rng()).unwrap_or(self.poll())
     }
 
     fn poll(&self) -> Duration {

@@ -30,6 +30,17 @@ pub(crate) struct Publish {
     unknown_kinds: UnknownKinds,
 }
 
+/// How a batch ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// The broker answered for every event, and that is recorded.
+    All,
+    /// It did not answer for all of them: it had better be left alone for a moment.
+    Unanswered,
+    /// What it answered could not be recorded. All of it goes out again, so that must not be at once, for as long as it fails.
+    Unrecorded,
+}
+
 /// A claimed event whose payload could be read.
 struct Readable<'a> {
     event: &'a ClaimedEvent,
@@ -46,14 +57,16 @@ impl Publish {
         self.publisher.ready().await;
     }
 
-    /// Publishes what was claimed and records what became of it. Tells whether the broker answered for every event; otherwise it
-    /// had better be left alone for a moment.
-    pub(crate) async fn publish(&self, claim: Claim, lease: Duration, stop: &CancellationToken) -> bool {
+    /// Publishes what was claimed and records what became of it.
+    pub(crate) async fn publish(&self, claim: Claim, lease: Duration, stop: &CancellationToken) -> Done {
         let record = Record { database: &self.database, lease, until: Instant::now() + lease, stop };
         let outcome = self.outcome(claim.events()).await;
         let answered = outcome.unsent.is_empty();
-        record.outcome(claim, outcome).await;
-        answered
+        match record.outcome(claim, outcome).await {
+            true if answered => Done::All,
+            true => Done::Unanswered,
+            false => Done::Unrecorded,
+        }
     }
 
     async fn outcome(&self, events: &[ClaimedEvent]) -> Outcome {
@@ -114,4 +127,16 @@ fn publish_span(event: &ClaimedEvent, payload: Option<&OutboxPayload>) -> Span {
         propagation::set_parent(&span, traceparent);
     }
     span
+}
+
+#[cfg(test)]
+mod tests {
+    use broker::Options;
+    use persistence::HELD_AT_MOST;
+
+    /// What is held is lost to a server that has heard nothing for so long.
+    #[test]
+    fn confirms_come_or_are_given_up_while_events_are_held() {
+        assert!(2 * Options::default().confirm_timeout <= HELD_AT_MOST);
+    }
 }

@@ -60,7 +60,8 @@ pub(crate) struct Record<'a> {
 }
 
 impl Record<'_> {
-    pub(crate) async fn outcome(&self, claim: Claim, outcome: Outcome) {
+    /// Tells whether it was written down, as far as that is to be waited for: what a lease keeps from others comes back when it ends.
+    pub(crate) async fn outcome(&self, claim: Claim, outcome: Outcome) -> bool {
         if !outcome.unsent.is_empty() {
             let events = outcome.unsent.len();
             tracing::warn!(outage = "broker", events, "the broker did not confirm these events; they are given back");
@@ -68,13 +69,16 @@ impl Record<'_> {
         outcome.failed.iter().for_each(FailedTry::log);
         match claim {
             Claim::Held(held) => self.of_held(held, outcome).await,
-            Claim::Leased(_, token) => self.of_leased(&token, outcome).await,
+            Claim::Leased(_, token) => {
+                self.of_leased(&token, outcome).await;
+                true
+            }
         }
     }
 
     /// All in the transaction that holds them, but for those to be given up: a refund has locks of its own, which come before
     /// these.
-    async fn of_held(&self, held: Held, outcome: Outcome) {
+    async fn of_held(&self, held: Held, outcome: Outcome) -> bool {
         let (last, later): (Vec<_>, Vec<_>) = outcome.failed.into_iter().partition(|failed| failed.delay.is_none());
         let token = ClaimToken::unique();
         let recorded = HeldOutcome {
@@ -86,9 +90,10 @@ impl Record<'_> {
         // One try: without its connection the locks are gone.
         if let Err(error) = held.record(self.database, &recorded).await {
             not_recorded(&error);
-            return;
+            return false;
         }
         self.give_up(last, &token).await;
+        true
     }
 
     async fn of_leased(&self, token: &ClaimToken, outcome: Outcome) {

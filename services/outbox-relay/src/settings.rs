@@ -35,7 +35,7 @@ pub struct RelayConfig {
     pub claimers: PerLane<usize>,
     /// `RELAY_BATCH` (200): most events of one claim.
     pub batch: u64,
-    /// `RELAY_LEASE_MS` (30000): how long a claim holds; after a crash its events wait at most this long.
+    /// `RELAY_LEASE_MS` (30000): how long a claim holds, on SQLite and of events to be given up.
     pub lease: Duration,
     /// `RELAY_EXPRESS_POLL_MS` (10) and `RELAY_POLL_MS` (25, of normal events): how often one of a lane's claimers looks for events, but
     /// at once after a full claim; up to four times as long while there are none.

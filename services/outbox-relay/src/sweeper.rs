@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::Lane;
-use persistence::{Database, Error, Promoted};
+use persistence::{Database, Error, Promoted, Search};
 use rand::RngExt as _;
 use telemetry::names;
 use tokio::time::Instant;
@@ -32,6 +32,8 @@ const LONGEST_REST: Duration = Duration::from_secs(10);
 pub(crate) async fn run(config: RelayConfig, database: Database, unknown_kinds: UnknownKinds, stop: CancellationToken) {
     let mut swept_slowly = Instant::now();
     let mut measure_from = Instant::now();
+    // A search of many events goes on in the next round.
+    let mut goes_on_searching = false;
     loop {
         // Replicas must not look all at once.
         let pause = ROUND.mul_f64(rand::rng().random_range(0.7..=1.0));
@@ -50,9 +52,14 @@ pub(crate) async fn run(config: RelayConfig, database: Database, unknown_kinds: 
             report("measuring the backlog", measure(&database).await);
             measure_from = round + (round.elapsed() * REST_AFTER_COUNT).min(LONGEST_REST);
         }
-        if swept_slowly.elapsed() >= SLOW_ROUND {
+        let is_slow_round = swept_slowly.elapsed() >= SLOW_ROUND;
+        if is_slow_round || goes_on_searching {
+            let searched = republish(&database, config.republish_after).await;
+            goes_on_searching = matches!(searched, Ok(false));
+            report("looking for stuck messages", searched.map(drop));
+        }
+        if is_slow_round {
             swept_slowly = Instant::now();
-            report("looking for stuck messages", republish(&database, config.republish_after).await);
             report("deleting old rows", purge(&database, config.retention, &stop).await);
         }
     }
@@ -102,12 +109,13 @@ async fn measure(database: &Database) -> Result<(), Error> {
     Ok(())
 }
 
-async fn republish(database: &Database, after: Duration) -> Result<(), Error> {
-    let republished = database.republish_stuck(after).await?;
+/// Tells whether it looked at all there is.
+async fn republish(database: &Database, after: Duration) -> Result<bool, Error> {
+    let Search { republished, is_done } = database.republish_stuck(after).await?;
     if republished > 0 {
         tracing::warn!(events = republished, "messages were unfinished for too long; they are published again");
     }
-    Ok(())
+    Ok(is_done)
 }
 
 async fn purge(database: &Database, retention: Duration, stop: &CancellationToken) -> Result<(), Error> {

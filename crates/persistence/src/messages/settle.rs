@@ -24,29 +24,25 @@ use crate::{
     money::refund::refund,
 };
 
-/// Whether each was recorded, and the credits given back for those that failed.
-pub(super) async fn settle(tx: &Tx, settlements: &[&Settlement]) -> Result<(Vec<bool>, i64), StepError> {
-    let mut recorded = vec![false; settlements.len()];
+/// Records those that an operator accepted, and tells of each in its place.
+pub(super) async fn record_done(tx: &Tx, settlements: &[&Settlement], recorded: &mut [bool]) -> Result<(), StepError> {
     let mut done: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    let mut failed = Vec::new();
     for (place, settlement) in settlements.iter().enumerate() {
-        match &settlement.outcome {
-            Outcome::Done { provider } => done.entry(provider).or_default().push(place),
-            Outcome::Failed { .. } => failed.push(place),
+        if let Outcome::Done { provider } = &settlement.outcome {
+            done.entry(provider).or_default().push(place);
         }
     }
     for (provider, places) in done {
         let claims: Vec<_> = places.iter().map(|place| &settlements[*place].claim).collect();
-        for (place, is_recorded) in places.iter().zip(record_done(tx, &claims, provider).await?) {
+        for (place, is_recorded) in places.iter().zip(done_by(tx, &claims, provider).await?) {
             recorded[*place] = is_recorded;
         }
     }
-    let refunded = if failed.is_empty() { 0 } else { fail(tx, settlements, &failed, &mut recorded).await? };
-    Ok((recorded, refunded))
+    Ok(())
 }
 
 /// One statement, guarded by each row's claim. Rows are only read back where some were no longer ours.
-async fn record_done(tx: &Tx, claims: &[&Claim], provider: &str) -> Result<Vec<bool>, StepError> {
+async fn done_by(tx: &Tx, claims: &[&Claim], provider: &str) -> Result<Vec<bool>, StepError> {
     let ours = padded(claims.iter()).into_iter().fold(Condition::any(), |any, claim| {
         any.add(Condition::all().add(Column::Id.eq(claim.row)).add(Column::ClaimedBy.eq(&*claim.token)))
     });
@@ -83,12 +79,17 @@ async fn record_done(tx: &Tx, claims: &[&Claim], provider: &str) -> Result<Vec<b
     Ok(claims.iter().map(is_recorded).collect())
 }
 
-/// Records those that failed, under their locks, and gives back what was charged for them.
-async fn fail(tx: &Tx, settlements: &[&Settlement], places: &[usize], recorded: &mut [bool]) -> Result<i64, StepError> {
+/// Records those that failed, under their locks, and gives back what was charged for them: so many credits.
+pub(super) async fn fail(tx: &Tx, settlements: &[&Settlement], recorded: &mut [bool]) -> Result<i64, StepError> {
+    let is_failed = |place: &usize| matches!(settlements[*place].outcome, Outcome::Failed { .. });
+    let places: Vec<_> = (0..settlements.len()).filter(is_failed).collect();
+    if places.is_empty() {
+        return Ok(0);
+    }
     let claims: Vec<_> = places.iter().map(|place| &settlements[*place].claim).collect();
     let rows = lock_claimed(tx, &claims).await?;
     let mut failed: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
-    for place in places {
+    for place in &places {
         let Settlement { claim, outcome: Outcome::Failed { provider } } = settlements[*place] else { continue };
         if rows.contains_key(&claim.row) {
             recorded[*place] = true;

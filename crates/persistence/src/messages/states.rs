@@ -7,7 +7,7 @@ use domain::{LedgerKind, MessageId};
 
 use super::{
     delivery::{Begin, BeginRequest, ClaimedRecipient, Deferred, Settlement},
-    settle::{defer, settle},
+    settle::{defer, fail, record_done},
     take::begin,
 };
 use crate::{
@@ -15,6 +15,9 @@ use crate::{
     engine::{StepError, Tx, transaction},
     money::credits,
 };
+
+/// What a message that is put off weighs at least.
+const DEFER_WEIGHT: usize = 32;
 
 /// Something to be written about a message's recipients.
 #[derive(Debug, Clone)]
@@ -40,12 +43,13 @@ pub enum StateWritten {
 }
 
 impl StateWrite {
-    /// How many recipients it is about.
-    pub fn recipients(&self) -> usize {
+    /// What it adds to a transaction, in recipients: those that it is about. What is put off has statements of its own, so a transaction
+    /// shall hold few of these.
+    pub fn weight(&self) -> usize {
         match self {
             Self::Begin(request) => request.recipients.len(),
             Self::Settle(settlements) => settlements.len(),
-            Self::Defer(_, recipients, _) => recipients.len(),
+            Self::Defer(_, recipients, _) => recipients.len().max(DEFER_WEIGHT),
         }
     }
 
@@ -79,7 +83,13 @@ impl Database {
     /// recorded: `false` means that our lease had run out and somebody else decides.
     pub async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, Error> {
         let settlements: Vec<_> = settlements.iter().collect();
-        let (recorded, refunded) = transaction!(self, Query::Settle, |tx| settle(tx, &settlements)).await?;
+        let (recorded, refunded) = transaction!(self, Query::Settle, |tx| async {
+            let mut recorded = vec![false; settlements.len()];
+            record_done(tx, &settlements, &mut recorded).await?;
+            let refunded = fail(tx, &settlements, &mut recorded).await?;
+            Ok((recorded, refunded))
+        })
+        .await?;
         credits::count(LedgerKind::Corrective, refunded);
         Ok(recorded)
     }
@@ -96,7 +106,8 @@ impl Database {
     }
 }
 
-/// Outcomes first, as others may wait for them; each kind with the same few statements however many there are.
+/// Each kind with the same few statements however many there are. What failed comes last: its refund locks balances, which come after
+/// all messages.
 async fn write(tx: &Tx, writes: &[StateWrite], lease: Duration) -> Result<(Vec<StateWritten>, i64), StepError> {
     let (mut to_settle, mut to_begin, mut deferred) = (Vec::new(), Vec::new(), Vec::new());
     for write in writes {
@@ -106,13 +117,15 @@ async fn write(tx: &Tx, writes: &[StateWrite], lease: Duration) -> Result<(Vec<S
             StateWrite::Defer(..) => {}
         }
     }
-    let (recorded, refunded) = if to_settle.is_empty() { (Vec::new(), 0) } else { settle(tx, &to_settle).await? };
+    let mut recorded = vec![false; to_settle.len()];
+    record_done(tx, &to_settle, &mut recorded).await?;
     for write in writes {
         if let StateWrite::Defer(message_id, recipients, delay) = write {
             deferred.push(defer(tx, message_id, recipients, *delay).await?);
         }
     }
     let begun = if to_begin.is_empty() { Vec::new() } else { begin(tx, &to_begin, lease).await? };
+    let refunded = fail(tx, &to_settle, &mut recorded).await?;
     let (mut recorded, mut begun, mut deferred) = (recorded.into_iter(), begun.into_iter(), deferred.into_iter());
     let answer = |write: &StateWrite| match write {
         StateWrite::Settle(settlements) => StateWritten::Settled(recorded.by_ref().take(settlements.len()).collect()),

@@ -6,9 +6,10 @@
 
 use std::time::Duration;
 
-use chrono::NaiveDateTime;
+use chrono::{DateTime, NaiveDateTime};
 use domain::{EventKind, Lane, MessageStatus, OutboxStatus};
 use sea_orm::{
+    ActiveValue::Set,
     ColumnTrait, Condition, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, LockBehavior, LockType},
 };
@@ -30,8 +31,8 @@ use crate::{
 
 /// Events that one transaction of the search looks at.
 const PAGE: u64 = 1_000;
-/// Transactions of one search in each lane and state; the next one goes on from there.
-const PAGES: u32 = 200;
+/// Transactions of one search in each lane and state, so that whoever searches comes to its other work; the next one goes on from there.
+const PAGES: u32 = 20;
 
 /// A lane and state that is searched by itself, with its name in `sweep_progress`.
 struct Task {
@@ -66,29 +67,51 @@ struct Seen {
 /// What a transaction of the search did.
 struct Page {
     republished: u64,
+    /// Where it began.
+    since: NaiveDateTime,
     /// Where the next one goes on; `None` after the last one.
     next: Option<Place>,
+}
+
+/// What a search found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Search {
+    /// How many events will be published again.
+    pub republished: u64,
+    /// Whether it looked at all there is; otherwise the next one goes on there.
+    pub is_done: bool,
+}
+
+#[derive(FromQueryResult)]
+struct Progress {
+    done_until: NaiveDateTime,
+    latest: NaiveDateTime,
 }
 
 impl Database {
     /// Publishes messages again whose event was published or given up more than `age` ago and that are still
     /// unfinished: dead-lettered after too many crashes, lost with a queue, or given up while a worker held them. A copy that is
-    /// still queued somewhere does no harm, for the rows decide who sends. Returns how many events will be published again.
-    pub async fn republish_stuck(&self, age: Duration) -> Result<u64, Error> {
-        let mut republished = 0;
+    /// still queued somewhere does no harm, for the rows decide who sends. Looks at a bounded number of events.
+    pub async fn republish_stuck(&self, age: Duration) -> Result<Search, Error> {
+        let mut found = Search { republished: 0, is_done: true };
         for task in &TASKS {
             transaction!(self, Query::OutboxRepublish, |tx| note_when(tx, task)).await?;
-            let mut after = None;
-            for _ in 0..PAGES {
+            let mut began: Option<NaiveDateTime> = None;
+            let mut after: Option<Place> = None;
+            for pages in 1.. {
                 let page = transaction!(self, Query::OutboxRepublish, |tx| search(tx, task, age, after)).await?;
-                republished += page.republished;
-                match page.next {
-                    Some(next) => after = Some(next),
-                    None => break,
+                found.republished += page.republished;
+                let began = *began.get_or_insert(page.since);
+                let Some(next) = page.next else { break };
+                // Only the time is written down: of the same instant all must be looked at.
+                if pages >= PAGES && next.since > began {
+                    found.is_done = false;
+                    break;
                 }
+                after = Some(next);
             }
         }
-        Ok(republished)
+        Ok(found)
     }
 }
 
@@ -114,29 +137,51 @@ async fn note_when(tx: &Tx, task: &Task) -> Result<(), StepError> {
 }
 
 async fn search(tx: &Tx, task: &Task, age: Duration, after: Option<Place>) -> Result<Page, StepError> {
-    let nothing = Page { republished: 0, next: None };
-    // Another relay is at it.
-    let Some(done_until) = lock_progress(tx, task).await? else { return Ok(nothing) };
-    let seen = ended_before(tx, task, age, after.unwrap_or_else(|| Place::beginning(done_until))).await?;
-    let Some(last) = seen.last().map(Seen::place) else { return Ok(nothing) };
-    sweep_progress::Entity::update_many()
-        .col_expr(sweep_progress::Column::DoneUntil, Expr::value(tx.dialect().time(last.since)))
-        .filter(sweep_progress::Column::Task.eq(task.name))
-        .exec(tx)
-        .await?;
+    let Some(Progress { done_until, latest }) = lock_progress(tx, task, age).await? else {
+        // Another relay is at it, or somebody deleted the row: then the next search begins anew.
+        begin_anew_if_gone(tx, task).await?;
+        return Ok(Page { republished: 0, since: NaiveDateTime::MIN, next: None });
+    };
+    // A clock that was ahead, as another server's may be, must not let pass what came after it.
+    let since = std::cmp::Ord::min(done_until, latest);
+    let seen = ended_before(tx, task, age, after.unwrap_or_else(|| Place::beginning(since))).await?;
+    let last = seen.last().map(Seen::place);
+    let now_done_until = last.map_or(since, |last| last.since);
+    if now_done_until != done_until {
+        sweep_progress::Entity::update_many()
+            .col_expr(sweep_progress::Column::DoneUntil, Expr::value(tx.dialect().time(now_done_until)))
+            .filter(sweep_progress::Column::Task.eq(task.name))
+            .exec(tx)
+            .await?;
+    }
     let is_full = seen.len() as u64 == PAGE;
-    let republished = republish(tx, task, seen, age).await?;
-    Ok(Page { republished, next: is_full.then_some(last) })
+    let republished = if seen.is_empty() { 0 } else { republish(tx, task, seen, age).await? };
+    Ok(Page { republished, since, next: last.filter(|_| is_full) })
 }
 
-async fn lock_progress(tx: &Tx, task: &Task) -> Result<Option<NaiveDateTime>, StepError> {
+/// How far the search has come, and how far it may come now.
+async fn lock_progress(tx: &Tx, task: &Task, age: Duration) -> Result<Option<Progress>, StepError> {
     use sweep_progress::{Column, Entity};
-    let row = Entity::find()
+    let progress = Entity::find()
+        .select_only()
+        .column(Column::DoneUntil)
+        .expr_as(tx.dialect().before(age), "latest")
         .filter(Column::Task.eq(task.name))
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .into_model::<Progress>()
         .one(tx)
         .await?;
-    Ok(row.map(|row| row.done_until))
+    Ok(progress)
+}
+
+async fn begin_anew_if_gone(tx: &Tx, task: &Task) -> Result<(), StepError> {
+    use sweep_progress::{ActiveModel, Column, Entity};
+    if Entity::find().filter(Column::Task.eq(task.name)).one(tx).await?.is_none() {
+        let beginning = DateTime::UNIX_EPOCH.naive_utc();
+        let row = ActiveModel { task: Set(task.name.to_owned()), done_until: Set(beginning) };
+        Entity::insert(row).exec_without_returning(tx).await?;
+    }
+    Ok(())
 }
 
 /// A page of events that ended more than `age` ago, from this place on.

@@ -62,7 +62,7 @@ pub(crate) async fn events_and_messages_of_every_state_go_on(f: &Fixture) {
     assert_eq!(claimable(f).await, ["waiting", "upper-case"]);
     assert_eq!(f.db.rescue_expired_claims().await.expect("rescues"), 1);
     assert_eq!(f.db.promote_due_events().await.expect("promotes"), 1);
-    assert_eq!(f.db.republish_stuck(Duration::from_hours(1)).await.expect("republishes"), 2);
+    assert_eq!(f.db.republish_stuck(Duration::from_hours(1)).await.expect("republishes").republished, 2);
     let mut waiting = claimable(f).await;
     waiting.sort();
     assert_eq!(waiting, ["given-up-early", "leased", "lost", "retried", "upper-case", "waiting"]);

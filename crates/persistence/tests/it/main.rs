@@ -66,6 +66,7 @@ test_support::on_each_backend! {
         events_are_claimed_by_turn,
         published_events_are_counted_for_a_while,
         stuck_messages_are_published_again,
+        the_search_for_stuck_messages_leaves_none_out,
     }
     delivery {
         a_message_goes_from_pending_to_done,

@@ -7,7 +7,7 @@ use domain::{
     MessageType::{Express, Normal},
     Turn,
 };
-use persistence::{ClaimToken, ClaimedEvent, EventContent};
+use persistence::{ClaimToken, ClaimedEvent, EventContent, Search};
 
 use crate::support::{Fixture, LEASE, message_id, message_of, request, typed_request, with_key};
 
@@ -277,9 +277,39 @@ pub(crate) async fn stuck_messages_are_published_again(f: &Fixture) {
     let done = persistence::Outcome::Done { provider: "operatorA".to_owned() };
     f.db.settle(&[persistence::Settlement::new(&claimed[0], done)]).await.expect("settles");
     let age = Duration::from_mins(15);
-    assert_eq!(f.db.republish_stuck(age).await.expect("answers"), 0, "they are not old yet");
+    assert_eq!(f.db.republish_stuck(age).await.expect("answers").republished, 0, "they are not old yet");
     f.execute("UPDATE outbox_events SET next_run_at = '2020-01-01 00:00:00'").await;
-    assert_eq!(f.db.republish_stuck(age).await.expect("republishes"), 1);
+    assert_eq!(f.db.republish_stuck(age).await.expect("republishes").republished, 1);
     assert_eq!(status(f).await, ["pending", "processed"]);
-    assert_eq!(f.db.republish_stuck(age).await.expect("answers"), 0);
+    assert_eq!(f.db.republish_stuck(age).await.expect("answers").republished, 0);
+}
+
+/// More of one instant than a search looks at in one go, and more than one page: each is looked at, the last one too.
+pub(crate) async fn the_search_for_stuck_messages_leaves_none_out(f: &Fixture) {
+    let events = |from: usize| {
+        let row = |n| format!("('message', 'm-{n}', 'message.send', '{{}}', 'processed', '2020-01-01 00:00:00.000')");
+        let rows: Vec<_> = (from..from + 1_000).map(row).collect();
+        let columns = "aggregate_type, aggregate_id, event_type, payload, status, next_run_at";
+        format!("INSERT INTO outbox_events ({columns}) VALUES {}", rows.join(","))
+    };
+    for thousand in 0..22 {
+        f.execute(&events(thousand * 1_000)).await;
+    }
+    let unfinished = "INSERT INTO message_status (user_id, status, type, recipient, message_identifier)
+        VALUES (1, 'sending', 'normal', '111', 'm-21999'), (1, 'pending', 'normal', '111', 'm-1000')";
+    f.execute(unfinished).await;
+    let age = Duration::from_mins(15);
+    assert_eq!(f.db.republish_stuck(age).await.expect("searches"), Search { republished: 2, is_done: true });
+    assert_eq!(f.db.republish_stuck(age).await.expect("searches"), Search { republished: 0, is_done: true });
+
+    // What a clock that was ahead wrote down keeps nothing back, and neither does a row that is gone.
+    f.execute("UPDATE sweep_progress SET done_until = '2999-01-01 00:00:00.000'").await;
+    assert_eq!(f.db.republish_stuck(age).await.expect("searches").republished, 0);
+    let ahead = f.number("SELECT COUNT(*) FROM sweep_progress WHERE done_until > '2998-01-01'").await;
+    assert_eq!(ahead, 0, "it goes on from now");
+    f.execute("DELETE FROM sweep_progress").await;
+    f.execute("UPDATE outbox_events SET status = 'processed', next_run_at = '2020-01-01 00:00:00.000'").await;
+    for republished in [0, 2] {
+        assert_eq!(f.db.republish_stuck(age).await.expect("searches").republished, republished);
+    }
 }

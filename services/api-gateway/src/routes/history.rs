@@ -57,7 +57,7 @@ pub(crate) struct HistoryItem {
         ("cursor" = Option<String>, Query, description = "next_cursor of the page before"),
     ),
     responses(
-        (status = 200, body = HistoryResponse, description = "Newest first.", example = json!({
+        (status = 200, body = HistoryResponse, description = "Newest first. A page of one status may hold fewer entries than the limit, even none: only a next_cursor of null is the end.", example = json!({
             "history": [{"user_id": 1, "type": "normal", "status": "done", "recipient": "09128582812",
                 "provider": "operatorA", "message_identifier": "0199f2b4-5d0e-7cc0-8f6e-2f1b0c9a7d11",
                 "created_at": "2026-11-22T19:43:36.129Z", "updated_at": "2026-11-22T19:43:36.137Z"}],
