@@ -299,17 +299,27 @@ pub(crate) async fn the_search_for_stuck_messages_leaves_none_out(f: &Fixture) {
         VALUES (1, 'sending', 'normal', '111', 'm-21999'), (1, 'pending', 'normal', '111', 'm-1000')";
     f.execute(unfinished).await;
     let age = Duration::from_mins(15);
-    assert_eq!(f.db.republish_stuck(age).await.expect("searches"), Search { republished: 2, is_done: true });
-    assert_eq!(f.db.republish_stuck(age).await.expect("searches"), Search { republished: 0, is_done: true });
+    let search = async || {
+        let mut found = Vec::new();
+        loop {
+            let Search { republished, is_done } = f.db.republish_stuck(age).await.expect("searches");
+            found.push(republished);
+            if is_done {
+                return found;
+            }
+        }
+    };
+    // In two goes, of which the second comes to the end, for it began with this instant.
+    assert_eq!(search().await, [1, 1]);
+    assert_eq!(search().await, [0]);
 
     // What a clock that was ahead wrote down keeps nothing back, and neither does a row that is gone.
     f.execute("UPDATE sweep_progress SET done_until = '2999-01-01 00:00:00.000'").await;
-    assert_eq!(f.db.republish_stuck(age).await.expect("searches").republished, 0);
+    assert_eq!(search().await, [0]);
     let ahead = f.number("SELECT COUNT(*) FROM sweep_progress WHERE done_until > '2998-01-01'").await;
     assert_eq!(ahead, 0, "it goes on from now");
     f.execute("DELETE FROM sweep_progress").await;
     f.execute("UPDATE outbox_events SET status = 'processed', next_run_at = '2020-01-01 00:00:00.000'").await;
-    for republished in [0, 2] {
-        assert_eq!(f.db.republish_stuck(age).await.expect("searches").republished, republished);
-    }
+    assert_eq!(search().await, [0]);
+    assert_eq!(search().await, [1, 1]);
 }
