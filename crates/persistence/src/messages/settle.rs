@@ -7,7 +7,7 @@ use std::{
 
 use domain::{EventKind, MessageId, MessageStatus, OutboxStatus};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, UpdateMany,
     sea_query::{Expr, LockBehavior, LockType},
 };
 
@@ -46,12 +46,7 @@ async fn done_by(tx: &Tx, claims: &[&Claim], provider: &str) -> Result<Vec<bool>
     let ours = padded(claims.iter()).into_iter().fold(Condition::any(), |any, claim| {
         any.add(Condition::all().add(Column::Id.eq(claim.row)).add(Column::ClaimedBy.eq(&*claim.token)))
     });
-    let updated = Entity::update_many()
-        .col_expr(Column::Status, Expr::value(MessageStatus::Done.as_str()))
-        .col_expr(Column::Provider, Expr::value(provider))
-        .col_expr(Column::ClaimedBy, null_text())
-        .col_expr(Column::ClaimedUntil, null_time())
-        .col_expr(Column::UpdatedAt, tx.dialect().now())
+    let updated = ended(tx, MessageStatus::Done, provider)
         .filter(Column::Status.eq(MessageStatus::Sending.as_str()))
         .filter(ours)
         .exec(tx)
@@ -97,18 +92,23 @@ pub(super) async fn fail(tx: &Tx, settlements: &[&Settlement], recorded: &mut [b
         }
     }
     for (provider, ids) in &failed {
-        Entity::update_many()
-            .col_expr(Column::Status, Expr::value(MessageStatus::Failed.as_str()))
-            .col_expr(Column::Provider, Expr::value(*provider))
-            .col_expr(Column::ClaimedBy, null_text())
-            .col_expr(Column::ClaimedUntil, null_time())
-            .col_expr(Column::UpdatedAt, tx.dialect().now())
+        ended(tx, MessageStatus::Failed, provider)
             .filter(Column::Id.is_in(padded(ids.iter().copied())))
             .exec(tx)
             .await?;
     }
     let failed: Vec<_> = failed.values().flatten().filter_map(|id| rows.get(id)).collect();
     refund(tx, &failed).await
+}
+
+/// Sets rows to their end, and lets go of them.
+fn ended(tx: &Tx, status: MessageStatus, provider: &str) -> UpdateMany<Entity> {
+    Entity::update_many()
+        .col_expr(Column::Status, Expr::value(status.as_str()))
+        .col_expr(Column::Provider, Expr::value(provider))
+        .col_expr(Column::ClaimedBy, null_text())
+        .col_expr(Column::ClaimedUntil, null_time())
+        .col_expr(Column::UpdatedAt, tx.dialect().now())
 }
 
 /// Locks those of the claimed rows that are still under the very claim, by primary key and in its order.

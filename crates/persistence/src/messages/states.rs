@@ -73,36 +73,32 @@ impl Database {
         Ok(written)
     }
 
-    /// Takes recipients of several messages under leases, in one transaction. Answers come in order.
+    /// Takes recipients of several messages under leases: [`write_states`](Self::write_states) of nothing else.
     pub async fn begin_sending(&self, requests: &[BeginRequest], lease: Duration) -> Result<Vec<Begin>, Error> {
-        let requests: Vec<_> = requests.iter().collect();
-        transaction!(self, Query::BeginSending, |tx| begin(tx, &requests, lease)).await
+        let writes: Vec<_> = requests.iter().cloned().map(StateWrite::Begin).collect();
+        let begun = |written| if let StateWritten::Begun(begin) = written { Some(begin) } else { None };
+        Ok(self.write_states(&writes, lease).await?.into_iter().filter_map(begun).collect())
     }
 
-    /// Records outcomes; what failed is refunded in the same transaction. Answers in order whether each was
-    /// recorded: `false` means that our lease had run out and somebody else decides.
+    /// Records outcomes: [`write_states`](Self::write_states) of nothing else.
     pub async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, Error> {
-        let settlements: Vec<_> = settlements.iter().collect();
-        let (recorded, refunded) = transaction!(self, Query::Settle, |tx| async {
-            let mut recorded = vec![false; settlements.len()];
-            record_done(tx, &settlements, &mut recorded).await?;
-            let refunded = fail(tx, &settlements, &mut recorded).await?;
-            Ok((recorded, refunded))
-        })
-        .await?;
-        credits::count(LedgerKind::Corrective, refunded);
-        Ok(recorded)
+        let write = [StateWrite::Settle(settlements.to_vec())];
+        let settled = |written| if let StateWritten::Settled(recorded) = written { recorded } else { Vec::new() };
+        Ok(self.write_states(&write, Duration::ZERO).await?.into_iter().flat_map(settled).collect())
     }
 
-    /// Puts off recipients whose outcome is not known: they stay `sending`, without a lease, and the message is
-    /// published again after `delay`.
+    /// Puts recipients of a message off: [`write_states`](Self::write_states) of nothing else.
     pub async fn defer(
         &self,
         message_id: &MessageId,
         recipients: &[ClaimedRecipient],
         delay: Duration,
     ) -> Result<Deferred, Error> {
-        transaction!(self, Query::Defer, |tx| defer(tx, message_id, recipients, delay)).await
+        let write = [StateWrite::Defer(message_id.clone(), recipients.to_vec(), delay)];
+        match self.write_states(&write, Duration::ZERO).await?.pop() {
+            Some(StateWritten::Deferred(deferred)) => Ok(deferred),
+            _ => Ok(Deferred::NotYet),
+        }
     }
 }
 

@@ -145,7 +145,8 @@ fn some(status: OutboxStatus, condition: SimpleExpr) -> Select<Entity> {
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
 }
 
-async fn make_pending<const N: usize>(
+/// Makes events claimable at once.
+pub(super) async fn make_pending<const N: usize>(
     tx: &Tx,
     ids: Vec<i64>,
     change: [(Column, SimpleExpr); N],

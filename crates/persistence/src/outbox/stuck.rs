@@ -14,14 +14,13 @@ use sea_orm::{
     sea_query::{Expr, LockBehavior, LockType},
 };
 
-use super::rows::{by_claim_index, in_lane};
+use super::{
+    housekeeping::make_pending,
+    rows::{by_claim_index, in_lane},
+};
 use crate::{
     Database, Error, Query,
-    engine::{
-        StepError, Tx,
-        statements::{null_time, padded},
-        transaction,
-    },
+    engine::{StepError, Tx, statements::padded, transaction},
     entity::{
         message_status::{Column as Message, Entity as Messages},
         outbox_event::{Column as Outbox, Entity as Events},
@@ -246,15 +245,5 @@ async fn republish(tx: &Tx, task: &Task, seen: Vec<Seen>, age: Duration) -> Resu
         .into_tuple()
         .all(tx)
         .await?;
-    if ids.is_empty() {
-        return Ok(0);
-    }
-    let republished = Events::update_many()
-        .col_expr(Outbox::Status, Expr::value(OutboxStatus::Pending.as_str()))
-        .col_expr(Outbox::NextRunAt, null_time())
-        .col_expr(Outbox::UpdatedAt, tx.dialect().now())
-        .filter(Outbox::Id.is_in(padded(ids)))
-        .exec(tx)
-        .await?;
-    Ok(republished.rows_affected)
+    make_pending(tx, ids, []).await
 }
