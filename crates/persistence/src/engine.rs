@@ -15,6 +15,7 @@ mod session;
 pub(crate) mod statements;
 mod step;
 mod transaction;
+mod warm;
 
 pub use config::DatabaseConfig;
 pub use database::Database;

@@ -6,11 +6,15 @@ use std::{
 };
 
 use instruments::names::{self, label};
-use sea_orm::{DatabaseConnection, DbErr};
+use sea_orm::DbErr;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
-use super::{DatabaseConfig, Error, Query, StepError, dialect::Dialect, pool::Pool};
+use super::{
+    DatabaseConfig, Error, Query, StepError,
+    dialect::Dialect,
+    pool::{Connections, Pool},
+};
 
 /// A handle on the database; clones share one pool.
 #[derive(Clone)]
@@ -52,30 +56,18 @@ impl Database {
     /// [`Error::Url`] when the URL is not one of those in [`crate::Address`]; a file that cannot be opened.
     pub async fn open(config: DatabaseConfig) -> Result<Self, Error> {
         let pool = Pool::open(&config).await?;
-        let dialect = Dialect::of(pool.current().get_database_backend());
+        let dialect = Dialect::of(pool.current().pool.get_database_backend());
         Ok(Self { shared: Arc::new(Shared { pool, dialect, config, schema: watch::Sender::new(Schema::Unknown) }) })
     }
 
     /// Connections of the pool: open, and of these idle.
     pub fn pool_use(&self) -> (u32, u32) {
-        let counts = match self.shared.dialect {
-            Dialect::MySql => {
-                let pool = self.pool();
-                let pool = pool.get_mysql_connection_pool();
-                (pool.size(), pool.num_idle())
-            }
-            Dialect::Sqlite => {
-                let pool = self.pool();
-                let pool = pool.get_sqlite_connection_pool();
-                (pool.size(), pool.num_idle())
-            }
-        };
-        (counts.0, u32::try_from(counts.1).unwrap_or(u32::MAX))
+        self.connections().in_use()
     }
 
     /// Closes the pool once its connections have come back, or after two seconds.
     pub async fn close(&self) {
-        if tokio::time::timeout(CLOSE_TIMEOUT, self.pool().close()).await.is_err() {
+        if tokio::time::timeout(CLOSE_TIMEOUT, self.connections().close()).await.is_err() {
             tracing::debug!("some database connections did not come back in time");
         }
     }
@@ -93,7 +85,7 @@ impl Database {
         &self.shared.schema
     }
 
-    pub(crate) fn pool(&self) -> DatabaseConnection {
+    pub(crate) fn connections(&self) -> Connections {
         self.shared.pool.current()
     }
 

@@ -1,7 +1,7 @@
 //! The connections: how they are set up, and when they are given up.
 
 use std::{
-    sync::{Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -13,7 +13,7 @@ use sea_orm::{
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
-use super::{DatabaseConfig, Error, StepError};
+use super::{DatabaseConfig, Error, StepError, dialect::Dialect, warm::Warm};
 
 /// How long the server keeps a connection, with its locks, that says nothing: a client that vanished in the middle of
 /// a transaction holds up others no longer than this. A relay that holds events says nothing while it waits for the broker.
@@ -37,8 +37,38 @@ const TRUSTED_AFTER: Duration = Duration::from_secs(30);
 
 /// The connections in use now.
 pub(crate) struct Pool {
-    current: RwLock<DatabaseConnection>,
+    current: RwLock<Connections>,
     silence: Mutex<Silence>,
+}
+
+/// A pool with what is kept back from it.
+#[derive(Clone)]
+pub(crate) struct Connections {
+    pub(crate) pool: DatabaseConnection,
+    pub(crate) warm: Arc<Warm>,
+}
+
+impl Connections {
+    /// Connections: open, and of these idle.
+    pub(super) fn in_use(&self) -> (u32, u32) {
+        let (open, idle) = match Dialect::of(self.pool.get_database_backend()) {
+            Dialect::MySql => {
+                let pool = self.pool.get_mysql_connection_pool();
+                (pool.size(), pool.num_idle() + self.warm.len())
+            }
+            Dialect::Sqlite => {
+                let pool = self.pool.get_sqlite_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+        };
+        (open, u32::try_from(idle).unwrap_or(u32::MAX))
+    }
+
+    /// Closes the pool once its connections have come back.
+    pub(super) async fn close(&self) -> Result<(), DbErr> {
+        self.warm.give_back();
+        self.pool.clone().close().await
+    }
 }
 
 /// What is known of a database that does not answer.
@@ -56,7 +86,7 @@ impl Pool {
         Ok(Self { current, silence: Mutex::new(silence) })
     }
 
-    pub(crate) fn current(&self) -> DatabaseConnection {
+    pub(crate) fn current(&self) -> Connections {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -119,9 +149,11 @@ impl Pool {
 }
 
 /// Prepares connections without making one.
-async fn connect(config: &DatabaseConfig) -> Result<DatabaseConnection, Error> {
+async fn connect(config: &DatabaseConfig) -> Result<Connections, Error> {
     let options = connect_options(config)?;
-    sea_orm::Database::connect(options).await.map_err(|error| StepError::from(error).into_error("opening the database"))
+    let pool = sea_orm::Database::connect(options).await;
+    let pool = pool.map_err(|error| StepError::from(error).into_error("opening the database"))?;
+    Ok(Connections { pool, warm: Arc::default() })
 }
 
 fn is_sqlite(config: &DatabaseConfig) -> bool {

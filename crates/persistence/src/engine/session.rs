@@ -6,17 +6,19 @@
 use std::{marker::PhantomData, sync::Arc};
 
 use sea_orm::{
-    ConnAcquireErr, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr,
-    SqlxError, Statement, Values,
+    ConnAcquireErr, ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, SqlxError, Statement,
+    Values,
     prelude::async_trait,
-    sqlx::{
-        AssertSqlSafe, Database, Executor, IntoArguments, MySql, Sqlite, pool::PoolConnection, query::Query, query_with,
-    },
+    sqlx::{AssertSqlSafe, Database, Executor, IntoArguments, Sqlite, pool::PoolConnection, query::Query, query_with},
 };
 use sea_query_sqlx::SqlxValues;
-use tokio::sync::Mutex;
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
-use super::dialect::Dialect;
+use super::{
+    dialect::Dialect,
+    pool::Connections,
+    warm::{Taken, Warm},
+};
 
 /// A connection of the pool: outside of a transaction, or inside one as a [`Tx`]. Dropped without [`Session::keep`] it is
 /// closed, which ends whatever was open on it: a transaction, an answer that nobody waits for, a session that its server
@@ -37,35 +39,42 @@ pub(crate) struct Idle;
 pub(crate) struct InTransaction;
 
 struct Held {
-    /// Never contended: what shares a session asks one thing after the other.
-    connection: Mutex<Connection>,
-    is_kept: bool,
+    /// Never contended: what shares a session asks one thing after the other. `None` once it is kept.
+    connection: Mutex<Option<Connection>>,
+    warm: Arc<Warm>,
 }
 
+/// Keeping consumes the session.
+const UNTIL_KEPT: &str = "a session has its connection until it is kept";
+
 enum Connection {
-    MySql(PoolConnection<MySql>),
+    MySql(Taken),
     Sqlite(PoolConnection<Sqlite>),
 }
 
 impl Session {
     /// Waits for a connection of the pool.
-    pub(crate) async fn take(pool: &DatabaseConnection) -> Result<Self, DbErr> {
+    pub(crate) async fn take(Connections { pool, warm }: Connections) -> Result<Self, DbErr> {
         let dialect = Dialect::of(pool.get_database_backend());
         let connection = match dialect {
             Dialect::Sqlite => pool.get_sqlite_connection_pool().acquire().await.map(Connection::Sqlite),
-            Dialect::MySql => pool.get_mysql_connection_pool().acquire().await.map(Connection::MySql),
+            Dialect::MySql => warm.take(pool.get_mysql_connection_pool()).await.map(Connection::MySql),
         };
-        let connection = Mutex::new(connection.map_err(while_acquiring)?);
-        Ok(Self { held: Held { connection, is_kept: false }, dialect, state: PhantomData })
+        let connection = Mutex::new(Some(connection.map_err(while_acquiring)?));
+        Ok(Self { held: Held { connection, warm }, dialect, state: PhantomData })
     }
 
     pub(crate) async fn begin(self) -> Result<Tx, DbErr> {
         self.control("BEGIN").await
     }
 
-    /// Gives the connection back to the pool.
+    /// Gives the connection back, for others to use.
     pub(crate) fn keep(mut self) {
-        self.held.is_kept = true;
+        match self.held.connection.get_mut().take() {
+            Some(Connection::MySql(taken)) => self.held.warm.keep(taken),
+            // Dropped, it is back in the pool.
+            Some(Connection::Sqlite(_)) | None => {}
+        }
     }
 }
 
@@ -85,8 +94,12 @@ impl<State> Session<State> {
         self.dialect
     }
 
+    async fn connection(&self) -> MappedMutexGuard<'_, Connection> {
+        MutexGuard::map(self.held.connection.lock().await, |connection| connection.as_mut().expect(UNTIL_KEPT))
+    }
+
     async fn control<Next>(mut self, statement: &'static str) -> Result<Session<Next>, DbErr> {
-        let connection = self.held.connection.get_mut();
+        let connection = self.held.connection.get_mut().as_mut().expect(UNTIL_KEPT);
         connection.execute_unprepared(statement.to_owned()).await.map_err(while_executing)?;
         Ok(Session { held: self.held, dialect: self.dialect, state: PhantomData })
     }
@@ -94,13 +107,11 @@ impl<State> Session<State> {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if self.is_kept {
-            return;
-        }
         // Its place in the pool is free once it is closed, or after five seconds.
         match self.connection.get_mut() {
-            Connection::MySql(connection) => connection.close_on_drop(),
-            Connection::Sqlite(connection) => connection.close_on_drop(),
+            Some(Connection::MySql(taken)) => taken.connection.close_on_drop(),
+            Some(Connection::Sqlite(connection)) => connection.close_on_drop(),
+            None => {}
         }
     }
 }
@@ -108,7 +119,7 @@ impl Drop for Held {
 impl Connection {
     async fn execute(&mut self, statement: Statement) -> Result<ExecResult, SqlxError> {
         match self {
-            Self::MySql(connection) => query(statement).execute(&mut **connection).await.map(Into::into),
+            Self::MySql(Taken { connection, .. }) => query(statement).execute(&mut **connection).await.map(Into::into),
             Self::Sqlite(connection) => query(statement).execute(&mut **connection).await.map(Into::into),
         }
     }
@@ -116,21 +127,23 @@ impl Connection {
     async fn execute_unprepared(&mut self, sql: String) -> Result<ExecResult, SqlxError> {
         let sql = AssertSqlSafe(sql);
         match self {
-            Self::MySql(connection) => connection.execute(sql).await.map(Into::into),
+            Self::MySql(Taken { connection, .. }) => connection.execute(sql).await.map(Into::into),
             Self::Sqlite(connection) => connection.execute(sql).await.map(Into::into),
         }
     }
 
     async fn fetch_one(&mut self, statement: Statement) -> Result<QueryResult, SqlxError> {
         match self {
-            Self::MySql(connection) => query(statement).fetch_one(&mut **connection).await.map(Into::into),
+            Self::MySql(Taken { connection, .. }) => {
+                query(statement).fetch_one(&mut **connection).await.map(Into::into)
+            }
             Self::Sqlite(connection) => query(statement).fetch_one(&mut **connection).await.map(Into::into),
         }
     }
 
     async fn fetch_all(&mut self, statement: Statement) -> Result<Vec<QueryResult>, SqlxError> {
         match self {
-            Self::MySql(connection) => {
+            Self::MySql(Taken { connection, .. }) => {
                 let rows = query(statement).fetch_all(&mut **connection).await?;
                 Ok(rows.into_iter().map(Into::into).collect())
             }
@@ -152,15 +165,15 @@ impl<State: Send + Sync> ConnectionTrait for Session<State> {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.held.connection.lock().await.execute(statement).await.map_err(while_executing)
+        self.connection().await.execute(statement).await.map_err(while_executing)
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.held.connection.lock().await.execute_unprepared(sql.to_owned()).await.map_err(while_executing)
+        self.connection().await.execute_unprepared(sql.to_owned()).await.map_err(while_executing)
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        match self.held.connection.lock().await.fetch_one(statement).await {
+        match self.connection().await.fetch_one(statement).await {
             Ok(row) => Ok(Some(row)),
             Err(SqlxError::RowNotFound) => Ok(None),
             Err(error) => Err(while_querying(error)),
@@ -168,7 +181,7 @@ impl<State: Send + Sync> ConnectionTrait for Session<State> {
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.held.connection.lock().await.fetch_all(statement).await.map_err(while_querying)
+        self.connection().await.fetch_all(statement).await.map_err(while_querying)
     }
 }
 

@@ -35,7 +35,7 @@ impl<'a> Tries<'a> {
     /// A connection in a new transaction.
     pub(crate) async fn begin(&mut self) -> Result<Tx, StepError> {
         loop {
-            let begun = async { Session::take(&self.database.pool()).await?.begin().await };
+            let begun = async { Session::take(self.database.connections()).await?.begin().await };
             match begun.await {
                 Ok(tx) => return Ok(tx),
                 Err(error) => self.again_if(Cause::is_passing, error).await?,
@@ -46,7 +46,7 @@ impl<'a> Tries<'a> {
     /// A connection to read from.
     pub(crate) async fn take(&mut self) -> Result<Session, StepError> {
         loop {
-            match Session::take(&self.database.pool()).await {
+            match Session::take(self.database.connections()).await {
                 Ok(session) => return Ok(session),
                 Err(error) => self.again_if(Cause::is_passing, error).await?,
             }

@@ -209,7 +209,7 @@ async fn a_transaction_that_somebody_left_open_is_not_written_in() {
     let (database, other) = open(&url, Duration::from_secs(30)).await;
     let database = &database;
     other.execute_unprepared("CREATE TABLE written (id INT)").await.expect("creates");
-    let session = Session::take(&database.pool()).await.expect("a connection");
+    let session = Session::take(database.connections()).await.expect("a connection");
     session.execute_unprepared("BEGIN").await.expect("begins");
     session.keep();
     transaction!(database, Query::Ping, |tx| async {
