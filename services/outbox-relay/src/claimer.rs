@@ -1,6 +1,6 @@
 //! The loop: wait for a broker and room in its queue, claim, publish, record; idle until a signal or the next poll.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use domain::{Lane, RetrySchedule};
 use persistence::Database;
@@ -8,7 +8,7 @@ use rand::RngExt as _;
 use telemetry::names;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
+    time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +25,9 @@ const DATABASE_PAUSES: RetrySchedule = RetrySchedule::endless(Duration::from_mil
 
 /// Pause after a batch that the broker did not answer for.
 const BROKER_PAUSE: Duration = Duration::from_millis(500);
+
+/// A claim that takes longer keeps nobody from looking for other events.
+const SLOW: Duration = Duration::from_millis(100);
 
 /// The right to look for events of a lane: while little waits one claimer has it and does all the work, in few large batches.
 #[derive(Clone)]
@@ -70,7 +73,13 @@ impl Claimer {
                         // There is work for another one meanwhile.
                         lookout = None;
                     }
-                    let done = self.publish.publish(claim, self.config.lease, &stop).await;
+                    let mut publishing = pin!(self.publish.publish(claim, self.config.lease, &stop));
+                    let done = if let Ok(done) = timeout(SLOW, publishing.as_mut()).await {
+                        done
+                    } else {
+                        lookout = None;
+                        publishing.await
+                    };
                     failures = if done == Done::Unrecorded { failures + 1 } else { 0 };
                     match done {
                         Done::Unrecorded => self.pause_after(failures),
@@ -122,7 +131,7 @@ impl Claimer {
 
     async fn wait(&self, pause: Duration) {
         // The signal may be lost or late; the poll finds what waits all the same.
-        drop(tokio::time::timeout(pause, self.wake.of(self.lane).notified()).await);
+        drop(timeout(pause, self.wake.of(self.lane).notified()).await);
     }
 
     /// The poll interval, up to four times as long when there is nothing to do, and never in step with others.

@@ -3,7 +3,7 @@
 //! One write an event in place of two, and nothing to rescue: where a relay dies its locks go with its session. Not on SQLite,
 //! whose one connection everybody needs meanwhile; there a claim is a lease.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use domain::{Lane, OutboxStatus};
 use sea_orm::{
@@ -72,13 +72,18 @@ impl HeldOutcome {
         let status = |status: OutboxStatus| (Column::Status, Expr::value(status.as_str()));
         let mut changes =
             vec![(self.published.clone(), vec![status(OutboxStatus::Processed), (Column::NextRunAt, dialect.now())])];
-        changes.extend(self.later.iter().map(|(id, delay, error)| {
+        // Most fail for the same reason: a queue that is not there.
+        let mut later: BTreeMap<(Duration, &str), Vec<OutboxEventId>> = BTreeMap::new();
+        for (id, delay, error) in &self.later {
+            later.entry((*delay, error)).or_default().push(*id);
+        }
+        changes.extend(later.into_iter().map(|((delay, error), ids)| {
             let change = vec![
-                (Column::NextRunAt, dialect.after(*delay)),
+                (Column::NextRunAt, dialect.after(delay)),
                 (Column::LastError, Expr::value(shortened(error))),
                 (Column::Attempts, Expr::col(Column::Attempts).add(1)),
             ];
-            (vec![*id], change)
+            (ids, change)
         }));
         changes.extend(self.unknown.iter().map(|(ids, delay)| {
             (ids.clone(), vec![(Column::NextRunAt, dialect.after(*delay)), (Column::Turn, out_of_line())])

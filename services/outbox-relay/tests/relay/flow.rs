@@ -82,3 +82,21 @@ async fn a_signal_wakes_the_idle_claimer_of_its_lane() {
     relay.stop().await;
     fixture.remove().await;
 }
+
+#[tokio::test]
+async fn while_little_waits_one_claimer_of_a_lane_looks() {
+    let fixture = Fixture::new().await;
+    let four = PerLane { express: 0, normal: 4 };
+    let relay = fixture.relay(&RelayConfig { claimers: four, poll: PerLane::from_fn(|_| NEVER), ..config() }).await;
+    fixture.metrics.reaches_queries("outbox_claim", "ok", 1).await;
+    for number in 0..3 {
+        let id = format!("m{number}");
+        fixture.accept(&[message(&id, &["+4915110"])]).await;
+        relay.wake.signal(Lane::Normal);
+        fixture.published(&id).await;
+    }
+    relay.quiet().await;
+    assert_eq!(fixture.metrics.queries("outbox_claim", "ok"), 1 + 3);
+    relay.stop().await;
+    fixture.remove().await;
+}
