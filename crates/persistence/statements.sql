@@ -47,9 +47,18 @@ SELECT user_balances.balance
     LIMIT ?;
 
 -- begin_sending: taking messages to send
-SELECT message_status.id, message_status.message_identifier, message_status.recipient, message_status.status, TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS age_millis, TIMESTAMPDIFF(MICROSECOND, claimed_until, UTC_TIMESTAMP(6)) DIV 1000 AS lease_over_millis
+UPDATE message_status
+    SET status = ?, claimed_by = ?, claimed_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, updated_at = UTC_TIMESTAMP(6)
+    WHERE message_status.status = ? AND ((message_status.message_identifier = ? AND message_status.recipient = ?) OR (message_status.message_identifier = ? AND message_status.recipient = ?);
+SELECT message_status.id, message_status.message_identifier, message_status.recipient, message_status.status, message_status.claimed_by, TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS age_millis, TIMESTAMPDIFF(MICROSECOND, claimed_until, UTC_TIMESTAMP(6)) DIV 1000 AS lease_over_millis
     FROM message_status
     WHERE (message_status.message_identifier = ? AND message_status.recipient = ?) OR (message_status.message_identifier = ? AND message_status.recipient = ?) OR (message_status.message_identifier = ? AND message_status.recipient = ?) FOR UPDATE;
+UPDATE message_status
+    SET status = ?, claimed_by = ?, claimed_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, updated_at = UTC_TIMESTAMP(6)
+    WHERE message_status.status = ? AND (message_status.message_identifier = ? AND message_status.recipient = ?);
+SELECT message_status.id, message_status.message_identifier, message_status.recipient, message_status.status, message_status.claimed_by, TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS age_millis, TIMESTAMPDIFF(MICROSECOND, claimed_until, UTC_TIMESTAMP(6)) DIV 1000 AS lease_over_millis
+    FROM message_status
+    WHERE message_status.message_identifier = ? AND message_status.recipient = ? FOR UPDATE;
 UPDATE message_status
     SET status = ?, claimed_by = ?, claimed_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, updated_at = UTC_TIMESTAMP(6)
     WHERE message_status.id IN (?);
@@ -57,12 +66,11 @@ UPDATE message_status
 -- defer: putting off a message
 SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
     FROM message_status
-    WHERE message_status.id IN (?)
-    ORDER BY message_status.id ASC FOR UPDATE;
+    WHERE message_status.message_identifier = ? AND message_status.recipient = ? FOR UPDATE;
 UPDATE message_status
     SET claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
     WHERE message_status.id IN (?);
-SELECT outbox_events.id, outbox_events.status
+SELECT outbox_events.id, outbox_events.status, TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS age_millis
     FROM outbox_events
     WHERE outbox_events.aggregate_id = ? AND outbox_events.event_type = ?
     LIMIT ? FOR UPDATE SKIP LOCKED;
@@ -86,7 +94,7 @@ SELECT message_status.created_at, message_status.id
     LIMIT ? OFFSET ?;
 SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
     FROM message_status
-    WHERE message_status.status = ?
+    WHERE message_status.id >= ? AND message_status.status = ?
     ORDER BY message_status.id DESC
     LIMIT ?;
 SELECT message_status.created_at, message_status.id
@@ -96,7 +104,7 @@ SELECT message_status.created_at, message_status.id
     LIMIT ? OFFSET ?;
 SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
     FROM message_status
-    WHERE message_status.id < ? AND message_status.status = ?
+    WHERE message_status.id < ? AND message_status.id >= ? AND message_status.status = ?
     ORDER BY message_status.id DESC
     LIMIT ?;
 SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
@@ -376,11 +384,10 @@ SELECT migration, oldest_binary
 -- settle: recording outcomes
 UPDATE message_status
     SET status = ?, provider = ?, claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
-    WHERE message_status.status = ? AND (message_status.id = ? AND message_status.claimed_by = ?);
+    WHERE message_status.status = ? AND (message_status.message_identifier = ? AND message_status.recipient = ? AND message_status.claimed_by = ?);
 SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
     FROM message_status
-    WHERE message_status.id IN (?)
-    ORDER BY message_status.id ASC FOR UPDATE;
+    WHERE message_status.message_identifier = ? AND message_status.recipient = ? FOR UPDATE;
 UPDATE message_status
     SET status = ?, provider = ?, claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
     WHERE message_status.id IN (?);
@@ -396,6 +403,12 @@ INSERT INTO user_transactions (user_id, amount, transaction_type, description, t
 UPDATE user_balances
     SET balance = (CASE WHEN (user_id = ?) THEN balance + ? ELSE balance END), last_updated = UTC_TIMESTAMP(6)
     WHERE user_balances.user_id IN (?);
+SELECT message_status.message_identifier, message_status.recipient
+    FROM message_status
+    WHERE message_status.message_identifier = ? AND message_status.recipient = ? AND message_status.status = ? AND message_status.provider = ?;
+UPDATE message_status
+    SET status = ?, provider = ?, claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
+    WHERE message_status.status = ? AND ((message_status.message_identifier = ? AND message_status.recipient = ? AND message_status.claimed_by = ?) OR (message_status.message_identifier = ? AND message_status.recipient = ? AND message_status.claimed_by = ?);
 
 -- top_up: adding to a balance
 SELECT user_balances.id, user_balances.user_id, user_balances.balance, user_balances.last_updated
@@ -418,10 +431,7 @@ INSERT INTO user_balances (user_id, balance)
 -- write_states: recording outcomes and taking messages
 UPDATE message_status
     SET status = ?, provider = ?, claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
-    WHERE message_status.status = ? AND (message_status.id = ? AND message_status.claimed_by = ?);
-SELECT message_status.id, message_status.message_identifier, message_status.recipient, message_status.status, TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS age_millis, TIMESTAMPDIFF(MICROSECOND, claimed_until, UTC_TIMESTAMP(6)) DIV 1000 AS lease_over_millis
-    FROM message_status
-    WHERE message_status.message_identifier = ? AND message_status.recipient = ? FOR UPDATE;
+    WHERE message_status.status = ? AND (message_status.message_identifier = ? AND message_status.recipient = ? AND message_status.claimed_by = ?);
 UPDATE message_status
     SET status = ?, claimed_by = ?, claimed_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, updated_at = UTC_TIMESTAMP(6)
-    WHERE message_status.id IN (?);
+    WHERE message_status.status = ? AND (message_status.message_identifier = ? AND message_status.recipient = ?);

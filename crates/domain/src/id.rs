@@ -1,6 +1,6 @@
 //! Identifiers, one type each, so that none can be passed in place of another.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -103,6 +103,15 @@ text_id! {
     MessageId, "message_identifier"
 }
 
+impl MessageId {
+    /// When it was made, as time since 1970 on its maker's clock; `None` of one that is no UUIDv7.
+    pub fn made_at(&self) -> Option<Duration> {
+        let made = Uuid::parse_str(&self.0).ok().filter(|id| id.get_version_num() == 7)?.get_timestamp()?;
+        let (seconds, nanos) = made.to_unix();
+        Some(Duration::new(seconds, nanos))
+    }
+}
+
 text_id! {
     /// One entry of the ledger (`user_transactions.transaction_id`).
     TransactionId, "transaction_id"
@@ -111,6 +120,14 @@ text_id! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_message_says_when_it_was_made() {
+        let made = |id: &str| MessageId::try_from(id.to_owned()).expect("an id").made_at();
+        assert_eq!(made("017f22e2-79b0-7cc3-98c4-dc0c0c07398f"), Some(Duration::from_secs(1_645_557_742)));
+        assert_eq!(made("4f3c1a52-93c7-4c47-8c09-3a6b0a7e9f10"), None, "a random one");
+        assert_eq!(made("order-4711"), None);
+    }
 
     #[test]
     fn customer_ids_start_at_one() {

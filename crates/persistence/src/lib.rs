@@ -25,7 +25,7 @@ mod stored;
 pub use engine::{Database, DatabaseConfig, Error, HELD_AT_MOST, Query, Readiness};
 pub use messages::{
     AcceptOutcome, AcceptRequest, Begin, BeginRequest, ClaimedRecipient, Deferred, HistoryEntry, HistoryFilter,
-    Outcome, Settlement, StateWrite, StateWritten,
+    Outcome, PutOff, Settlement, StateWrite, StateWritten,
 };
 pub use migrations::{ACCEPTED_URLS, Address, AddressError};
 pub use money::{IdempotentRequest, LedgerEntry, LedgerSlice, Route, TopUpOutcome, TopUpRequest};

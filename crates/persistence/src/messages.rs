@@ -8,6 +8,23 @@ mod states;
 mod take;
 
 pub use accept::{AcceptOutcome, AcceptRequest};
-pub use delivery::{Begin, BeginRequest, ClaimedRecipient, Deferred, Outcome, Settlement};
+pub use delivery::{Begin, BeginRequest, ClaimedRecipient, Deferred, Outcome, PutOff, Settlement};
 pub use history::{HistoryEntry, HistoryFilter};
 pub use states::{StateWrite, StateWritten};
+
+use domain::{MessageId, Recipient};
+use sea_orm::{ColumnTrait as _, Condition};
+
+use crate::{engine::statements::padded, entity::message_status::Column};
+
+/// The rows of these recipients of messages. One term a row, each a lookup in the unique index; MariaDB does not optimise lists of
+/// pairs.
+fn these<'a>(pairs: impl IntoIterator<Item = (&'a MessageId, &'a Recipient)>) -> Condition {
+    padded(pairs).into_iter().fold(Condition::any(), |any, pair| any.add(this(pair)))
+}
+
+fn this((message_id, recipient): (&MessageId, &Recipient)) -> Condition {
+    Condition::all()
+        .add(Column::MessageIdentifier.eq(message_id.as_str()))
+        .add(Column::Recipient.eq(recipient.as_str()))
+}

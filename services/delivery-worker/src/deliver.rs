@@ -1,21 +1,18 @@
 //! One message: its recipients are taken, sent and recorded in chunks, each under a lease that outlasts its round.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use domain::{MessageBody, Recipient};
 use futures_util::future::join_all;
 use operators::{Operators, Prior, Submission, Verdict};
-use persistence::{Begin, BeginRequest, ClaimedRecipient, Deferred, Outcome, Settlement};
+use persistence::{Begin, BeginRequest, ClaimedRecipient, Deferred, Outcome, PutOff, Settlement};
 use rand::RngExt as _;
 use telemetry::names;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    CHUNK, series,
+    CHUNK, age, series,
     state_writer::{StateWriter, Stopping},
 };
 
@@ -88,7 +85,6 @@ impl Deliver {
             let calls = u32::try_from(recipients.len()).unwrap_or(u32::MAX);
             let permits = self.stop.run_until_cancelled(self.calls.acquire_many(calls)).await;
             let Some(Ok(permits)) = permits.filter(|_| !self.stop.is_cancelled()) else { return Err(Stopping) };
-            let begun = Instant::now();
             let Begin { claimed, busy, finished, unknown } = self.states.begin(task_key(body), &request).await?;
             if unknown > 0 {
                 tracing::error!(
@@ -99,7 +95,7 @@ impl Deliver {
                     return Ok(Chunk::NeverAccepted);
                 }
             }
-            let left_over = self.send_and_settle(body, claimed, text, begun).await?;
+            let left_over = self.send_and_settle(body, claimed, text).await?;
             drop(permits);
             let wait = match (left_over, busy) {
                 (LeftOver::Nothing, None) => return Ok(Chunk::Known),
@@ -118,12 +114,11 @@ impl Deliver {
         body: &MessageBody,
         claimed: Vec<ClaimedRecipient>,
         text: &Arc<str>,
-        begun: Instant,
     ) -> Result<LeftOver, Stopping> {
         if claimed.is_empty() {
             return Ok(LeftOver::Nothing);
         }
-        let verdicts = join_all(claimed.iter().map(|recipient| self.send(body, recipient, text, begun))).await;
+        let verdicts = join_all(claimed.iter().map(|recipient| self.send(body, recipient, text))).await;
         let (mut settlements, mut unknown) = (Vec::new(), Vec::new());
         for (recipient, verdict) in claimed.into_iter().zip(verdicts) {
             match outcome(verdict) {
@@ -144,7 +139,7 @@ impl Deliver {
         self.put_off(body, &unknown).await
     }
 
-    async fn send(&self, body: &MessageBody, claimed: &ClaimedRecipient, text: &Arc<str>, begun: Instant) -> Verdict {
+    async fn send(&self, body: &MessageBody, claimed: &ClaimedRecipient, text: &Arc<str>) -> Verdict {
         let submission = Submission {
             message_id: body.message_identifier.clone(),
             recipient: claimed.recipient.clone(),
@@ -152,31 +147,32 @@ impl Deliver {
             kind: body.kind,
         };
         let prior = match claimed.resumed {
-            false => Prior::First,
-            true if claimed.age < OVERDUE => Prior::Resumed,
-            true => Prior::Overdue,
+            None => Prior::First,
+            Some(age) if age < OVERDUE => Prior::Resumed,
+            Some(_) => Prior::Overdue,
         };
-        if prior == Prior::First {
+        if prior == Prior::First
+            && let Some(age) = age::of(&body.message_identifier)
+        {
             metrics::histogram!(names::ACCEPT_TO_OPERATOR_SECONDS, names::label::TYPE => body.kind.as_str())
-                .record(claimed.age + begun.elapsed());
+                .record(age);
         }
         self.operators.send(&submission, prior).await
     }
 
     async fn put_off(&self, body: &MessageBody, unknown: &[ClaimedRecipient]) -> Result<LeftOver, Stopping> {
-        let Some(oldest) = unknown.iter().map(|recipient| recipient.age).max() else {
+        if unknown.is_empty() {
             return Ok(LeftOver::Nothing);
-        };
+        }
         let jitter = rand::rng().random_range(0.8..=1.2);
-        let delay = (oldest / 2).clamp(DEFER.0, DEFER.1).mul_f64(jitter);
+        let put_off = PutOff { of_age: 0.5 * jitter, within: (DEFER.0.mul_f64(jitter), DEFER.1.mul_f64(jitter)) };
         let message_id = &body.message_identifier;
         tracing::warn!(
             outage = "operators",
             recipients = unknown.len(),
-            ?delay,
             "the outcome is not known; the operators are asked again later"
         );
-        match self.states.defer(task_key(body), message_id, unknown, delay).await? {
+        match self.states.defer(task_key(body), message_id, unknown, put_off).await? {
             Deferred::Scheduled => {
                 series::deferred(unknown.len());
                 Ok(LeftOver::Nothing)

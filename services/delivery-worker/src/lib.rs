@@ -8,6 +8,7 @@
 // The state machines of a delivery, its operators' layers and its statements nest deeper than the default allows.
 #![recursion_limit = "256"]
 
+mod age;
 mod consume;
 mod deliver;
 mod series;

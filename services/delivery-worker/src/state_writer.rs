@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use domain::{MessageId, RetrySchedule};
 use persistence::{
-    Begin, BeginRequest, ClaimedRecipient, Database, Deferred, Error, Settlement, StateWrite, StateWritten,
+    Begin, BeginRequest, ClaimedRecipient, Database, Deferred, Error, PutOff, Settlement, StateWrite, StateWritten,
 };
 use service_kit::{
     Scope,
@@ -92,9 +92,9 @@ impl StateWriter {
         key: u64,
         message_id: &MessageId,
         recipients: &[ClaimedRecipient],
-        delay: Duration,
+        put_off: PutOff,
     ) -> Result<Deferred, Stopping> {
-        let defer = StateWrite::Defer(message_id.clone(), recipients.to_vec(), delay);
+        let defer = StateWrite::Defer(message_id.clone(), recipients.to_vec(), put_off);
         match self.unless_stopped(key, defer).await? {
             StateWritten::Deferred(deferred) => Ok(deferred),
             other => unreachable!("an answer of another kind: {other:?}"),

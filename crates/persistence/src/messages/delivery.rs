@@ -13,6 +13,13 @@ pub struct BeginRequest {
     pub recipients: Vec<Recipient>,
 }
 
+impl BeginRequest {
+    /// What names each row.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&MessageId, &Recipient)> {
+        self.recipients.iter().map(|recipient| (&self.message_id, recipient))
+    }
+}
+
 /// What a worker may do with the recipients it asked for.
 #[derive(Debug, Default)]
 pub struct Begin {
@@ -31,30 +38,31 @@ pub struct Begin {
 pub struct ClaimedRecipient {
     /// To whom.
     pub recipient: Recipient,
-    /// Whether a worker had it before and left no outcome: an operator may already have it.
-    pub resumed: bool,
-    /// Time since the request was accepted, on the database's clock.
-    pub age: Duration,
-    pub(super) claim: Claim,
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Claim {
-    pub(super) row: i64,
+    /// That a worker had it before and left no outcome, so that an operator may already have it; with the time since the request was
+    /// accepted, on the database's clock.
+    pub resumed: Option<Duration>,
+    pub(super) message_id: MessageId,
     pub(super) token: Arc<str>,
 }
 
 /// What became of one claimed recipient.
 #[derive(Debug, Clone)]
 pub struct Settlement {
-    pub(super) claim: Claim,
+    pub(super) claimed: ClaimedRecipient,
     pub(super) outcome: Outcome,
+}
+
+impl ClaimedRecipient {
+    /// What names its row.
+    pub(super) fn pair(&self) -> (&MessageId, &Recipient) {
+        (&self.message_id, &self.recipient)
+    }
 }
 
 impl Settlement {
     /// The outcome of `recipient`.
     pub fn new(recipient: &ClaimedRecipient, outcome: Outcome) -> Self {
-        Self { claim: recipient.claim.clone(), outcome }
+        Self { claimed: recipient.clone(), outcome }
     }
 
     /// The outcome.
@@ -76,6 +84,27 @@ pub enum Outcome {
         /// The operator that rejected it for good, or empty where none took it.
         provider: String,
     },
+}
+
+/// How long a message waits that is put off: a share of its age, within these.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PutOff {
+    /// Of the time since the request was accepted, on the database's clock.
+    pub of_age: f64,
+    /// At least and at most.
+    pub within: (Duration, Duration),
+}
+
+impl PutOff {
+    /// So long, whatever its age.
+    pub fn by(delay: Duration) -> Self {
+        Self { of_age: 0.0, within: (delay, delay) }
+    }
+
+    pub(super) fn of(self, age: Duration) -> Duration {
+        let (least, most) = self.within;
+        age.mul_f64(self.of_age).clamp(least, most)
+    }
 }
 
 /// What became of a message that was put off.

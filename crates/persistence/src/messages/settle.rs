@@ -1,17 +1,20 @@
 //! Recording what became of taken recipients, or putting them off.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     time::Duration,
 };
 
 use domain::{EventKind, MessageId, MessageStatus, OutboxStatus};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, UpdateMany,
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, UpdateMany,
     sea_query::{Expr, LockBehavior, LockType},
 };
 
-use super::delivery::{Claim, ClaimedRecipient, Deferred, Outcome, Settlement};
+use super::{
+    delivery::{ClaimedRecipient, Deferred, Outcome, PutOff, Settlement},
+    these, this,
+};
 use crate::{
     engine::{
         StepError, Tx,
@@ -33,7 +36,7 @@ pub(super) async fn record_done(tx: &Tx, settlements: &[&Settlement], recorded: 
         }
     }
     for (provider, places) in done {
-        let claims: Vec<_> = places.iter().map(|place| &settlements[*place].claim).collect();
+        let claims: Vec<_> = places.iter().map(|place| &settlements[*place].claimed).collect();
         for (place, is_recorded) in places.iter().zip(done_by(tx, &claims, provider).await?) {
             recorded[*place] = is_recorded;
         }
@@ -42,10 +45,10 @@ pub(super) async fn record_done(tx: &Tx, settlements: &[&Settlement], recorded: 
 }
 
 /// One statement, guarded by each row's claim. Rows are only read back where some were no longer ours.
-async fn done_by(tx: &Tx, claims: &[&Claim], provider: &str) -> Result<Vec<bool>, StepError> {
-    let ours = padded(claims.iter()).into_iter().fold(Condition::any(), |any, claim| {
-        any.add(Condition::all().add(Column::Id.eq(claim.row)).add(Column::ClaimedBy.eq(&*claim.token)))
-    });
+async fn done_by(tx: &Tx, claims: &[&ClaimedRecipient], provider: &str) -> Result<Vec<bool>, StepError> {
+    let ours = padded(claims.iter())
+        .into_iter()
+        .fold(Condition::any(), |any, claim| any.add(this(claim.pair()).add(Column::ClaimedBy.eq(&*claim.token))));
     let updated = ended(tx, MessageStatus::Done, provider)
         .filter(Column::Status.eq(MessageStatus::Sending.as_str()))
         .filter(ours)
@@ -55,10 +58,10 @@ async fn done_by(tx: &Tx, claims: &[&Claim], provider: &str) -> Result<Vec<bool>
     if updated == claims.len() as u64 {
         return Ok(vec![true; claims.len()]);
     }
-    let recorded: Vec<i64> = Entity::find()
+    let recorded: Vec<(String, String)> = Entity::find()
         .select_only()
-        .column(Column::Id)
-        .filter(Column::Id.is_in(padded(claims.iter().map(|claim| claim.row))))
+        .columns([Column::MessageIdentifier, Column::Recipient])
+        .filter(these(claims.iter().map(|claim| claim.pair())))
         .filter(Column::Status.eq(MessageStatus::Done.as_str()))
         .filter(Column::Provider.eq(provider))
         .into_tuple()
@@ -66,8 +69,9 @@ async fn done_by(tx: &Tx, claims: &[&Claim], provider: &str) -> Result<Vec<bool>
         .await?;
     // Of rows that somebody else ended in the same way no more count as ours than were: which of them says nothing to anybody.
     let mut left = updated;
-    let is_recorded = |claim: &&Claim| {
-        let counts = recorded.contains(&claim.row) && left > 0;
+    let recorded: HashSet<_> = recorded.iter().map(|(message_id, recipient)| (&**message_id, &**recipient)).collect();
+    let is_recorded = |claim: &&ClaimedRecipient| {
+        let counts = recorded.contains(&names(claim)) && left > 0;
         left -= u64::from(counts);
         counts
     };
@@ -81,24 +85,21 @@ pub(super) async fn fail(tx: &Tx, settlements: &[&Settlement], recorded: &mut [b
     if places.is_empty() {
         return Ok(0);
     }
-    let claims: Vec<_> = places.iter().map(|place| &settlements[*place].claim).collect();
+    let claims: Vec<_> = places.iter().map(|place| &settlements[*place].claimed).collect();
     let rows = lock_claimed(tx, &claims).await?;
-    let mut failed: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
-    for place in &places {
-        let Settlement { claim, outcome: Outcome::Failed { provider } } = settlements[*place] else { continue };
-        if rows.contains_key(&claim.row) {
-            recorded[*place] = true;
-            failed.entry(provider).or_default().push(claim.row);
-        }
+    let mut failed: BTreeMap<&str, Vec<&Model>> = BTreeMap::new();
+    for (place, row) in places.iter().zip(&rows) {
+        let (Outcome::Failed { provider }, Some(row)) = (&settlements[*place].outcome, row) else { continue };
+        recorded[*place] = true;
+        failed.entry(provider).or_default().push(row);
     }
-    for (provider, ids) in &failed {
+    for (provider, rows) in &failed {
         ended(tx, MessageStatus::Failed, provider)
-            .filter(Column::Id.is_in(padded(ids.iter().copied())))
+            .filter(Column::Id.is_in(padded(rows.iter().map(|row| row.id))))
             .exec(tx)
             .await?;
     }
-    let failed: Vec<_> = failed.values().flatten().filter_map(|id| rows.get(id)).collect();
-    refund(tx, &failed).await
+    refund(tx, &failed.into_values().flatten().collect::<Vec<_>>()).await
 }
 
 /// Sets rows to their end, and lets go of them.
@@ -111,62 +112,70 @@ fn ended(tx: &Tx, status: MessageStatus, provider: &str) -> UpdateMany<Entity> {
         .col_expr(Column::UpdatedAt, tx.dialect().now())
 }
 
-/// Locks those of the claimed rows that are still under the very claim, by primary key and in its order.
-async fn lock_claimed(tx: &Tx, claims: &[&Claim]) -> Result<HashMap<i64, Model>, StepError> {
-    let tokens: HashMap<i64, &str> = claims.iter().map(|claim| (claim.row, &*claim.token)).collect();
-    let rows = Entity::find()
-        .filter(Column::Id.is_in(padded(tokens.keys().copied())))
-        .order_by_asc(Column::Id)
-        .lock_exclusive()
-        .all(tx)
-        .await?;
-    let ours = |row: &Model| {
+/// Locks those of the claimed rows that are still under the very claim. Answers come in order, each row but once.
+async fn lock_claimed(tx: &Tx, claims: &[&ClaimedRecipient]) -> Result<Vec<Option<Model>>, StepError> {
+    let rows = Entity::find().filter(these(claims.iter().map(|claim| claim.pair()))).lock_exclusive().all(tx).await?;
+    let mut rows: HashMap<_, _> =
+        rows.into_iter().map(|row| ((row.message_identifier.clone(), row.recipient.clone()), row)).collect();
+    let ours = |claim: &&ClaimedRecipient, row: &Model| {
         let is_open = MessageStatus::parse(&row.status.to_ascii_lowercase())
             .is_ok_and(|status| status.may_become(MessageStatus::Done));
-        is_open && row.claimed_by.as_deref() == tokens.get(&row.id).copied()
+        is_open && row.claimed_by.as_deref() == Some(&*claim.token)
     };
-    Ok(rows.into_iter().filter(ours).map(|row| (row.id, row)).collect())
+    let under_claim = |claim: &&ClaimedRecipient| {
+        let (message_id, recipient) = names(claim);
+        rows.remove(&(message_id.to_owned(), recipient.to_owned())).filter(|row| ours(claim, row))
+    };
+    Ok(claims.iter().map(under_claim).collect())
 }
 
-/// They stay `sending`, without a lease, and the message is published again after `delay`.
+/// As they stand in the row.
+fn names(claim: &ClaimedRecipient) -> (&str, &str) {
+    let (message_id, recipient) = claim.pair();
+    (message_id.as_str(), recipient.as_str())
+}
+
+/// They stay `sending`, without a lease, and the message is published again later.
 pub(super) async fn defer(
     tx: &Tx,
     message_id: &MessageId,
     recipients: &[ClaimedRecipient],
-    delay: Duration,
+    put_off: PutOff,
 ) -> Result<Deferred, StepError> {
-    let claims: Vec<_> = recipients.iter().map(|recipient| &recipient.claim).collect();
-    let ours = lock_claimed(tx, &claims).await?;
+    let rows = lock_claimed(tx, &recipients.iter().collect::<Vec<_>>()).await?;
+    let ours: Vec<_> = rows.iter().flatten().map(|row| row.id).collect();
     if !ours.is_empty() {
         Entity::update_many()
             .col_expr(Column::ClaimedBy, null_text())
             .col_expr(Column::ClaimedUntil, null_time())
             .col_expr(Column::UpdatedAt, tx.dialect().now())
-            .filter(Column::Id.is_in(padded(ours.keys().copied())))
+            .filter(Column::Id.is_in(padded(ours)))
             .exec(tx)
             .await?;
     }
-    schedule(tx, message_id, delay).await
+    schedule(tx, message_id, put_off).await
 }
 
-/// Has the message's event published again after `delay`.
-async fn schedule(tx: &Tx, message_id: &MessageId, delay: Duration) -> Result<Deferred, StepError> {
+/// Has the message's event published again later.
+async fn schedule(tx: &Tx, message_id: &MessageId, put_off: PutOff) -> Result<Deferred, StepError> {
     // An event that somebody holds is being published, and not recorded yet: nobody waits for that.
-    let event: Option<(i64, String)> = outbox_event::Entity::find()
+    let event: Option<(i64, String, i64)> = outbox_event::Entity::find()
         .select_only()
         .columns([Outbox::Id, Outbox::Status])
+        .expr_as(tx.dialect().millis_since(Expr::col(Outbox::CreatedAt)), "age_millis")
         .filter(Outbox::AggregateId.eq(message_id.as_str()))
         .filter(Outbox::EventType.eq(EventKind::Send.as_str()))
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .into_tuple()
         .one(tx)
         .await?;
-    let Some((id, status)) = event else { return Ok(Deferred::NotYet) };
+    let Some((id, status, age_millis)) = event else { return Ok(Deferred::NotYet) };
     match OutboxStatus::parse(&status) {
         Some(OutboxStatus::Processed | OutboxStatus::Failed) => {
+            let age = Duration::from_millis(u64::try_from(age_millis).unwrap_or(0));
             outbox_event::Entity::update_many()
                 .col_expr(Outbox::Status, Expr::value(OutboxStatus::Pending.as_str()))
-                .col_expr(Outbox::NextRunAt, tx.dialect().after(delay))
+                .col_expr(Outbox::NextRunAt, tx.dialect().after(put_off.of(age)))
                 .col_expr(Outbox::UpdatedAt, tx.dialect().now())
                 .filter(Outbox::Id.eq(id))
                 .exec(tx)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::{LedgerKind, MessageId};
 
 use super::{
-    delivery::{Begin, BeginRequest, ClaimedRecipient, Deferred, Settlement},
+    delivery::{Begin, BeginRequest, ClaimedRecipient, Deferred, PutOff, Settlement},
     settle::{defer, fail, record_done},
     take::begin,
 };
@@ -26,9 +26,8 @@ pub enum StateWrite {
     Begin(BeginRequest),
     /// Record what became of these; what failed is refunded in the same transaction.
     Settle(Vec<Settlement>),
-    /// Put these off, whose outcome is not known: they stay `sending`, without a lease, and the message is published again after the
-    /// delay.
-    Defer(MessageId, Vec<ClaimedRecipient>, Duration),
+    /// Put these off, whose outcome is not known: they stay `sending`, without a lease, and the message is published again later.
+    Defer(MessageId, Vec<ClaimedRecipient>, PutOff),
 }
 
 /// What became of a [`StateWrite`].
@@ -94,7 +93,7 @@ impl Database {
         recipients: &[ClaimedRecipient],
         delay: Duration,
     ) -> Result<Deferred, Error> {
-        let write = [StateWrite::Defer(message_id.clone(), recipients.to_vec(), delay)];
+        let write = [StateWrite::Defer(message_id.clone(), recipients.to_vec(), PutOff::by(delay))];
         match self.write_states(&write, Duration::ZERO).await?.pop() {
             Some(StateWritten::Deferred(deferred)) => Ok(deferred),
             _ => Ok(Deferred::NotYet),
@@ -116,8 +115,8 @@ async fn write(tx: &Tx, writes: &[StateWrite], lease: Duration) -> Result<(Vec<S
     let mut recorded = vec![false; to_settle.len()];
     record_done(tx, &to_settle, &mut recorded).await?;
     for write in writes {
-        if let StateWrite::Defer(message_id, recipients, delay) = write {
-            deferred.push(defer(tx, message_id, recipients, *delay).await?);
+        if let StateWrite::Defer(message_id, recipients, put_off) = write {
+            deferred.push(defer(tx, message_id, recipients, *put_off).await?);
         }
     }
     let begun = if to_begin.is_empty() { Vec::new() } else { begin(tx, &to_begin, lease).await? };

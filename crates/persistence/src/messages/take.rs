@@ -1,12 +1,15 @@
-//! Taking recipients under a lease: rows locked, judged, and marked as ours.
+//! Taking recipients under a lease: what waits is marked as ours in one statement; where some did not wait, rows are locked and judged.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use domain::{MessageStatus, Recipient};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, sea_query::Expr};
+use domain::{MessageId, MessageStatus, Recipient};
+use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, UpdateMany, sea_query::Expr};
 use uuid::Uuid;
 
-use super::delivery::{Begin, BeginRequest, Claim, ClaimedRecipient};
+use super::{
+    delivery::{Begin, BeginRequest, ClaimedRecipient},
+    these,
+};
 use crate::{
     engine::{StepError, Tx, statements::padded},
     entity::message_status::{Column, Entity},
@@ -18,67 +21,106 @@ struct Candidate {
     message_identifier: String,
     recipient: String,
     status: String,
+    claimed_by: Option<String>,
     age_millis: i64,
     lease_over_millis: Option<i64>,
 }
 
 /// Takes what is free of these. Answers come in order.
 pub(super) async fn begin(tx: &Tx, requests: &[&BeginRequest], lease: Duration) -> Result<Vec<Begin>, StepError> {
-    let mut candidates = lock_candidates(tx, requests).await?;
     let token: Arc<str> = Uuid::now_v7().to_string().into();
+    let pairs: Vec<_> = requests.iter().flat_map(|request| request.pairs()).collect();
+    let taken = taking(tx, &token, lease)
+        .filter(Column::Status.eq(MessageStatus::Pending.as_str()))
+        .filter(these(pairs.iter().copied()))
+        .exec(tx)
+        .await?
+        .rows_affected;
+    if taken == pairs.len() as u64 {
+        let all_of = |request: &&BeginRequest| Begin {
+            claimed: request.recipients.iter().map(|recipient| claimed(request, recipient, &token, None)).collect(),
+            ..Begin::default()
+        };
+        return Ok(requests.iter().map(all_of).collect());
+    }
+    judge_each(tx, requests, &pairs, &token, lease).await
+}
+
+/// Tells of each what may be done with it, and takes those that somebody had before and left.
+async fn judge_each(
+    tx: &Tx,
+    requests: &[&BeginRequest],
+    pairs: &[(&MessageId, &Recipient)],
+    token: &Arc<str>,
+    lease: Duration,
+) -> Result<Vec<Begin>, StepError> {
+    let mut candidates = lock_candidates(tx, pairs).await?;
     let mut begins = Vec::with_capacity(requests.len());
-    let mut taken = Vec::new();
+    let mut resumed = Vec::new();
     for request in requests {
         let mut begin = Begin::default();
         for recipient in &request.recipients {
-            match candidates.get_mut(&(request.message_id.as_str().to_owned(), recipient.as_str().to_owned())) {
-                None => begin.unknown += 1,
-                Some(candidate) => match candidate.judge() {
-                    Judgement::Finished => begin.finished += 1,
-                    Judgement::Busy(left) => begin.busy = begin.busy.max(Some(left)),
-                    Judgement::Free { resumed } => {
-                        begin.claimed.push(candidate.claim(recipient, resumed, &token));
-                        taken.push(candidate.id);
-                        // The same message may come twice in one batch; the second finds it leased.
-                        candidate.lease(lease);
-                    }
-                },
+            let key = (request.message_id.as_str().to_owned(), recipient.as_str().to_owned());
+            let Some(candidate) = candidates.get_mut(&key) else {
+                begin.unknown += 1;
+                continue;
+            };
+            match candidate.judge(token) {
+                Judgement::Finished => begin.finished += 1,
+                Judgement::Busy(left) => begin.busy = begin.busy.max(Some(left)),
+                Judgement::Ours => {
+                    begin.claimed.push(claimed(request, recipient, token, None));
+                    candidate.give_out(lease);
+                }
+                Judgement::Left => {
+                    let age = Duration::from_millis(u64::try_from(candidate.age_millis).unwrap_or(0));
+                    begin.claimed.push(claimed(request, recipient, token, Some(age)));
+                    resumed.push(candidate.id);
+                    candidate.give_out(lease);
+                }
             }
         }
         begins.push(begin);
     }
-    if !taken.is_empty() {
-        Entity::update_many()
-            .col_expr(Column::Status, Expr::value(MessageStatus::Sending.as_str()))
-            .col_expr(Column::ClaimedBy, Expr::value(&*token))
-            .col_expr(Column::ClaimedUntil, tx.dialect().after(lease))
-            .col_expr(Column::UpdatedAt, tx.dialect().now())
-            .filter(Column::Id.is_in(padded(taken)))
-            .exec(tx)
-            .await?;
+    if !resumed.is_empty() {
+        taking(tx, token, lease).filter(Column::Id.is_in(padded(resumed))).exec(tx).await?;
     }
     Ok(begins)
 }
 
+/// Marks rows as sending, by us, for the time of the lease.
+fn taking(tx: &Tx, token: &str, lease: Duration) -> UpdateMany<Entity> {
+    Entity::update_many()
+        .col_expr(Column::Status, Expr::value(MessageStatus::Sending.as_str()))
+        .col_expr(Column::ClaimedBy, Expr::value(token))
+        .col_expr(Column::ClaimedUntil, tx.dialect().after(lease))
+        .col_expr(Column::UpdatedAt, tx.dialect().now())
+}
+
+fn claimed(
+    request: &BeginRequest,
+    recipient: &Recipient,
+    token: &Arc<str>,
+    resumed: Option<Duration>,
+) -> ClaimedRecipient {
+    ClaimedRecipient {
+        recipient: recipient.clone(),
+        resumed,
+        message_id: request.message_id.clone(),
+        token: Arc::clone(token),
+    }
+}
+
 async fn lock_candidates(
     tx: &Tx,
-    requests: &[&BeginRequest],
+    pairs: &[(&MessageId, &Recipient)],
 ) -> Result<HashMap<(String, String), Candidate>, StepError> {
-    let pairs = requests.iter().flat_map(|request| request.recipients.iter().map(move |to| (&request.message_id, to)));
-    // One term a recipient, each a lookup in the unique index; MariaDB does not optimise lists of pairs.
-    let wanted = padded(pairs).into_iter().fold(Condition::any(), |any, (message_id, recipient)| {
-        any.add(
-            Condition::all()
-                .add(Column::MessageIdentifier.eq(message_id.as_str()))
-                .add(Column::Recipient.eq(recipient.as_str())),
-        )
-    });
     let rows = Entity::find()
         .select_only()
-        .columns([Column::Id, Column::MessageIdentifier, Column::Recipient, Column::Status])
+        .columns([Column::Id, Column::MessageIdentifier, Column::Recipient, Column::Status, Column::ClaimedBy])
         .expr_as(tx.dialect().millis_since(Expr::col(Column::CreatedAt)), "age_millis")
         .expr_as(tx.dialect().millis_since(Expr::col(Column::ClaimedUntil)), "lease_over_millis")
-        .filter(wanted)
+        .filter(these(pairs.iter().copied()))
         .lock_exclusive()
         .into_model::<Candidate>()
         .all(tx)
@@ -87,19 +129,22 @@ async fn lock_candidates(
 }
 
 enum Judgement {
-    Free { resumed: bool },
+    /// It waited, and is ours now.
+    Ours,
+    /// Somebody had it and left no outcome.
+    Left,
     Busy(Duration),
     Finished,
 }
 
 impl Candidate {
-    fn judge(&self) -> Judgement {
+    fn judge(&self, token: &str) -> Judgement {
         match MessageStatus::parse(&self.status.to_ascii_lowercase()) {
             Ok(MessageStatus::Done | MessageStatus::Failed) => Judgement::Finished,
-            Ok(MessageStatus::Pending) => Judgement::Free { resumed: false },
-            Ok(MessageStatus::Sending) => match self.lease_over_millis {
+            Ok(MessageStatus::Sending) if self.claimed_by.as_deref() == Some(token) => Judgement::Ours,
+            Ok(MessageStatus::Sending | MessageStatus::Pending) => match self.lease_over_millis {
                 Some(over) if over < 0 => Judgement::Busy(Duration::from_millis(over.unsigned_abs())),
-                _ => Judgement::Free { resumed: true },
+                _ => Judgement::Left,
             },
             Err(error) => {
                 tracing::error!(row = self.id, %error, "a row of message_status is in no known state; it is left alone");
@@ -108,17 +153,10 @@ impl Candidate {
         }
     }
 
-    fn claim(&self, recipient: &Recipient, resumed: bool, token: &Arc<str>) -> ClaimedRecipient {
-        ClaimedRecipient {
-            recipient: recipient.clone(),
-            resumed,
-            age: Duration::from_millis(u64::try_from(self.age_millis).unwrap_or(0)),
-            claim: Claim { row: self.id, token: Arc::clone(token) },
-        }
-    }
-
-    fn lease(&mut self, lease: Duration) {
+    /// The same message may come twice in one batch; the second finds it leased.
+    fn give_out(&mut self, lease: Duration) {
         MessageStatus::Sending.as_str().clone_into(&mut self.status);
+        self.claimed_by = None;
         self.lease_over_millis = Some(-i64::try_from(lease.as_millis()).unwrap_or(i64::MAX));
     }
 }

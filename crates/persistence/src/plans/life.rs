@@ -48,6 +48,9 @@ impl Life {
             "INSERT INTO user_transactions (user_id, amount, transaction_type, transaction_id)
              SELECT a.user_id, 1, 'deposit', UUID() FROM user_balances AS a, user_balances AS b",
             // Enough that no optimiser takes a table for one to be read as a whole.
+            "INSERT INTO message_status (user_id, status, type, recipient, message_identifier, price, transaction_id)
+             SELECT a.user_id, 'done', a.type, a.recipient, UUID(), a.price, a.transaction_id
+             FROM message_status AS a JOIN (SELECT 1 FROM user_balances LIMIT 5) AS times",
             "INSERT INTO user_balances (user_id, balance) SELECT 1000 + id, 0 FROM outbox_events",
             "INSERT INTO idempotency_keys (customer_id, route, idempotency_key, fingerprint, response)
              SELECT 1000 + id, 'messages.send', aggregate_id, REPEAT('a', 64), aggregate_id FROM outbox_events",
@@ -165,6 +168,12 @@ impl Life {
         let wanted: Vec<_> = messages.iter().map(begin_request).collect();
         let begun = sent.of(Query::BeginSending, self.db.begin_sending(&wanted, LEASE)).await;
         let claimed: Vec<_> = begun.into_iter().flat_map(|begin| begin.claimed).collect();
+        // They are busy now; then others have left them.
+        sent.of(Query::BeginSending, self.db.begin_sending(&wanted, LEASE)).await;
+        let left = request(4);
+        self.db.accept(std::slice::from_ref(&left)).await.expect("accepts");
+        self.execute("UPDATE message_status SET status = 'sending' ORDER BY id DESC LIMIT 1").await;
+        sent.of(Query::BeginSending, self.db.begin_sending(&[begin_request(&left)], LEASE)).await;
         let provider = || "operator".to_owned();
         let settlements = [
             Settlement::new(&claimed[0], Outcome::Done { provider: provider() }),
@@ -172,6 +181,9 @@ impl Life {
         ];
         let recorded = sent.of(Query::Settle, self.db.settle(&settlements)).await;
         assert_eq!(recorded, [true, true]);
+        let again = sent.of(Query::Settle, self.db.settle(&settlements)).await;
+        assert_eq!(again, [false, false]);
+        self.full_batch(sent).await;
         let more: Vec<_> = (1..=2).map(request).collect();
         self.db.accept(&more).await.expect("accepts");
         let taken = self.db.begin_sending(&[begin_request(&more[0])], LEASE).await.expect("takes").remove(0).claimed;
@@ -185,6 +197,18 @@ impl Life {
             let defer = self.db.defer(&wanted[2].message_id, &claimed[2..], MINUTE);
             assert_eq!(sent.of(Query::Defer, defer).await, Deferred::Scheduled);
         }
+    }
+
+    /// As many recipients as one transaction takes and settles at most.
+    async fn full_batch(&self, sent: &mut Sent) {
+        let messages: Vec<_> = (0..512).map(|n| request(1 + n % 60)).collect();
+        self.db.accept(&messages).await.expect("accepts");
+        let wanted: Vec<_> = messages.iter().map(begin_request).collect();
+        let begun = sent.of(Query::BeginSending, self.db.begin_sending(&wanted, LEASE)).await;
+        let done = || Outcome::Done { provider: "operator".to_owned() };
+        let settled: Vec<_> =
+            begun.iter().flat_map(|begin| &begin.claimed).map(|claimed| Settlement::new(claimed, done())).collect();
+        assert_eq!(sent.of(Query::Settle, self.db.settle(&settled)).await, vec![true; 512]);
     }
 
     async fn housekeeping(&self, sent: &mut Sent) {

@@ -1,6 +1,7 @@
 //! Outcomes that nobody knows: put off, asked about again under the same key, and never refunded on a guess.
 
 use operator_simulator::{Mode, Rule};
+use uuid::Uuid;
 
 use crate::support::{Fixture, PRICE, config, message};
 
@@ -62,16 +63,18 @@ async fn an_operator_that_may_have_it_is_asked_again_under_the_same_key() {
     let fixture = Fixture::new().await;
     fixture.simulator.set_behaviour("a", ONCE_SILENT).expect("valid");
     let worker = fixture.worker(&config(), fixture.operators(&["a"])).await;
-    let request = message("m1", &["+4915110"]);
+    // With the time of its acceptance, which the metric is made from.
+    let id = Uuid::now_v7().to_string();
+    let request = message(&id, &["+4915110"]);
     fixture.send(std::slice::from_ref(&request)).await;
     fixture.answered("ok", 1).await;
-    assert_eq!(fixture.sql.rows("m1").await, ["sending"]);
+    assert_eq!(fixture.sql.rows(&id).await, ["sending"]);
 
     // As the relay does when the time has come.
     fixture.publish(&[request]).await;
     fixture.answered("ok", 2).await;
-    assert_eq!(fixture.sql.rows("m1").await, ["done a"]);
-    assert_eq!(fixture.calls(), ["a m1:+4915110"; 2]);
+    assert_eq!(fixture.sql.rows(&id).await, ["done a"]);
+    assert_eq!(fixture.calls(), vec![format!("a {id}:+4915110"); 2]);
     let first_calls = fixture.metrics.value(r#"accept_to_operator_seconds_count{type="normal"}"#);
     assert_eq!(first_calls, 1, "the second call is not a message's first");
     worker.stop().await;

@@ -47,7 +47,9 @@ impl Sql {
 
     /// Makes a message so old.
     pub(crate) async fn age(&self, message: &str, seconds: u32) {
-        self.change(message, &format!("created_at = {}", from_now(-i64::from(seconds) * 1_000))).await;
+        let then = from_now(-i64::from(seconds) * 1_000);
+        self.change(message, &format!("created_at = {then}")).await;
+        self.execute(&format!("UPDATE outbox_events SET created_at = {then} WHERE aggregate_id = '{message}'")).await;
     }
 
     /// Gives a message to another worker, whose lease ends in so many milliseconds.
