@@ -6,6 +6,7 @@ mod directions;
 mod lint;
 mod migrate;
 mod servers;
+mod services;
 mod test;
 mod up;
 
