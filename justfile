@@ -19,6 +19,10 @@ test *arguments:
 bench *arguments:
     cargo xtask bench {{ arguments }}
 
+# Services of an older revision replaced by this tree's under traffic, e.g. `just upgrade --from HEAD~3`
+upgrade *arguments:
+    cargo xtask upgrade {{ arguments }}
+
 # The load generator alone, against an API that runs already
 loadtest *arguments:
     cargo run --release --package loadtest -- {{ arguments }}

@@ -19,6 +19,19 @@ const DURABILITY: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version
 /// From acceptance to the recorded outcome, by type.
 pub type DoneLatencies = BTreeMap<&'static str, Latency>;
 
+/// What is stored, to be compared with what was asked for. It reads only what all releases have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// A message's identifier and a state, for each recipient of each message.
+    pub recipients: Vec<(String, String)>,
+    /// Rows of the ledger, by type.
+    pub ledger: BTreeMap<String, u64>,
+    /// Outbox events, by state.
+    pub events: BTreeMap<String, u64>,
+    /// All balances together.
+    pub credits: i64,
+}
+
 /// A connection to the platform's tables.
 #[derive(Debug)]
 pub struct Tables {
@@ -95,5 +108,22 @@ impl Tables {
              ON l.user_id = b.user_id WHERE b.balance <> COALESCE(l.total, 0)";
         let count: i64 = sqlx::query_scalar(query).fetch_one(&mut self.connection).await?;
         Ok(count.unsigned_abs())
+    }
+
+    /// Everything that is there now; costs what it is much.
+    pub async fn stored(&mut self) -> anyhow::Result<Stored> {
+        let recipients = "SELECT message_identifier, status FROM message_status ORDER BY id";
+        let credits = "SELECT CAST(COALESCE(SUM(balance), 0) AS SIGNED) FROM user_balances";
+        Ok(Stored {
+            recipients: sqlx::query_as(recipients).fetch_all(&mut self.connection).await?,
+            ledger: self.counts("SELECT transaction_type, COUNT(*) FROM user_transactions GROUP BY 1").await?,
+            events: self.counts("SELECT status, COUNT(*) FROM outbox_events GROUP BY 1").await?,
+            credits: sqlx::query_scalar(credits).fetch_one(&mut self.connection).await?,
+        })
+    }
+
+    async fn counts(&mut self, query: &'static str) -> anyhow::Result<BTreeMap<String, u64>> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(query).fetch_all(&mut self.connection).await?;
+        Ok(rows.into_iter().map(|(name, count)| (name, count.unsigned_abs())).collect())
     }
 }

@@ -22,7 +22,7 @@ mod traffic;
 mod waiting;
 
 pub use client::{Client, Reply, SendError, Target};
-pub use database::{DoneLatencies, Tables};
+pub use database::{DoneLatencies, Stored, Tables};
 pub use drive::{Progress, drive};
 pub use floor::{Floor, measure_floor};
 pub use load::{Load, LoadArgs, parse_duration};

@@ -99,6 +99,18 @@ impl Tally {
         }
     }
 
+    /// Counts those of another one too.
+    pub fn add(&mut self, other: &Self) {
+        self.successful += other.successful;
+        for (status, count) in &other.non_2xx {
+            *self.non_2xx.entry(*status).or_default() += count;
+        }
+        for (error, count) in &other.errors {
+            *self.errors.entry(*error).or_default() += count;
+        }
+        self.latencies += &other.latencies;
+    }
+
     /// All requests.
     pub fn total(&self) -> u64 {
         self.successful + self.refused() + self.failed()
@@ -178,6 +190,21 @@ mod tests {
             assert!((measured - expected).abs() / expected < 0.002, "{measured} is not {expected}");
         }
         assert!((tally.success_rate() - 100.0 / 104.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn two_tallies_together_have_the_requests_of_both() {
+        let (mut one, mut other, mut both) = (Tally::default(), Tally::default(), Tally::default());
+        for (millis, outcome) in
+            [(1, Ok(answered(200))), (2, Ok(answered(503))), (3, Err(SendError::Timeout)), (400, Ok(answered(200)))]
+        {
+            let half = if millis % 2 == 0 { &mut one } else { &mut other };
+            half.record(&outcome, Duration::from_millis(millis));
+            both.record(&outcome, Duration::from_millis(millis));
+        }
+        one.add(&other);
+        let seen = |tally: &Tally| (tally.successful, tally.non_2xx.clone(), tally.errors.clone(), tally.latency());
+        assert_eq!(seen(&one), seen(&both));
     }
 
     #[test]

@@ -20,9 +20,18 @@ impl TestDatabase {
     ///
     /// When the server does not create it.
     pub async fn create(server_url: &str) -> Self {
+        Self::on(server_url).await.expect("a database for this test")
+    }
+
+    /// As [`TestDatabase::create`], for those that go on without one.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not create it.
+    pub async fn on(server_url: &str) -> anyhow::Result<Self> {
         let name = format!("test_{}", Uuid::now_v7().simple());
-        let url = sql::create_database(server_url, &name).await.expect("a database for this test");
-        Self { server_url: server_url.to_owned(), url, name, dropped: false }
+        let url = sql::create_database(server_url, &name).await?;
+        Ok(Self { server_url: server_url.to_owned(), url, name, dropped: false })
     }
 
     /// `mysql://user:password@host:port/name`.

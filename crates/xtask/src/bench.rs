@@ -10,7 +10,7 @@ mod usage;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::ValueEnum;
 use loadtest::{Load, LoadArgs, Tables, report::Report};
 use test_support::{
@@ -74,10 +74,7 @@ struct Site {
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     platform::build(arguments.operators).await?;
     let site = site(&arguments).await?;
-    let outcome = tokio::select! {
-        outcome = measure_and_save(&arguments, &site) => outcome,
-        interrupted = tokio::signal::ctrl_c() => interrupted.context("listening for Ctrl-C").and(Err(anyhow::anyhow!("interrupted"))),
-    };
+    let outcome = servers::unless_interrupted(Box::pin(measure_and_save(&arguments, &site))).await;
     if let Some(started) = site.servers {
         servers::stop(started).await;
     }

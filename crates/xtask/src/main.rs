@@ -6,8 +6,10 @@ mod directions;
 mod lint;
 mod migrate;
 mod servers;
+mod services;
 mod test;
 mod up;
+mod upgrade;
 
 use std::process::ExitCode;
 
@@ -45,6 +47,10 @@ enum Command {
     },
     /// Run a load against the three services, and measure what it costs and what becomes of it
     Bench(bench::Arguments),
+    /// Replace the services of an older revision one by one under traffic, in every order, and count what becomes of it
+    ///
+    /// Given servers are named by `TEST_DATABASE_URL` and `TEST_RABBIT_URI`.
+    Upgrade(upgrade::Arguments),
     /// Provision the servers, print their URLs and wait for Ctrl-C
     Servers,
     /// Change or show the schema of the database at `DATABASE_URL`
@@ -64,6 +70,7 @@ async fn main() -> ExitCode {
         Command::Up { release } => up::run(release).await,
         Command::Test { arguments } => test::run(&arguments).await,
         Command::Bench(arguments) => bench::run(arguments).await,
+        Command::Upgrade(arguments) => upgrade::run(arguments).await,
         Command::Servers => servers::run().await,
         Command::Migrate { action } => migrate::run(action).await,
         Command::Lint => lint::run().await,

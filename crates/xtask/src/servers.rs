@@ -28,6 +28,14 @@ pub(crate) async fn provision(given: Given) -> anyhow::Result<(Backend, Servers)
     Ok((backend, servers))
 }
 
+/// Does the work to its end, or drops it at Ctrl-C.
+pub(crate) async fn unless_interrupted<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::select! {
+        outcome = work => outcome,
+        interrupted = tokio::signal::ctrl_c() => interrupted.context("listening for Ctrl-C").and(Err(anyhow::anyhow!("interrupted"))),
+    }
+}
+
 /// Stops what was started; that it failed is only worth a line.
 pub(crate) async fn stop(servers: Servers) {
     if let Err(error) = servers.stop().await {

@@ -2,7 +2,11 @@
 
 mod service;
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::{Context, bail};
 use test_support::{
@@ -10,7 +14,10 @@ use test_support::{
     provision::{Backend, Given, Servers},
 };
 
-use crate::{cargo, servers};
+use crate::{
+    cargo, servers,
+    services::{self, SERVICES},
+};
 use service::Service;
 
 const DATABASE: &str = "messaging";
@@ -19,19 +26,11 @@ const DRAIN: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(100);
 
 pub(crate) async fn run(release: bool) -> anyhow::Result<ExitCode> {
-    build(release).await?;
+    cargo::succeed(&services::build(&SERVICES, release)).await?;
     let (backend, servers) = servers::provision(Given::ForServices).await?;
     let outcome = run_services(release, backend, &servers).await;
     servers::stop(servers).await;
     outcome
-}
-
-async fn build(release: bool) -> anyhow::Result<()> {
-    let mut arguments = vec!["build", "-p", "api-gateway", "-p", "outbox-relay", "-p", "delivery-worker", "--bins"];
-    if release {
-        arguments.push("--release");
-    }
-    cargo::succeed(&arguments).await
 }
 
 async fn run_services(release: bool, backend: Backend, servers: &Servers) -> anyhow::Result<ExitCode> {
@@ -125,7 +124,12 @@ fn admin_port(name: &str, usual: u16) -> u16 {
 pub(crate) fn binaries(release: bool) -> anyhow::Result<PathBuf> {
     let ours = std::env::current_exe().context("finding the folder of built binaries")?;
     let target = ours.ancestors().nth(2).context("xtask does not run from a target folder")?;
-    Ok(target.join(if release { "release" } else { "debug" }))
+    Ok(profile(target, release))
+}
+
+/// The folder of a profile's programs in a target folder.
+pub(crate) fn profile(target: &Path, release: bool) -> PathBuf {
+    target.join(if release { "release" } else { "debug" })
 }
 
 #[expect(clippy::disallowed_methods, reason = "a tool, not a service: it has no settings loader")]

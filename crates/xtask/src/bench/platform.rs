@@ -1,13 +1,15 @@
 //! The three release binaries as processes, with balances to spend and, where asked for, operators and a backlog.
 
-use std::collections::BTreeMap;
-
 use anyhow::Context;
 use loadtest::{Destinations, Load, Scrape, Target, Traffic, insert_waiting, seed_database};
-use test_support::{ServiceProcess, free_address};
+use test_support::ServiceProcess;
 
 use super::{BALANCE, Operators, Plan, Site};
-use crate::{cargo, up};
+use crate::{
+    cargo,
+    services::{self, Operator, SERVICES},
+    up,
+};
 
 /// A process and the name that its cost is reported under.
 pub(super) struct Running {
@@ -24,14 +26,12 @@ pub(super) struct Platform {
 
 /// Builds what is started. The services apart from the rest, with the features they have as they are shipped.
 pub(super) async fn build(operators: Operators) -> anyhow::Result<()> {
-    const RELEASE: [&str; 3] = ["build", "--release", "--bins"];
-    const SERVICES: [&str; 6] = ["-p", "api-gateway", "-p", "outbox-relay", "-p", "delivery-worker"];
-    let mut tools = vec!["-p", "loadtest"];
+    let mut tools = vec!["loadtest"];
     if operators == Operators::Http {
-        tools.extend(["-p", "operator-simulator"]);
+        tools.push("operator-simulator");
     }
-    cargo::succeed(&[&RELEASE[..], &SERVICES].concat()).await?;
-    cargo::succeed(&[&RELEASE[..], &tools].concat()).await
+    cargo::succeed(&services::build(&SERVICES, true)).await?;
+    cargo::succeed(&services::build(&tools, true)).await
 }
 
 impl Platform {
@@ -39,40 +39,27 @@ impl Platform {
     /// balances and backlog go into before anything is published.
     pub(super) async fn start(site: &Site, plan: &Plan, operators: Operators) -> anyhow::Result<Self> {
         let mut platform = Self { services: Vec::new(), operators: Vec::new() };
-        let mut settings: Vec<(String, String)> = [
-            ("DATABASE_URL", site.database_url.as_str()),
-            ("RABBIT_URI", &site.rabbit_uri),
-            ("AUTO_MIGRATE", "true"),
-            ("GLOBAL_RATE_LIMIT_RPS", "0"),
-            ("USER_RATE_LIMIT_RPS", "0"),
-        ]
-        .into_iter()
-        .chain(plan.settings.iter().copied())
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
+        let mut settings: Vec<(String, String)> = services::settings(&site.database_url, &site.rabbit_uri, true)
+            .into_iter()
+            .chain(plan.settings.iter().copied())
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
         if operators == Operators::Http {
             settings.push(("OPERATORS".to_owned(), platform.start_operators().await?));
         }
-        platform.start_service("api-gateway", "LISTEN_ADDR", &settings).await?;
+        platform.start_service("api-gateway", &settings).await?;
         fill(site, plan).await?;
-        platform.start_service("outbox-relay", "ADMIN_ADDR", &settings).await?;
-        platform.start_service("delivery-worker", "ADMIN_ADDR", &settings).await?;
+        platform.start_service("outbox-relay", &settings).await?;
+        platform.start_service("delivery-worker", &settings).await?;
         Ok(platform)
     }
 
-    async fn start_service(
-        &mut self,
-        name: &'static str,
-        listen: &str,
-        settings: &[(String, String)],
-    ) -> anyhow::Result<()> {
+    async fn start_service(&mut self, name: &'static str, settings: &[(String, String)]) -> anyhow::Result<()> {
         // What the user set (ACCEPT_LANES=8 cargo xtask bench) reaches the services, but for what the run depends on.
         let inherited =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let env = inherited.chain(settings.iter().cloned());
-        let mut process = ServiceProcess::new(up::binaries(true)?.join(name), listen, env);
-        process.start();
-        process.answers("/readyz").await?;
+        let process = services::start(&up::binaries(true)?, name, env).await?;
         self.services.push(Running { name, process });
         Ok(())
     }
@@ -81,13 +68,8 @@ impl Platform {
     async fn start_operators(&mut self) -> anyhow::Result<String> {
         let mut list = Vec::new();
         for name in ["operatorA", "operatorB"] {
-            let address = free_address();
-            let arguments = ["--listen", &address.to_string(), "--capacity", "10000"];
-            let binary = up::binaries(true)?.join("operator-simulator");
-            let mut process = ServiceProcess::at(address, binary, &arguments, BTreeMap::new());
-            process.start();
-            process.answers("/stats").await?;
-            list.push(format!("{name}={}/operators/{name}/messages", process.base_url()));
+            let Operator { process, entry } = services::start_operator(&up::binaries(true)?, name).await?;
+            list.push(entry);
             self.operators.push(Running { name, process });
         }
         Ok(list.join(","))
