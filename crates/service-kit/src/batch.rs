@@ -1,8 +1,8 @@
 //! Jobs done in batches: a task takes all that is waiting, does it at once, and answers each job.
 //!
 //! An idle task starts a single job immediately. While jobs keep coming, a batch begins no sooner than a pace after the one before
-//! it began, unless it is large already: few large batches cost less than many small ones. Jobs with the same key go to the same task and
-//! keep their order.
+//! it began, unless it is large already: few large batches cost less than many small ones. After a batch of one or two jobs the pace is
+//! shorter, for so few come that there is nothing to gain from waiting. Jobs with the same key go to the same task and keep their order.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -13,6 +13,9 @@ use tokio::{
 };
 
 use crate::Scope;
+
+/// Fewer jobs than these make the pace shorter.
+pub const FEW: u32 = 4;
 
 /// How many tasks, and how much each may hold.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +30,8 @@ pub struct BatchOptions {
     pub batch_jobs: usize,
     /// Weight after which no job is added to a batch.
     pub batch_weight: usize,
-    /// The least time from the beginning of a batch to that of the next, but for large ones.
+    /// The least time from the beginning of a batch of [`FEW`] jobs or more to that of the next, but for large ones; after fewer in
+    /// proportion.
     pub pace: Duration,
     /// Jobs that make a batch large: it begins at once.
     pub large: usize,
@@ -149,7 +153,7 @@ where
         if jobs.is_empty() {
             continue;
         }
-        next_begins = Instant::now() + rules.options.pace;
+        next_begins = Instant::now() + pace_after(jobs.len(), rules.options.pace);
         metrics::histogram!(names::BATCH_SIZE, names::label::LANE => rules.options.name).record(jobs.len() as f64);
         let done = rules.answers(jobs).await;
         debug_assert_eq!(done.len(), answers.len(), "every job has an answer");
@@ -158,6 +162,10 @@ where
             drop(answer.send(result));
         }
     }
+}
+
+fn pace_after(jobs: usize, pace: Duration) -> Duration {
+    pace * u32::try_from(jobs).unwrap_or(FEW).min(FEW) / FEW
 }
 
 impl<J, E, W> Rules<J, E, W> {

@@ -28,7 +28,7 @@ pub struct Settings {
     pub prices: PriceList,
     /// `READYZ_REQUIRES_BROKER` (false): be not ready while RabbitMQ is away, as the reference.
     pub readyz_requires_broker: bool,
-    /// `ACCEPT_LANES` (as many as processors, 2 to 8): transactions that accept messages at the same time.
+    /// `ACCEPT_LANES` (half as many as processors, 1 to 8): transactions that accept messages at the same time.
     pub accept_lanes: usize,
     /// `GLOBAL_RATE_LIMIT_RPS`, `GLOBAL_RATE_LIMIT_BURST` (1000, 1000): all requests of this process.
     pub global_rate: Rate,
@@ -55,7 +55,7 @@ impl Settings {
             broker: BrokerConfig::load(source)?,
             prices: PriceList::new(normal, express).expect("both are in range"),
             readyz_requires_broker: source.boolean("READYZ_REQUIRES_BROKER", false)?,
-            accept_lanes: source.integer("ACCEPT_LANES", processors().clamp(2, 8), 1..=64)?,
+            accept_lanes: source.integer("ACCEPT_LANES", (processors() / 2).clamp(1, 8), 1..=64)?,
             global_rate: rate(source, ("GLOBAL_RATE_LIMIT_RPS", "GLOBAL_RATE_LIMIT_BURST"), 1_000)?,
             customer_rate: rate(source, ("USER_RATE_LIMIT_RPS", "USER_RATE_LIMIT_BURST"), 20)?,
             backpressure: Thresholds::load(source)?,

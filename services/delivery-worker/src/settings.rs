@@ -41,7 +41,7 @@ pub struct WorkerConfig {
     /// `WORKER_STATE_LANES` (half as many as processors, 1 to 4): transactions that write states at the same time, for each
     /// queue.
     pub state_lanes: usize,
-    /// `WORKER_EXPRESS_PACE_MS` (10) and `WORKER_NORMAL_PACE_MS` (25): the least time between transactions that write states, while
+    /// `WORKER_EXPRESS_PACE_MS` (15) and `WORKER_NORMAL_PACE_MS` (40): the least time between transactions that write states, while
     /// little waits.
     pub pace: PerLane<Duration>,
 }
@@ -78,8 +78,8 @@ impl WorkerConfig {
             max_calls: source.integer("WORKER_MAX_CALLS", 512, crate::CHUNK..=10_000)?,
             state_lanes: source.integer("WORKER_STATE_LANES", (processors() / 2).clamp(1, 4), 1..=16)?,
             pace: PerLane {
-                express: source.duration_ms("WORKER_EXPRESS_PACE_MS", 10, 0..=1_000)?,
-                normal: source.duration_ms("WORKER_NORMAL_PACE_MS", 25, 0..=1_000)?,
+                express: source.duration_ms("WORKER_EXPRESS_PACE_MS", 15, 0..=1_000)?,
+                normal: source.duration_ms("WORKER_NORMAL_PACE_MS", 40, 0..=1_000)?,
             },
         })
     }

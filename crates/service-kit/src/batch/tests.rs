@@ -149,7 +149,7 @@ async fn while_jobs_keep_coming_batches_begin_at_a_pace() {
     let (lifecycle, start) = (Lifecycle::for_tests(), Instant::now());
     let log = Arc::new(Mutex::new(Vec::new()));
     let begun = Arc::clone(&log);
-    let options = BatchOptions { pace: Duration::from_millis(20), ..OPTIONS };
+    let options = BatchOptions { pace: Duration::from_millis(20), batch_jobs: 8, large: 5, ..OPTIONS };
     let work = move |jobs: Arc<Vec<usize>>| {
         begun.lock().unwrap().push((start.elapsed().as_millis(), jobs.to_vec()));
         std::future::ready(Ok::<_, Refusal>(jobs.to_vec()))
@@ -162,19 +162,25 @@ async fn while_jobs_keep_coming_batches_begin_at_a_pace() {
             batcher.submit(1, job).await.unwrap()
         })
     };
-    let times = [(1, 0), (2, 5), (3, 12), (4, 21), (5, 25), (6, 26), (7, 27), (8, 28), (9, 100), (10, 101)];
-    for answer in times.map(submit) {
+    let few = [(1, 0), (2, 2), (3, 3), (4, 4), (5, 4)];
+    let many = [(6, 7), (7, 8), (8, 9), (9, 10), (10, 11), (11, 12), (12, 13), (13, 13), (14, 14)];
+    let last = [(15, 100), (16, 101)];
+    let times: Vec<(usize, u64)> = few.into_iter().chain(many).chain(last).collect();
+    let answers: Vec<_> = times.into_iter().map(submit).collect();
+    for answer in answers {
         answer.await.unwrap();
     }
     let expected = [
         (0, vec![1]),
-        (20, vec![2, 3]),
+        // A quarter of the pace after one job.
+        (5, vec![2, 3, 4, 5]),
         // Large before its time.
-        (26, vec![4, 5, 6]),
-        (46, vec![7, 8]),
+        (11, vec![6, 7, 8, 9, 10]),
+        // The whole pace after four or more.
+        (31, vec![11, 12, 13, 14]),
         // Idle for long.
-        (100, vec![9]),
-        (120, vec![10]),
+        (100, vec![15]),
+        (105, vec![16]),
     ];
     assert_eq!(*log.lock().unwrap(), expected);
 }
