@@ -4,6 +4,7 @@
 //! The load is open-loop: each request has an intended start that does not depend on the answers before it, and its
 //! latency counts from there. A server that stalls is charged for every request that had to wait.
 
+mod accepted;
 mod client;
 mod database;
 mod drive;
