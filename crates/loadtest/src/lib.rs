@@ -6,6 +6,7 @@
 
 mod accepted;
 mod client;
+mod counters;
 mod database;
 mod drive;
 mod floor;
@@ -17,12 +18,14 @@ pub mod report;
 mod schedule;
 pub mod search;
 mod seed;
+mod server_process;
 mod store;
 mod tally;
 mod traffic;
 mod waiting;
 
 pub use client::{Client, Reply, SendError, Target};
+pub use counters::ServerCounters;
 pub use database::{DoneLatencies, Tables};
 pub use drive::{Progress, drive};
 pub use floor::{Floor, measure_floor};
@@ -32,6 +35,7 @@ pub use procfs::{Memory, cpu_of, descendants, machine_busy, memory};
 pub use prometheus::{Scrape, quantile_ms};
 pub use schedule::Schedule;
 pub use seed::{seed_database, seed_http};
+pub use server_process::{Place, ServerProcess};
 pub use tally::{Latency, Outcome, Tally};
 pub use traffic::Traffic;
 pub use waiting::insert_waiting;

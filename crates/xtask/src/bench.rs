@@ -100,7 +100,7 @@ async fn measure_and_save(arguments: &Arguments, site: &Site) -> anyhow::Result<
     let plan = arguments.scenario.plan(&arguments.load);
     let mut platform = Platform::start(site, &plan, arguments.operators).await?;
     let busy_before = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let measured = measure(&platform, &plan, &site.database_url).await?;
+    let measured = measure(&platform, &plan, site).await?;
     // The services would take part in the bare client's work.
     platform.stop().await;
     eprintln!("measuring what the database alone can do, {FLOOR:?}");
@@ -135,10 +135,10 @@ async fn measure_and_save(arguments: &Arguments, site: &Site) -> anyhow::Result<
 }
 
 /// The load of the plan, or the highest that holds.
-async fn measure(platform: &Platform, plan: &Plan, database_url: &str) -> anyhow::Result<Report> {
+async fn measure(platform: &Platform, plan: &Plan, site: &Site) -> anyhow::Result<Report> {
     match plan.mode {
-        Mode::Fixed => measure::run(platform, database_url, &plan.load).await,
-        Mode::Highest { step } => highest::run(platform, database_url, &plan.load, step).await,
+        Mode::Fixed => measure::run(platform, site, &plan.load).await,
+        Mode::Highest { step } => highest::run(platform, site, &plan.load, step).await,
     }
 }
 
