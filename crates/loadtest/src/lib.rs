@@ -5,6 +5,7 @@
 //! latency counts from there. A server that stalls is charged for every request that had to wait.
 
 mod accepted;
+mod claims;
 mod client;
 mod counters;
 mod database;
@@ -24,6 +25,7 @@ mod tally;
 mod traffic;
 mod waiting;
 
+pub use claims::{CLAIM_BATCH, ClaimCost, measure_claims};
 pub use client::{Client, Reply, SendError, Target};
 pub use counters::ServerCounters;
 pub use database::{DoneLatencies, Tables};

@@ -1,5 +1,6 @@
 //! What a benchmark found: one value, written as a table, Markdown, JSON and a plot.
 
+mod claims;
 mod markdown;
 mod per_message;
 mod plot;
@@ -12,6 +13,7 @@ use serde::Serialize;
 
 use crate::{DoneLatencies, Floor, Latency, Outcome};
 
+pub use claims::ClaimReport;
 pub use per_message::PerMessage;
 pub use table::request_table;
 

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: a scenario on release builds, from servers to report.
 
+mod backlog;
 mod generator;
 mod highest;
 mod measure;
@@ -45,6 +46,9 @@ pub(crate) struct Arguments {
     /// Connections of the bare database client
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
     floor_connections: u32,
+    /// Events that wait, in scenario backlog [default: 0,10000,100000,1000000]
+    #[arg(long, value_delimiter = ',')]
+    waiting: Option<Vec<u64>>,
     /// A database to use as it is: mysql://user:password@host:port/name
     #[arg(long, requires = "rabbit_uri")]
     database_url: Option<String>,
@@ -72,10 +76,19 @@ struct Site {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    platform::build(arguments.operators).await?;
+    let is_backlog = arguments.scenario == Scenario::Backlog;
+    ensure!(is_backlog || arguments.waiting.is_none(), "--waiting is only for --scenario backlog");
+    if is_backlog {
+        platform::build_generator().await?;
+    } else {
+        platform::build(arguments.operators).await?;
+    }
     let site = site(&arguments).await?;
+    let measuring = async {
+        if is_backlog { backlog::run(&arguments, &site).await } else { measure_and_save(&arguments, &site).await }
+    };
     let outcome = tokio::select! {
-        outcome = measure_and_save(&arguments, &site) => outcome,
+        outcome = measuring => outcome,
         interrupted = tokio::signal::ctrl_c() => interrupted.context("listening for Ctrl-C").and(Err(anyhow::anyhow!("interrupted"))),
     };
     if let Some(started) = site.servers {
@@ -149,6 +162,10 @@ impl Arguments {
         let mut words = vec![format!("cargo xtask bench --scenario {}", scenario.name())];
         if self.operators == Operators::Http {
             words.push("--operators http".to_owned());
+        }
+        if let Some(waiting) = &self.waiting {
+            let waiting: Vec<_> = waiting.iter().map(u64::to_string).collect();
+            words.push(format!("--waiting {}", waiting.join(",")));
         }
         words.extend(self.load.over(scenario.load()).arguments_over(&scenario.load()));
         words.join(" ")

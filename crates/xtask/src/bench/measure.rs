@@ -171,7 +171,7 @@ fn operator_waits(now: &Scrape, before: &Scrape, done: &DoneLatencies) -> BTreeM
 }
 
 /// Cores, processor, memory, kernel.
-fn machine() -> String {
+pub(super) fn machine() -> String {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     let field = |text: &str, name: &str| {
         let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();

@@ -22,9 +22,15 @@ pub(super) struct Platform {
     operators: Vec<Running>,
 }
 
+const RELEASE: [&str; 3] = ["build", "--release", "--bins"];
+
+/// Builds the load generator, which measures claims too.
+pub(super) async fn build_generator() -> anyhow::Result<()> {
+    cargo::succeed(&[&RELEASE[..], &["-p", "loadtest"]].concat()).await
+}
+
 /// Builds what is started. The services apart from the rest, with the features they have as they are shipped.
 pub(super) async fn build(operators: Operators) -> anyhow::Result<()> {
-    const RELEASE: [&str; 3] = ["build", "--release", "--bins"];
     const SERVICES: [&str; 6] = ["-p", "api-gateway", "-p", "outbox-relay", "-p", "delivery-worker"];
     let mut tools = vec!["-p", "loadtest"];
     if operators == Operators::Http {
