@@ -1,20 +1,31 @@
 //! What a benchmark asks the database.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use chrono::NaiveDateTime;
 use domain::MessageType;
 use sqlx::{Connection as _, MySqlConnection};
 
-use crate::tally::{Latency, histogram, percentiles};
+use crate::{
+    ServerCounters,
+    tally::{Latency, histogram, percentiles},
+};
 
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// Settings that decide how much of a commit survives a crash, and how fast it is.
 const DURABILITY: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'innodb_flush_log_at_trx_commit', \
-     'innodb_doublewrite', 'innodb_flush_method', 'innodb_buffer_pool_size', 'log_bin', 'sync_binlog', 'innodb_use_native_aio')";
+     'innodb_doublewrite', 'innodb_flush_method', 'innodb_buffer_pool_size', 'log_bin', 'sync_binlog', 'innodb_use_native_aio', \
+     'innodb_redo_log_capacity', 'innodb_log_file_size')";
 
 /// From acceptance to the recorded outcome, by type.
 pub type DoneLatencies = BTreeMap<&'static str, Latency>;
@@ -36,6 +47,8 @@ pub struct Stored {
 #[derive(Debug)]
 pub struct Tables {
     connection: MySqlConnection,
+    /// Statements asked over this connection and those beside it.
+    asked: Arc<AtomicU64>,
 }
 
 impl Tables {
@@ -44,36 +57,60 @@ impl Tables {
     /// # Errors
     /// When there is no answer within 5 s, or the server refuses.
     pub async fn connect(database_url: &str) -> anyhow::Result<Self> {
+        Self::open(database_url, Arc::default()).await
+    }
+
+    /// Opens one more connection, whose statements are the benchmark's own too.
+    ///
+    /// # Errors
+    /// As of [`Tables::connect`].
+    pub async fn connect_beside(&self, database_url: &str) -> anyhow::Result<Self> {
+        Self::open(database_url, Arc::clone(&self.asked)).await
+    }
+
+    async fn open(database_url: &str, asked: Arc<AtomicU64>) -> anyhow::Result<Self> {
         let connecting = MySqlConnection::connect(database_url);
         let connection = tokio::time::timeout(CONNECT, connecting).await.context("no answer from the database")?;
         let mut connection = connection.context("connecting to the database")?;
         // Counts look at what is there now, and lock and remember nothing.
         sqlx::query("SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED").execute(&mut connection).await?;
-        Ok(Self { connection })
+        Ok(Self { connection, asked })
+    }
+
+    /// The connection, for one statement.
+    fn ask(&mut self) -> &mut MySqlConnection {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        &mut self.connection
+    }
+
+    /// What the server has done for others so far.
+    pub async fn counters(&mut self) -> anyhow::Result<ServerCounters> {
+        let rows: Vec<(String, String)> = sqlx::query_as(ServerCounters::QUERY).fetch_all(self.ask()).await?;
+        Ok(ServerCounters::of(&rows.into_iter().collect(), self.asked.load(Ordering::Relaxed)))
     }
 
     /// The server's settings that decide about durability.
     pub async fn durability(&mut self) -> anyhow::Result<BTreeMap<String, String>> {
-        let rows: Vec<(String, String)> = sqlx::query_as(DURABILITY).fetch_all(&mut self.connection).await?;
+        let rows: Vec<(String, String)> = sqlx::query_as(DURABILITY).fetch_all(self.ask()).await?;
         Ok(rows.into_iter().collect())
     }
 
     /// The database's clock, UTC.
     pub async fn now(&mut self) -> anyhow::Result<NaiveDateTime> {
-        Ok(sqlx::query_scalar("SELECT UTC_TIMESTAMP(6)").fetch_one(&mut self.connection).await?)
+        Ok(sqlx::query_scalar("SELECT UTC_TIMESTAMP(6)").fetch_one(self.ask()).await?)
     }
 
     /// Accepted messages, counted by recipient, that have no outcome yet. Costs what they are many.
     pub async fn unfinished(&mut self) -> anyhow::Result<u64> {
         let query = "SELECT COUNT(*) FROM message_status WHERE status IN ('pending', 'sending')";
-        let count: i64 = sqlx::query_scalar(query).fetch_one(&mut self.connection).await?;
+        let count: i64 = sqlx::query_scalar(query).fetch_one(self.ask()).await?;
         Ok(count.unsigned_abs())
     }
 
     /// Recipients whose message was recorded as delivered in this time.
     pub async fn delivered(&mut self, from: NaiveDateTime, until: NaiveDateTime) -> anyhow::Result<u64> {
         let query = "SELECT COUNT(*) FROM message_status WHERE status = 'done' AND updated_at >= ? AND updated_at < ?";
-        let count: i64 = sqlx::query_scalar(query).bind(from).bind(until).fetch_one(&mut self.connection).await?;
+        let count: i64 = sqlx::query_scalar(query).bind(from).bind(until).fetch_one(self.ask()).await?;
         Ok(count.unsigned_abs())
     }
 
@@ -84,12 +121,8 @@ impl Tables {
              WHERE type = ? AND status = 'done' AND created_at >= ? AND created_at < ?";
         let mut latencies = DoneLatencies::new();
         for kind in MessageType::ALL {
-            let waits: Vec<i64> = sqlx::query_scalar(query)
-                .bind(kind.as_str())
-                .bind(from)
-                .bind(until)
-                .fetch_all(&mut self.connection)
-                .await?;
+            let waits: Vec<i64> =
+                sqlx::query_scalar(query).bind(kind.as_str()).bind(from).bind(until).fetch_all(self.ask()).await?;
             if !waits.is_empty() {
                 let mut all = histogram();
                 for wait in waits {
@@ -106,7 +139,7 @@ impl Tables {
         let query = "SELECT COUNT(*) FROM user_balances b LEFT JOIN \
              (SELECT user_id, CAST(SUM(amount) AS SIGNED) AS total FROM user_transactions GROUP BY user_id) l \
              ON l.user_id = b.user_id WHERE b.balance <> COALESCE(l.total, 0)";
-        let count: i64 = sqlx::query_scalar(query).fetch_one(&mut self.connection).await?;
+        let count: i64 = sqlx::query_scalar(query).fetch_one(self.ask()).await?;
         Ok(count.unsigned_abs())
     }
 

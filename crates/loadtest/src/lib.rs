@@ -4,7 +4,10 @@
 //! The load is open-loop: each request has an intended start that does not depend on the answers before it, and its
 //! latency counts from there. A server that stalls is charged for every request that had to wait.
 
+mod accepted;
+mod claims;
 mod client;
+mod counters;
 mod database;
 mod drive;
 mod floor;
@@ -16,12 +19,15 @@ pub mod report;
 mod schedule;
 pub mod search;
 mod seed;
+mod server_process;
 mod store;
 mod tally;
 mod traffic;
 mod waiting;
 
+pub use claims::{CLAIM_BATCH, ClaimCost, measure_claims};
 pub use client::{Client, Reply, SendError, Target};
+pub use counters::ServerCounters;
 pub use database::{DoneLatencies, Stored, Tables};
 pub use drive::{Progress, drive};
 pub use floor::{Floor, measure_floor};
@@ -31,6 +37,7 @@ pub use procfs::{Memory, cpu_of, descendants, machine_busy, memory};
 pub use prometheus::{Scrape, quantile_ms};
 pub use schedule::Schedule;
 pub use seed::{seed_database, seed_http};
+pub use server_process::{Place, ServerProcess};
 pub use tally::{Latency, Outcome, Tally};
 pub use traffic::Traffic;
 pub use waiting::insert_waiting;

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
-use loadtest::{Load, LoadArgs, Outcome, Progress, Target, drive, measure_floor, report, seed_database, seed_http};
+use loadtest::{
+    Load, LoadArgs, Outcome, Progress, Target, drive, measure_claims, measure_floor, report, seed_database, seed_http,
+};
 
 /// Drives POST /messages/send of a running API at a fixed rate and prints what came of it.
 ///
@@ -35,6 +37,9 @@ struct Args {
     /// Measure instead how fast a bare client with so many connections writes the same rows; no service may run
     #[arg(long, value_name = "CONNECTIONS", value_parser = clap::value_parser!(u32).range(1..=64))]
     floor: Option<u32>,
+    /// Measure instead what a relay's claims cost with so many events waiting, e.g. 0,10000; in an empty database, as JSON
+    #[arg(long, value_name = "WAITING", value_delimiter = ',', conflicts_with_all = ["floor", "seed_only"])]
+    claims: Option<Vec<u64>>,
     /// The database to seed or measure: mysql://user:password@host:port/name
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     database_url: Option<String>,
@@ -51,6 +56,11 @@ enum SeedMethod {
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let load = args.load.over(Load::default());
+    if let Some(sizes) = &args.claims {
+        let costs = measure_claims(args.database_url()?, &load, sizes, |line| eprintln!("{line}")).await?;
+        println!("{}", serde_json::to_string(&costs)?);
+        return Ok(());
+    }
     match args.floor {
         Some(connections) => floor(&args, &load, connections as usize).await,
         None if args.seed_only => seed(&args, load.users).await,

@@ -26,6 +26,49 @@ pub fn cpu_of(pid: u32) -> anyhow::Result<Duration> {
     Ok(Stat::parse(&stat).context("reading /proc/PID/stat")?.cpu)
 }
 
+/// CPU time of those threads of a process that run now, as exactly as the kernel knows it.
+pub(crate) fn cpu_of_threads(pid: u32) -> Option<Duration> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.filter_map(Result::ok);
+    let nanos = threads.filter_map(|thread| {
+        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    let nanos: u64 = nanos.sum();
+    (nanos > 0).then(|| Duration::from_nanos(nanos))
+}
+
+/// The command name of a process.
+pub(crate) fn command_of(pid: u32) -> Option<String> {
+    Some(Stat::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?.command)
+}
+
+/// The process that listens on this TCP port, where this process may see that.
+pub(crate) fn listener(port: u16) -> Option<u32> {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| fs::read_to_string(path).unwrap_or_default());
+    let sockets: Vec<String> = tables
+        .iter()
+        .flat_map(|table| table.lines())
+        .filter_map(|line| listening_inode(line, port))
+        .map(|inode| format!("socket:[{inode}]"))
+        .collect();
+    let holds = |pid: &u32| {
+        let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().filter_map(Result::ok);
+        files
+            .filter_map(|file| fs::read_link(file.path()).ok())
+            .any(|to| sockets.iter().any(|socket| to.as_os_str() == &**socket))
+    };
+    if sockets.is_empty() { None } else { all_processes().map(|(pid, _)| pid).find(holds) }
+}
+
+/// The inode of a line of `/proc/net/tcp` that is about a socket listening on this port.
+fn listening_inode(line: &str, port: u16) -> Option<&str> {
+    const LISTEN: &str = "0A";
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let (_, local_port) = fields.get(1)?.rsplit_once(':')?;
+    let is_it = u16::from_str_radix(local_port, 16) == Ok(port) && fields.get(3) == Some(&LISTEN);
+    if is_it { fields.get(9).copied() } else { None }
+}
+
 /// Memory of a process.
 ///
 /// # Errors
@@ -121,6 +164,15 @@ mod tests {
         let status = "Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\n";
         assert_eq!(parse_memory(status), Some(Memory { resident: 1_048_576, peak: 2_097_152 }));
         assert_eq!(parse_memory("Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn a_listening_socket_is_found_by_its_port() {
+        let line = "   0: 0100007F:0CEA 00000000:0000 0A 00000000:00000000 00:00000000 00000000   101        0 123456 1 0 100 0";
+        assert_eq!(listening_inode(line, 3_306), Some("123456"));
+        assert_eq!(listening_inode(line, 3_307), None);
+        assert_eq!(listening_inode(&line.replace(" 0A ", " 01 "), 3_306), None);
+        assert_eq!(listening_inode("  sl  local_address rem_address   st", 3_306), None);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What a benchmark found: one value, written as a table, Markdown, JSON and a plot.
 
+mod claims;
 mod markdown;
+mod per_message;
 mod plot;
 mod table;
 
@@ -11,6 +13,8 @@ use serde::Serialize;
 
 use crate::{DoneLatencies, Floor, Latency, Outcome};
 
+pub use claims::ClaimReport;
+pub use per_message::PerMessage;
 pub use table::request_table;
 
 /// Median and 99th percentile in milliseconds.
@@ -88,6 +92,8 @@ pub struct Report {
     pub window_s: f64,
     /// CPU time of the three services for each recipient delivered while the load was on.
     pub cpu_ms_per_message: f64,
+    /// What the servers did for each of these. Reports from before it was read have none.
+    pub per_message: PerMessage,
     /// CPU seconds while the load was on, by process; `other` is the rest of the machine.
     pub cpu_s: BTreeMap<String, f64>,
     /// Resident memory at the end of the load, in MiB.
@@ -109,14 +115,19 @@ impl Report {
     /// # Errors
     /// When a file cannot be written.
     pub fn save(&self, folder: &Path) -> anyhow::Result<()> {
-        std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-        let json = serde_json::to_string_pretty(self).context("writing JSON")? + "\n";
-        for (ending, content) in [("json", json), ("md", self.to_string()), ("svg", plot::svg(self))] {
-            let path = folder.join(format!("{}.{ending}", self.scenario));
-            std::fs::write(&path, content).with_context(|| format!("writing {}", path.display()))?;
-        }
-        Ok(())
+        save(folder, &self.scenario, self, &[("md", self.to_string()), ("svg", plot::svg(self))])
     }
+}
+
+/// Writes a report as `NAME.json` and in other forms, by ending, into a folder, which is made where it is missing.
+fn save(folder: &Path, name: &str, report: &impl Serialize, forms: &[(&str, String)]) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    let json = serde_json::to_string_pretty(report).context("writing JSON")? + "\n";
+    for (ending, content) in forms.iter().chain([&("json", json)]) {
+        let path = folder.join(format!("{name}.{ending}"));
+        std::fs::write(&path, content).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// Latencies by type, as the report holds them.
@@ -164,6 +175,7 @@ pub(crate) mod tests {
             drain_s: 0.2,
             window_s: 29.75,
             cpu_ms_per_message: 0.4,
+            per_message: PerMessage { statements: Some(2.75), ..PerMessage::default() },
             cpu_s: each(4.0),
             rss_mib: each(20.0),
             peak_rss_mib: each(25.0),
@@ -181,6 +193,7 @@ pub(crate) mod tests {
         let json: serde_json::Value = serde_json::from_str(&read("json")).expect("JSON");
         assert_eq!(json["latency_ms"]["p99"], 12.0);
         assert_eq!(json["accept_to_operator_ms"]["normal"]["p50"], 20.0);
+        assert_eq!(json["per_message"], serde_json::json!({ "statements": 2.75 }));
         assert_eq!(json["rss_mib"]["outbox-relay"], 20.0);
         let numbers = "target_rps achieved_rps accepted_per_s delivered_per_s success_rate floor_per_s peak_backlog drain_s cpu_ms_per_message";
         for key in numbers.split(' ') {

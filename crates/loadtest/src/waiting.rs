@@ -1,20 +1,15 @@
 //! Messages that wait to be published, as a gateway leaves them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use anyhow::{Context as _, ensure};
-use domain::{FairOrder, Lane, OutboxPayload, PerLane, Turn};
-use persistence::{AcceptOutcome, AcceptRequest};
-use uuid::Uuid;
+use persistence::{AcceptOutcome, AcceptRequest, Database};
+use tokio::task::JoinSet;
 
-use crate::{
-    Traffic,
-    message::{Destinations, message, unit_price},
-    store,
-};
+use crate::{Traffic, accepted::Requests, message::Destinations, store};
 
 /// Messages of one transaction.
 const BATCH: u64 = 500;
+/// Transactions at the same time, each over a connection of its own.
+const AT_ONCE: u32 = 4;
 
 /// Stores `count` accepted messages of `traffic` that wait to be published. Their users must have the balance.
 ///
@@ -26,49 +21,55 @@ pub async fn insert_waiting(
     count: u64,
     to: &Destinations,
 ) -> anyhow::Result<()> {
-    let database = store::open(database_url, 1).await?;
-    let mut turns = Turns::new();
-    for first in (0..count).step_by(usize::try_from(BATCH).unwrap_or(1)) {
-        let batch = (first..count.min(first + BATCH))
-            .map(|index| Ok(request(message(traffic, index, to)?, &mut turns)))
-            .collect::<anyhow::Result<Vec<_>>>()?;
-        let outcomes = database.accept(&batch).await.context("storing waiting messages")?;
-        let all_paid = outcomes.iter().all(|outcome| matches!(outcome, AcceptOutcome::Accepted(_)));
-        ensure!(all_paid, "a user cannot pay: seed first");
-    }
+    let database = store::open(database_url, AT_ONCE).await?;
+    let mut filler = Filler::new(database.clone(), *traffic, to.clone());
+    filler.add(count, |_| {}).await?;
     database.close().await;
     Ok(())
 }
 
-fn request(payload: OutboxPayload, turns: &mut Turns) -> AcceptRequest {
-    AcceptRequest {
-        unit_price: unit_price(payload.message.kind),
-        idempotency: None,
-        traceparent: Some(traceparent()),
-        turn: turns.take(&payload),
-        payload,
+/// Puts more and more messages into the outbox.
+pub(crate) struct Filler {
+    database: Database,
+    requests: Requests,
+    next: u64,
+}
+
+impl Filler {
+    pub(crate) fn new(database: Database, traffic: Traffic, to: Destinations) -> Self {
+        Self { database, requests: Requests::new(traffic, to), next: 0 }
+    }
+
+    /// Stores so many more, and tells after each transaction how many of them are stored.
+    pub(crate) async fn add(&mut self, count: u64, mut progress: impl FnMut(u64)) -> anyhow::Result<()> {
+        let end = self.next + count;
+        let (mut storing, mut stored) = (JoinSet::new(), 0);
+        while self.next < end {
+            let last = end.min(self.next + BATCH);
+            let batch = (self.next..last).map(|index| self.requests.make(index)).collect::<anyhow::Result<Vec<_>>>()?;
+            self.next = last;
+            if storing.len() >= AT_ONCE as usize {
+                stored += ended(&mut storing).await?;
+                progress(stored);
+            }
+            storing.spawn(store_batch(self.database.clone(), batch));
+        }
+        while !storing.is_empty() {
+            stored += ended(&mut storing).await?;
+            progress(stored);
+        }
+        Ok(())
     }
 }
 
-/// The turns that a gateway would give.
-struct Turns(PerLane<FairOrder>);
-
-impl Turns {
-    #[expect(clippy::disallowed_methods, reason = "the turns of a gateway begin at its clock")]
-    fn new() -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = Turn::at(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX));
-        Self(PerLane::from_fn(|_| FairOrder::starting_at(now)))
-    }
-
-    fn take(&mut self, payload: &OutboxPayload) -> Turn {
-        let message = &payload.message;
-        self.0[Lane::of(message.kind)].take(message.customer_id, &message.recipients)
-    }
+async fn ended(storing: &mut JoinSet<anyhow::Result<u64>>) -> anyhow::Result<u64> {
+    storing.join_next().await.unwrap_or(Ok(Ok(0))).context("a storing task panicked")?
 }
 
-/// Of a trace of its own.
-fn traceparent() -> String {
-    let span = Uuid::now_v7().simple().to_string();
-    format!("00-{}-{}-01", Uuid::now_v7().simple(), &span[16..])
+/// Gives how many were stored.
+async fn store_batch(database: Database, batch: Vec<AcceptRequest>) -> anyhow::Result<u64> {
+    let outcomes = database.accept(&batch).await.context("storing waiting messages")?;
+    let all_paid = outcomes.iter().all(|outcome| matches!(outcome, AcceptOutcome::Accepted(_)));
+    ensure!(all_paid, "a user cannot pay: seed first");
+    Ok(batch.len() as u64)
 }

@@ -12,6 +12,7 @@ mod mariadb;
 mod prometheus;
 mod rabbit;
 mod rabbitmq;
+mod redo_log;
 mod server;
 
 pub use backend::{Backend, Given};
@@ -28,9 +29,16 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// Starts both and returns when both answer.
+    /// Starts both for tests and returns when both answer.
     pub async fn start(backend: Backend) -> anyhow::Result<Self> {
         let (database, rabbit) = tokio::try_join!(DatabaseServer::start(backend), RabbitServer::start(backend))?;
+        Ok(Self { database, rabbit })
+    }
+
+    /// As [`Servers::start`], with a database for services that run: see [`DatabaseServer::start_for_load`].
+    pub async fn start_for_load(backend: Backend) -> anyhow::Result<Self> {
+        let database = DatabaseServer::start_for_load(backend);
+        let (database, rabbit) = tokio::try_join!(database, RabbitServer::start(backend))?;
         Ok(Self { database, rabbit })
     }
 

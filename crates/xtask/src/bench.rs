@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: a scenario on release builds, from servers to report.
 
+mod backlog;
 mod generator;
 mod highest;
 mod measure;
@@ -45,6 +46,9 @@ pub(crate) struct Arguments {
     /// Connections of the bare database client
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
     floor_connections: u32,
+    /// Events that wait, in scenario backlog [default: 0,10000,100000,1000000]
+    #[arg(long, value_delimiter = ',')]
+    waiting: Option<Vec<u64>>,
     /// A database to use as it is: mysql://user:password@host:port/name
     #[arg(long, requires = "rabbit_uri")]
     database_url: Option<String>,
@@ -72,9 +76,18 @@ struct Site {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    platform::build(arguments.operators).await?;
+    let is_backlog = arguments.scenario == Scenario::Backlog;
+    ensure!(is_backlog || arguments.waiting.is_none(), "--waiting is only for --scenario backlog");
+    if is_backlog {
+        platform::build_generator().await?;
+    } else {
+        platform::build(arguments.operators).await?;
+    }
     let site = site(&arguments).await?;
-    let outcome = servers::unless_interrupted(Box::pin(measure_and_save(&arguments, &site))).await;
+    let measuring = async {
+        if is_backlog { backlog::run(&arguments, &site).await } else { measure_and_save(&arguments, &site).await }
+    };
+    let outcome = servers::unless_interrupted(Box::pin(measuring)).await;
     if let Some(started) = site.servers {
         servers::stop(started).await;
     }
@@ -97,7 +110,7 @@ async fn measure_and_save(arguments: &Arguments, site: &Site) -> anyhow::Result<
     let plan = arguments.scenario.plan(&arguments.load);
     let mut platform = Platform::start(site, &plan, arguments.operators).await?;
     let busy_before = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let measured = measure(&platform, &plan, &site.database_url).await?;
+    let measured = measure(&platform, &plan, site).await?;
     // The services would take part in the bare client's work.
     platform.stop().await;
     eprintln!("measuring what the database alone can do, {FLOOR:?}");
@@ -132,10 +145,10 @@ async fn measure_and_save(arguments: &Arguments, site: &Site) -> anyhow::Result<
 }
 
 /// The load of the plan, or the highest that holds.
-async fn measure(platform: &Platform, plan: &Plan, database_url: &str) -> anyhow::Result<Report> {
+async fn measure(platform: &Platform, plan: &Plan, site: &Site) -> anyhow::Result<Report> {
     match plan.mode {
-        Mode::Fixed => measure::run(platform, database_url, &plan.load).await,
-        Mode::Highest { step } => highest::run(platform, database_url, &plan.load, step).await,
+        Mode::Fixed => measure::run(platform, site, &plan.load).await,
+        Mode::Highest { step } => highest::run(platform, site, &plan.load, step).await,
     }
 }
 
@@ -146,6 +159,10 @@ impl Arguments {
         let mut words = vec![format!("cargo xtask bench --scenario {}", scenario.name())];
         if self.operators == Operators::Http {
             words.push("--operators http".to_owned());
+        }
+        if let Some(waiting) = &self.waiting {
+            let waiting: Vec<_> = waiting.iter().map(u64::to_string).collect();
+            words.push(format!("--waiting {}", waiting.join(",")));
         }
         words.extend(self.load.over(scenario.load()).arguments_over(&scenario.load()));
         words.join(" ")

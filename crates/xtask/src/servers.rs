@@ -17,8 +17,14 @@ pub(crate) async fn provision(given: Given) -> anyhow::Result<(Backend, Servers)
             Backend::Local => "starting a private database and RabbitMQ from this machine's binaries".to_owned(),
         }
     );
+    let starting = async {
+        match given {
+            Given::ForTests => Servers::start(backend).await,
+            Given::ForServices => Servers::start_for_load(backend).await,
+        }
+    };
     let servers = tokio::select! {
-        started = Servers::start(backend) => started?,
+        started = starting => started?,
         interrupted = tokio::signal::ctrl_c() => {
             interrupted.context("listening for Ctrl-C")?;
             anyhow::bail!("interrupted while the servers started; they are gone");

@@ -2,18 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use domain::{OutboxPayload, event};
+use domain::{event, pricing};
+use persistence::AcceptRequest;
 use sqlx::{MySqlTransaction, QueryBuilder};
 
-use crate::message::unit_price;
+const LEDGER: &str = "INSERT INTO user_transactions (user_id, amount, transaction_type, description, transaction_id) ";
+const MESSAGES: &str =
+    "INSERT INTO message_status (user_id, status, type, recipient, message_identifier, price, transaction_id) ";
+const EVENTS: &str = "INSERT INTO outbox_events (aggregate_type, aggregate_id, event_type, payload, priority, user_id, traceparent, turn) ";
 
-/// Charges and stores messages as one batch of the gateway does: locked balances, debits, ledger, messages, events.
-pub(super) async fn accept(tx: &mut MySqlTransaction<'_>, batch: &[OutboxPayload]) -> anyhow::Result<()> {
+/// Charges and stores messages as one batch of the gateway does, into the same columns: locked balances, debits, ledger,
+/// messages, events.
+pub(super) async fn accept(tx: &mut MySqlTransaction<'_>, batch: &[AcceptRequest]) -> anyhow::Result<()> {
     let mut totals: BTreeMap<i64, i64> = BTreeMap::new();
-    for payload in batch {
-        *totals.entry(payload.message.customer_id.get()).or_default() += price(payload);
+    for request in batch {
+        *totals.entry(request.payload.message.customer_id.get()).or_default() += price(request);
     }
-    let mut lock = QueryBuilder::new("SELECT user_id, balance FROM user_balances WHERE user_id IN ");
+    let mut lock = QueryBuilder::new("SELECT id, user_id, balance, last_updated FROM user_balances WHERE user_id IN ");
     push_list(&mut lock, totals.keys());
     lock.push(" ORDER BY user_id FOR UPDATE").build().fetch_all(&mut **tx).await?;
     let mut debit = QueryBuilder::new("UPDATE user_balances SET balance = balance - CASE user_id");
@@ -27,53 +32,51 @@ pub(super) async fn accept(tx: &mut MySqlTransaction<'_>, batch: &[OutboxPayload
     insert(tx, batch).await
 }
 
-async fn insert(tx: &mut MySqlTransaction<'_>, batch: &[OutboxPayload]) -> anyhow::Result<()> {
-    QueryBuilder::new(
-        "INSERT INTO user_transactions (user_id, amount, transaction_type, description, transaction_id) ",
-    )
-    .push_values(batch, |mut row, payload| {
-        let body = &payload.message;
-        row.push_bind(body.customer_id.get())
-            .push_bind(-price(payload))
-            .push_bind("withdrawal")
-            .push_bind(format!("message {}", body.message_identifier))
-            .push_bind(body.transaction_id.as_str().to_owned());
-    })
-    .build()
-    .execute(&mut **tx)
-    .await?;
-    let recipients = batch.iter().flat_map(|payload| {
-        payload.message.recipients.as_slice().iter().map(move |recipient| (&payload.message, recipient))
+async fn insert(tx: &mut MySqlTransaction<'_>, batch: &[AcceptRequest]) -> anyhow::Result<()> {
+    QueryBuilder::new(LEDGER)
+        .push_values(batch, |mut row, request| {
+            let body = &request.payload.message;
+            row.push_bind(body.customer_id.get())
+                .push_bind(-price(request))
+                .push_bind("withdrawal")
+                .push_bind(format!("message {}", body.message_identifier))
+                .push_bind(body.transaction_id.as_str().to_owned());
+        })
+        .build()
+        .execute(&mut **tx)
+        .await?;
+    let recipients = batch.iter().flat_map(|request| {
+        request.payload.message.recipients.as_slice().iter().map(move |recipient| (request, recipient))
     });
-    QueryBuilder::new(
-        "INSERT INTO message_status (user_id, status, type, recipient, message_identifier, price, transaction_id) ",
-    )
-    .push_values(recipients, |mut row, (body, recipient)| {
-        row.push_bind(body.customer_id.get())
-            .push_bind("pending")
-            .push_bind(body.kind.as_str())
-            .push_bind(recipient.as_str().to_owned())
-            .push_bind(body.message_identifier.as_str().to_owned())
-            .push_bind(unit_price(body.kind).get())
-            .push_bind(body.transaction_id.as_str().to_owned());
-    })
-    .build()
-    .execute(&mut **tx)
-    .await?;
-    QueryBuilder::new(
-        "INSERT INTO outbox_events (aggregate_type, aggregate_id, event_type, payload, priority, user_id) ",
-    )
-    .push_values(batch, |mut row, payload| {
-        row.push_bind(event::AGGREGATE_TYPE)
-            .push_bind(payload.message.message_identifier.as_str().to_owned())
-            .push_bind(event::EventKind::Send.as_str())
-            .push_bind(serde_json::to_string(payload).expect("strings and numbers serialise"))
-            .push_bind(payload.message.kind.priority())
-            .push_bind(payload.message.customer_id.get());
-    })
-    .build()
-    .execute(&mut **tx)
-    .await?;
+    QueryBuilder::new(MESSAGES)
+        .push_values(recipients, |mut row, (request, recipient)| {
+            let body = &request.payload.message;
+            row.push_bind(body.customer_id.get())
+                .push_bind("pending")
+                .push_bind(body.kind.as_str())
+                .push_bind(recipient.as_str().to_owned())
+                .push_bind(body.message_identifier.as_str().to_owned())
+                .push_bind(request.unit_price.get())
+                .push_bind(body.transaction_id.as_str().to_owned());
+        })
+        .build()
+        .execute(&mut **tx)
+        .await?;
+    QueryBuilder::new(EVENTS)
+        .push_values(batch, |mut row, request| {
+            let payload = &request.payload;
+            row.push_bind(event::AGGREGATE_TYPE)
+                .push_bind(payload.message.message_identifier.as_str().to_owned())
+                .push_bind(event::EventKind::Send.as_str())
+                .push_bind(serde_json::to_string(payload).expect("strings and numbers serialise"))
+                .push_bind(payload.message.kind.priority())
+                .push_bind(payload.message.customer_id.get())
+                .push_bind(request.traceparent.clone())
+                .push_bind(request.turn.get());
+        })
+        .build()
+        .execute(&mut **tx)
+        .await?;
     Ok(())
 }
 
@@ -90,6 +93,21 @@ where
     query.push(")");
 }
 
-fn price(payload: &OutboxPayload) -> i64 {
-    unit_price(payload.message.kind).get() * i64::try_from(payload.message.recipients.count()).unwrap_or(i64::MAX)
+fn price(request: &AcceptRequest) -> i64 {
+    pricing::total(request.unit_price, &request.payload.message.recipients).get()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the services send, as the tests of `persistence` write it down.
+    const STATEMENTS: &str = include_str!("../../../persistence/statements.sql");
+
+    #[test]
+    fn rows_are_written_into_the_columns_that_the_gateway_writes() {
+        for insert in [LEDGER, MESSAGES, EVENTS] {
+            assert!(STATEMENTS.contains(insert.trim_end()), "{insert}");
+        }
+    }
 }

@@ -17,6 +17,7 @@ impl fmt::Display for Report {
         writeln!(f, "\n{}", request_table(self.target_rps, self.concurrency, &self.outcome))?;
         self.refusals(f)?;
         self.delivery(f)?;
+        self.per_message.fmt(f)?;
         self.cost(f)?;
         self.steps(f)?;
         writeln!(f, "![latency by percentile, backlog over time]({}.svg)\n", self.scenario)?;
@@ -110,6 +111,7 @@ mod tests {
             "25 % of it",
             "innodb_flush_log_at_trx_commit=1",
             "outbox-relay",
+            "| statements | 2.750 |",
         ] {
             assert!(text.contains(part), "{part} is not in:\n{text}");
         }

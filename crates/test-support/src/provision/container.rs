@@ -36,7 +36,7 @@ pub(super) fn engine() -> anyhow::Result<()> {
 pub(super) struct Recipe {
     pub(super) image: &'static str,
     pub(super) environment: Vec<(&'static str, String)>,
-    pub(super) arguments: &'static [&'static str],
+    pub(super) arguments: Vec<&'static str>,
     /// The server's ports in the container, each with the loopback port it is reached by, the same over restarts.
     pub(super) ports: Vec<(u16, u16)>,
 }
@@ -60,7 +60,7 @@ impl Container {
             recipe.ports.iter().map(|(port, host)| (port.tcp().to_string(), Some(vec![loopback(*host)]))).collect();
         let mut request = GenericImage::new(image, tag)
             .with_container_name(&name)
-            .with_cmd(recipe.arguments.iter().copied())
+            .with_cmd(recipe.arguments)
             .with_host_config_modifier(move |host| host.port_bindings = Some(bindings.clone()));
         for (port, host) in recipe.ports {
             request = request.with_mapped_port(host, port.tcp());

@@ -10,6 +10,7 @@ use anyhow::{Context, ensure};
 use super::{
     command::find,
     local::{LocalServer, Scratch},
+    redo_log::RedoLog,
 };
 use crate::guarded::{Ending, Guarded};
 
@@ -20,7 +21,7 @@ pub(super) fn binary() -> Option<PathBuf> {
 }
 
 /// Starts a server with an all-powerful account `test`; it answers a little later.
-pub(super) async fn start(port: u16, password: &str) -> anyhow::Result<LocalServer> {
+pub(super) async fn start(port: u16, password: &str, redo_log: RedoLog) -> anyhow::Result<LocalServer> {
     let program = binary().context("neither mariadbd nor mysqld is on this machine")?;
     let is_mariadb = is_mariadb(&program)?;
     let scratch = Scratch::create("mysql")?;
@@ -47,6 +48,10 @@ pub(super) async fn start(port: u16, password: &str) -> anyhow::Result<LocalServ
             .args(["--character-set-server=utf8mb4", "--max-connections=500", "--performance-schema=OFF"]);
         if !is_mariadb {
             command.arg("--mysqlx=OFF");
+        }
+        if redo_log == RedoLog::Large {
+            // Older releases of MySQL do not know the option and keep their default.
+            command.arg(if is_mariadb { "--innodb-log-file-size=2G" } else { "--loose-innodb-redo-log-capacity=2G" });
         }
         Ok(command)
     })

@@ -111,7 +111,7 @@ fn recipe(host_port: u16, config: Config, password: &str) -> Recipe {
     Recipe {
         image: RABBIT_IMAGE,
         environment,
-        arguments: &[],
+        arguments: Vec::new(),
         // The image has the Prometheus plugin on, at its usual port.
         ports: [(5672, host_port)].into_iter().chain(config.metrics_port.map(|port| (15_692, port))).collect(),
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use loadtest::{Floor, Load, Target};
+use loadtest::{ClaimCost, Floor, Load, Target};
 use serde::de::DeserializeOwned;
 use test_support::guarded::{self, Ending, Guarded};
 
@@ -72,6 +72,14 @@ pub(super) async fn floor(database_url: &str, load: &Load, connections: u32) -> 
         .args(["--json", "--floor", &connections.to_string()])
         .args(load.arguments())
         .env("DATABASE_URL", database_url);
+    Generator::spawn(command, String::new)?.finish().await
+}
+
+/// What a relay's claims cost with so many events waiting.
+pub(super) async fn claims(database_url: &str, load: &Load, sizes: &[u64]) -> anyhow::Result<Vec<ClaimCost>> {
+    let sizes: Vec<_> = sizes.iter().map(u64::to_string).collect();
+    let mut command = guarded::command(up::binaries(true)?.join("loadtest"));
+    command.args(["--claims", &sizes.join(",")]).args(load.arguments()).env("DATABASE_URL", database_url);
     Generator::spawn(command, String::new)?.finish().await
 }
 

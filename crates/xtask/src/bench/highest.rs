@@ -8,7 +8,7 @@ use loadtest::{
     search::Search,
 };
 
-use super::{measure, platform::Platform};
+use super::{Site, measure, platform::Platform};
 
 /// Warm-up of a step.
 const WARMUP: Duration = Duration::from_secs(2);
@@ -23,12 +23,7 @@ const LOWER: f64 = 0.95;
 const TRIES: u32 = 5;
 
 /// Looks for the rate in steps, then measures it in full; lower where it does not hold that long.
-pub(super) async fn run(
-    platform: &Platform,
-    database_url: &str,
-    load: &Load,
-    step: Duration,
-) -> anyhow::Result<Report> {
+pub(super) async fn run(platform: &Platform, site: &Site, load: &Load, step: Duration) -> anyhow::Result<Report> {
     let (mut search, mut steps) = (Search::new(load.rps, PRECISION), Vec::new());
     while let Some(rps) = search.next() {
         let short = Load { rps, duration: step, warmup: WARMUP, ..*load };
@@ -36,7 +31,7 @@ pub(super) async fn run(
         // Something else on the machine may spoil a step once.
         for _ in 0..2 {
             eprintln!("step: {rps:.0} requests/s");
-            let report = measure::run(platform, database_url, &short).await?;
+            let report = measure::run(platform, site, &short).await?;
             held = holds(&report);
             steps.push(step_of(&report, held));
             if held {
@@ -50,7 +45,7 @@ pub(super) async fn run(
     loop {
         tries += 1;
         eprintln!("measuring {rps:.0} requests/s");
-        let mut report = measure::run(platform, database_url, &Load { rps, ..*load }).await?;
+        let mut report = measure::run(platform, site, &Load { rps, ..*load }).await?;
         let held = holds(&report);
         steps.push(step_of(&report, held));
         if held || tries == TRIES {

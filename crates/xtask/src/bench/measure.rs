@@ -8,15 +8,16 @@ use std::{
 use anyhow::{Context, ensure};
 use chrono::NaiveDateTime;
 use loadtest::{
-    DoneLatencies, Load, Outcome, Schedule, Scrape, Tables, quantile_ms,
-    report::{Report, Waits, by_type},
+    DoneLatencies, Load, Outcome, Schedule, Scrape, ServerCounters, ServerProcess, Tables, quantile_ms,
+    report::{PerMessage, Report, Waits, by_type},
 };
 
 use super::{
+    Site,
     generator::Generator,
     platform::Platform,
     sampler::Sampler,
-    usage::{Usage, memory_mib},
+    usage::{BROKER, DATABASE, ServerProcesses, Usage, memory_mib},
 };
 
 /// Until the first request, in which the generator starts and opens its connections.
@@ -34,6 +35,7 @@ struct Mark {
     usage: Usage,
     clock: NaiveDateTime,
     backlog: u64,
+    counters: ServerCounters,
 }
 
 #[expect(clippy::disallowed_methods, reason = "two processes agree on a start by the wall clock")]
@@ -43,21 +45,23 @@ fn on_wall_clock(time: Instant) -> SystemTime {
 
 /// Offers the load, waits until everything is delivered and tells what was found. Names, floor and the server's
 /// settings are left for the caller to fill in.
-pub(super) async fn run(platform: &Platform, database_url: &str, load: &Load) -> anyhow::Result<Report> {
-    let mut tables = Tables::connect(database_url).await?;
+pub(super) async fn run(platform: &Platform, site: &Site, load: &Load) -> anyhow::Result<Report> {
+    let mut tables = Tables::connect(&site.database_url).await?;
+    let servers = ServerProcesses::of(site);
     let schedule = Schedule::of(load);
     let start = Instant::now() + LEAD;
     let measured = start + schedule.measured_from();
-    let sampler = Sampler::start(Tables::connect(database_url).await?, measured);
+    let sampler = Sampler::start(tables.connect_beside(&site.database_url).await?, measured);
     let backlog = sampler.latest();
     let note = move || format!(", backlog {}", backlog());
     let generator = Generator::start(&platform.api(), load, on_wall_clock(start), note)?;
     let generator_id = generator.id();
     let marks = async {
         tokio::time::sleep_until(measured.into()).await;
-        let (waits, begin) = (platform.worker_metrics().await?, mark(platform, generator_id, &mut tables).await?);
+        let waits = platform.worker_metrics().await?;
+        let begin = mark(platform, &servers, generator_id, &mut tables).await?;
         tokio::time::sleep_until((start + schedule.measured_until().saturating_sub(CLOSE)).into()).await;
-        anyhow::Ok((waits, begin, mark(platform, generator_id, &mut tables).await?))
+        anyhow::Ok((waits, begin, mark(platform, &servers, generator_id, &mut tables).await?))
     };
     let (outcome, (waits, begin, end)) = tokio::try_join!(generator.finish(), marks)?;
     let answered = Instant::now();
@@ -81,6 +85,7 @@ pub(super) async fn run(platform: &Platform, database_url: &str, load: &Load) ->
         drain_s,
         window_s: clock_s,
         cpu_ms_per_message: services_s * 1_000.0 / float(delivered).max(1.0),
+        per_message: per_message(&servers, &end.counters.since(&begin.counters), &cpu_s, delivered),
         cpu_s,
         rss_mib,
         peak_rss_mib,
@@ -89,12 +94,39 @@ pub(super) async fn run(platform: &Platform, database_url: &str, load: &Load) ->
     })
 }
 
-async fn mark(platform: &Platform, generator: u32, tables: &mut Tables) -> anyhow::Result<Mark> {
+async fn mark(
+    platform: &Platform,
+    servers: &ServerProcesses,
+    generator: u32,
+    tables: &mut Tables,
+) -> anyhow::Result<Mark> {
     Ok(Mark {
-        usage: Usage::now(platform, generator)?,
+        usage: Usage::now(platform, servers, generator)?,
         clock: tables.now().await?,
+        counters: tables.counters().await?,
         backlog: tables.unfinished().await?,
     })
+}
+
+/// What the servers did for each of so many delivered recipients.
+fn per_message(
+    servers: &ServerProcesses,
+    done: &ServerCounters,
+    cpu_s: &BTreeMap<String, f64>,
+    delivered: u64,
+) -> PerMessage {
+    let each = |count: f64| (delivered > 0).then(|| count / float(delivered));
+    let millis = |name| each(cpu_s.get(name)? * 1_000.0);
+    let place = |server: &Option<ServerProcess>| server.as_ref().map(ServerProcess::place);
+    PerMessage {
+        transactions: done.transactions.map(float).and_then(each),
+        statements: done.statements.map(float).and_then(each),
+        innodb_fsyncs: done.innodb_fsyncs.map(float).and_then(each),
+        database_cpu_ms: millis(DATABASE),
+        database_in: place(&servers.database),
+        broker_cpu_ms: millis(BROKER),
+        broker_in: place(&servers.broker),
+    }
 }
 
 /// Waits until every message has its outcome.
@@ -139,7 +171,7 @@ fn operator_waits(now: &Scrape, before: &Scrape, done: &DoneLatencies) -> BTreeM
 }
 
 /// Cores, processor, memory, kernel.
-fn machine() -> String {
+pub(super) fn machine() -> String {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     let field = |text: &str, name: &str| {
         let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
@@ -174,6 +206,17 @@ mod tests {
         assert_eq!(waits(DoneLatencies::new()), expected(19.9));
         let done = Latency { p50: 16.0, p99: 17.0, ..Latency::default() };
         assert_eq!(waits(DoneLatencies::from([("normal", done)])), expected(17.0));
+    }
+
+    #[test]
+    fn work_is_shared_out_among_what_was_delivered() {
+        let servers = ServerProcesses { database: None, broker: None };
+        let done = ServerCounters { transactions: Some(50), statements: None, innodb_fsyncs: Some(25) };
+        let cpu_s = BTreeMap::from([(DATABASE.to_owned(), 0.1)]);
+        let each = per_message(&servers, &done, &cpu_s, 100);
+        assert_eq!((each.transactions, each.statements, each.innodb_fsyncs), (Some(0.5), None, Some(0.25)));
+        assert_eq!((each.database_cpu_ms, each.broker_cpu_ms), (Some(1.0), None));
+        assert_eq!(per_message(&servers, &done, &cpu_s, 0), PerMessage::default());
     }
 
     #[test]

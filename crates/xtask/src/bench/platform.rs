@@ -24,6 +24,11 @@ pub(super) struct Platform {
     operators: Vec<Running>,
 }
 
+/// Builds the load generator, which measures claims too.
+pub(super) async fn build_generator() -> anyhow::Result<()> {
+    cargo::succeed(&services::build(&["loadtest"], true)).await
+}
+
 /// Builds what is started. The services apart from the rest, with the features they have as they are shipped.
 pub(super) async fn build(operators: Operators) -> anyhow::Result<()> {
     let mut tools = vec!["loadtest"];

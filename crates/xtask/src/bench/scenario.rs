@@ -19,6 +19,8 @@ pub(crate) enum Scenario {
     ExpressUnderBacklog,
     /// Requests with 1,000 recipients
     Fanout,
+    /// Claims of a relay with 0 to 1,000,000 events waiting, without the services
+    Backlog,
 }
 
 /// How a load is offered.
@@ -53,13 +55,14 @@ impl Scenario {
             Self::Hot => "hot",
             Self::ExpressUnderBacklog => "express-under-backlog",
             Self::Fanout => "fanout",
+            Self::Backlog => "backlog",
         }
     }
 
     /// What it offers where nothing is changed.
     pub(crate) fn load(self) -> Load {
         match self {
-            Self::Steady => Load::default(),
+            Self::Steady | Self::Backlog => Load::default(),
             Self::Saturate => Load { duration: Duration::from_secs(20), ..Load::default() },
             Self::Hot => Load { users: 1, duration: Duration::from_secs(20), ..Load::default() },
             Self::ExpressUnderBacklog => {
@@ -86,7 +89,7 @@ impl Scenario {
                 plan.notes.push(format!("{WAITING} normal messages waited in the outbox when the relay started"));
                 plan.notes.push("backpressure off, for it refuses above 10,000 waiting events".to_owned());
             }
-            Self::Steady | Self::Fanout => {}
+            Self::Steady | Self::Fanout | Self::Backlog => {}
         }
         plan
     }

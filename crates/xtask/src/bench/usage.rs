@@ -2,13 +2,26 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use loadtest::{cpu_of, descendants, machine_busy, memory};
+use loadtest::{ServerProcess, cpu_of, machine_busy, memory};
 
-use super::platform::Platform;
+use super::{Site, platform::Platform};
 
-/// Command names of servers that we started.
-const SERVERS: [(&str, &str); 3] = [("database", "mariadbd"), ("database", "mysqld"), ("rabbitmq", "beam.smp")];
 const MIB: f64 = 1_048_576.0;
+/// What the servers' CPU time is reported under.
+pub(super) const DATABASE: &str = "database";
+pub(super) const BROKER: &str = "rabbitmq";
+
+/// The servers' processes, where they are on this machine.
+pub(super) struct ServerProcesses {
+    pub(super) database: Option<ServerProcess>,
+    pub(super) broker: Option<ServerProcess>,
+}
+
+impl ServerProcesses {
+    pub(super) fn of(site: &Site) -> Self {
+        Self { database: ServerProcess::of(&site.database_url), broker: ServerProcess::of(&site.rabbit_uri) }
+    }
+}
 
 /// CPU time so far, by what it is reported under.
 pub(super) struct Usage {
@@ -17,8 +30,8 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    /// Servers in containers or elsewhere are not seen: they are part of the rest of the machine.
-    pub(super) fn now(platform: &Platform, generator: u32) -> anyhow::Result<Self> {
+    /// Servers that were not found are part of the rest of the machine, or on another one.
+    pub(super) fn now(platform: &Platform, servers: &ServerProcesses, generator: u32) -> anyhow::Result<Self> {
         let me = std::process::id();
         let mut by_process = BTreeMap::from([("xtask", cpu_of(me)?)]);
         // On a busy machine this reading may come after its end.
@@ -26,10 +39,8 @@ impl Usage {
         for (name, pid) in platform.processes() {
             by_process.insert(name, cpu_of(pid)?);
         }
-        for (name, command) in SERVERS {
-            for pid in descendants(me, command) {
-                *by_process.entry(name).or_default() += cpu_of(pid)?;
-            }
+        for (name, server) in [(DATABASE, &servers.database), (BROKER, &servers.broker)] {
+            by_process.extend(server.as_ref().and_then(ServerProcess::cpu).map(|spent| (name, spent)));
         }
         Ok(Self { by_process, machine: machine_busy()? })
     }
