@@ -103,6 +103,14 @@ impl Address {
         &self.url
     }
 
+    /// The port of a server; `None` for a file or a Unix socket.
+    pub fn port(&self) -> Option<u16> {
+        match self.place {
+            Place::Server { port, .. } => Some(port),
+            Place::File(_) | Place::Socket(_) => None,
+        }
+    }
+
     /// The file of an `SQLite` database.
     pub fn file(&self) -> Option<&Path> {
         match &self.place {

@@ -10,6 +10,7 @@ use persistence::AcceptRequest;
 use serde::{Deserialize, Serialize};
 use sqlx::{Connection as _, MySqlConnection};
 use tokio::task::JoinSet;
+use url::Url;
 
 use crate::{Load, Traffic, accepted::Requests, message::Destinations};
 use rows::accept;
@@ -68,6 +69,8 @@ pub async fn measure_floor(
     let mut running = JoinSet::new();
     for lane in 0..connections as u64 {
         let connection = MySqlConnection::connect(database_url).await.context("connecting to the database")?;
+        // As the services' connections have it.
+        Url::parse(database_url)?.port().into_iter().for_each(persistence::tcp_nodelay_to);
         // Batches of different connections have different customers, as the gateway's lanes do.
         let firsts = (0..).map(move |round: u64| (round * connections as u64 + lane) * batch);
         let requests = Requests::new(traffic, Destinations::default());

@@ -22,7 +22,7 @@ mod plans;
 mod samples;
 mod stored;
 
-pub use engine::{Database, DatabaseConfig, Error, HELD_AT_MOST, Query, Readiness};
+pub use engine::{Database, DatabaseConfig, Error, HELD_AT_MOST, Query, Readiness, tcp_nodelay_to};
 pub use messages::{
     AcceptOutcome, AcceptRequest, Begin, BeginRequest, ClaimedRecipient, Deferred, HistoryEntry, HistoryFilter,
     Outcome, PutOff, Settlement, StateWrite, StateWritten,

@@ -13,7 +13,7 @@ use sea_orm::{
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
-use super::{DatabaseConfig, Error, StepError, dialect::Dialect, warm::Warm};
+use super::{DatabaseConfig, Error, StepError, dialect::Dialect, nodelay, warm::Warm};
 
 /// How long the server keeps a connection, with its locks, that says nothing: a client that vanished in the middle of
 /// a transaction holds up others no longer than this. A relay that holds events says nothing while it waits for the broker.
@@ -198,6 +198,7 @@ async fn is_outside_transaction(connection: &mut SqliteConnection) -> bool {
 
 fn configure_mysql(options: &mut ConnectOptions, address: Address, config: &DatabaseConfig) {
     options.max_connections(config.max_connections).idle_timeout(Duration::from_secs(SERVER_WAIT_SECONDS / 2));
+    let port = address.port();
     options.map_sqlx_mysql_opts(move |mysql| address.adjust(mysql).statement_cache_capacity(PREPARED_STATEMENTS));
     // READ COMMITTED: claims and batches lock the rows they name, never the gaps between them. A statement of ours
     // that we no longer wait for stops waiting for its lock as well.
@@ -208,6 +209,7 @@ fn configure_mysql(options: &mut ConnectOptions, address: Address, config: &Data
         pool.after_connect(move |connection, _| {
             let limits = limits.clone();
             Box::pin(async move {
+                port.into_iter().for_each(nodelay::tcp_nodelay_to);
                 connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
                 connection.execute(AssertSqlSafe(limits)).await.map(|_| ())
             })
