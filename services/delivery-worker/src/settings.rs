@@ -41,7 +41,7 @@ pub struct WorkerConfig {
     /// `WORKER_STATE_LANES` (half as many as processors, 1 to 4): transactions that write states at the same time, for each
     /// queue.
     pub state_lanes: usize,
-    /// `WORKER_EXPRESS_PACE_MS` (15) and `WORKER_NORMAL_PACE_MS` (40): the least time between transactions that write states, while
+    /// `WORKER_EXPRESS_PACE_MS` (15) and `WORKER_NORMAL_PACE_MS` (30): the least time between transactions that write states, while
     /// little waits.
     pub pace: PerLane<Duration>,
 }
@@ -79,7 +79,7 @@ impl WorkerConfig {
             state_lanes: source.integer("WORKER_STATE_LANES", (processors() / 2).clamp(1, 4), 1..=16)?,
             pace: PerLane {
                 express: source.duration_ms("WORKER_EXPRESS_PACE_MS", 15, 0..=1_000)?,
-                normal: source.duration_ms("WORKER_NORMAL_PACE_MS", 40, 0..=1_000)?,
+                normal: source.duration_ms("WORKER_NORMAL_PACE_MS", 30, 0..=1_000)?,
             },
         })
     }

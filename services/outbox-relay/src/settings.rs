@@ -37,7 +37,7 @@ pub struct RelayConfig {
     pub batch: u64,
     /// `RELAY_LEASE_MS` (30000): how long a claim holds, on SQLite and of events to be given up.
     pub lease: Duration,
-    /// `RELAY_EXPRESS_POLL_MS` (15) and `RELAY_POLL_MS` (40, of normal events): how often one of a lane's claimers looks for events, but
+    /// `RELAY_EXPRESS_POLL_MS` (15) and `RELAY_POLL_MS` (30, of normal events): how often one of a lane's claimers looks for events, but
     /// at once after a full claim; up to four times as long while there are none.
     pub poll: PerLane<Duration>,
     /// `RELAY_MAX_QUEUED` (2000): messages that may wait in a queue before the rest is kept in the outbox, where its
@@ -85,7 +85,7 @@ impl RelayConfig {
             lease: source.duration_ms("RELAY_LEASE_MS", 30_000, 15_000..=600_000)?,
             poll: PerLane {
                 express: source.duration_ms("RELAY_EXPRESS_POLL_MS", 15, 1..=10_000)?,
-                normal: source.duration_ms("RELAY_POLL_MS", 40, 1..=10_000)?,
+                normal: source.duration_ms("RELAY_POLL_MS", 30, 1..=10_000)?,
             },
             max_queued: Some(source.integer("RELAY_MAX_QUEUED", 2_000, 0..=10_000_000)?).filter(|most| *most > 0),
             republish_after: source.duration_secs("OUTBOX_REPUBLISH_AFTER_SECS", 900, 60..=86_400)?,
