@@ -35,7 +35,7 @@ impl Servers {
         Ok(Self { database, rabbit })
     }
 
-    /// As [`Servers::start`], with a database for services that run: see [`DatabaseServer::start_for_load`].
+    /// As [`Servers::start`], with a database for services that run: see `DatabaseServer::start_for_load`.
     pub async fn start_for_load(backend: Backend) -> anyhow::Result<Self> {
         let database = DatabaseServer::start_for_load(backend);
         let (database, rabbit) = tokio::try_join!(database, RabbitServer::start(backend))?;
