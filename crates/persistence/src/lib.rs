@@ -4,9 +4,9 @@
 //!
 //! - Everything that belongs together commits together: charge, messages, outbox event and idempotency key
 //!   in [`Database::accept`]; a message's failure and its refund in [`Database::settle`].
-//! - Every change of state is guarded: rows are locked, judged in memory, and changed by primary key.
+//! - Every change of state is guarded: by the state and the owner that its statement names, or by rows that are locked and judged first.
 //! - Claims are leases with an owner; who no longer owns a row changes nothing.
-//! - Locks are taken in one order everywhere (messages by id, then balances by customer), and what the
+//! - Locks are taken in one order everywhere (messages, then balances by customer), and what the
 //!   database rolls back as a deadlock is run again, in one place (`engine/transaction.rs`).
 //! - Leases, retries and expiry follow the database's clock, so the clocks of the processes do not matter.
 

@@ -1,7 +1,7 @@
 //! Jobs done in batches: a task takes all that is waiting, does it at once, and answers each job.
 //!
 //! An idle task starts a single job immediately. While jobs keep coming, a batch begins no sooner than a pace after the one before
-//! it began, unless it is large already: few large batches cost less than many small ones. After a batch of one or two jobs the pace is
+//! it began, unless it is large already: few large batches cost less than many small ones. After a batch of one to three jobs the pace is
 //! shorter, for so few come that there is nothing to gain from waiting. Jobs with the same key go to the same task and keep their order.
 
 use std::{future::Future, sync::Arc, time::Duration};

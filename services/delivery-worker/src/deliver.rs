@@ -165,7 +165,7 @@ impl Deliver {
             return Ok(LeftOver::Nothing);
         }
         let jitter = rand::rng().random_range(0.8..=1.2);
-        let put_off = PutOff { of_age: 0.5 * jitter, within: (DEFER.0.mul_f64(jitter), DEFER.1.mul_f64(jitter)) };
+        let put_off = PutOff::of_age(0.5 * jitter, (DEFER.0.mul_f64(jitter), DEFER.1.mul_f64(jitter)));
         let message_id = &body.message_identifier;
         tracing::warn!(
             outage = "operators",

@@ -8,7 +8,7 @@ use rand::RngExt as _;
 use telemetry::names;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -26,10 +26,11 @@ const DATABASE_PAUSES: RetrySchedule = RetrySchedule::endless(Duration::from_mil
 /// Pause after a batch that the broker did not answer for.
 const BROKER_PAUSE: Duration = Duration::from_millis(500);
 
-/// A claim that takes longer keeps nobody from looking for other events.
+/// Publishing a claim that takes longer than this, and than the lane's poll interval, keeps nobody from looking for other events.
 const SLOW: Duration = Duration::from_millis(100);
 
-/// The right to look for events of a lane: while little waits one claimer has it and does all the work, in few large batches.
+/// The right to look for events of a lane: while little waits one claimer has it and does all the work, in few large batches. It is given
+/// up where a claim is full or takes long to publish.
 #[derive(Clone)]
 pub(crate) struct Lookout(Arc<Semaphore>);
 
@@ -74,7 +75,7 @@ impl Claimer {
                         lookout = None;
                     }
                     let mut publishing = pin!(self.publish.publish(claim, self.config.lease, &stop));
-                    let done = if let Ok(done) = timeout(SLOW, publishing.as_mut()).await {
+                    let done = if let Ok(done) = timeout(self.poll().max(SLOW), publishing.as_mut()).await {
                         done
                     } else {
                         lookout = None;
@@ -84,7 +85,7 @@ impl Claimer {
                     match done {
                         Done::Unrecorded => self.pause_after(failures),
                         Done::Unanswered => BROKER_PAUSE,
-                        Done::All if is_full => Duration::ZERO,
+                        Done::All if lookout.is_none() => Duration::ZERO,
                         Done::All => self.poll().saturating_sub(began.elapsed()),
                     }
                 }
@@ -103,9 +104,11 @@ impl Claimer {
                     self.pause_after(failures)
                 }
             };
-            if !pause.is_zero() {
-                // Who stops meanwhile finds out at the next look.
+            // Who stops meanwhile finds out at the next look. Signals are for who has the lookout.
+            if lookout.is_some() && !pause.is_zero() {
                 stop.run_until_cancelled(self.wait(pause)).await.unwrap_or_default();
+            } else if !pause.is_zero() {
+                stop.run_until_cancelled(sleep(pause)).await.unwrap_or_default();
             }
             drop(lookout);
         }

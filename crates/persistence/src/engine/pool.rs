@@ -66,7 +66,7 @@ impl Connections {
 
     /// Closes the pool once its connections have come back.
     pub(super) async fn close(&self) -> Result<(), DbErr> {
-        self.warm.give_back();
+        self.warm.close();
         self.pool.clone().close().await
     }
 }

@@ -5,7 +5,7 @@ use std::{
     mem,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -14,7 +14,7 @@ use sea_orm::{
     SqlxError,
     sqlx::{MySql, MySqlPool, pool::PoolConnection},
 };
-use tokio::time::Instant;
+use tokio::{runtime::Handle, time::Instant};
 
 /// So long after it was taken out a connection goes back to the pool, which looks after it: whether it lives, and how long it may.
 const OUT_AT_MOST: Duration = Duration::from_secs(1);
@@ -31,6 +31,8 @@ pub(crate) struct Warm {
     kept: Mutex<Vec<Taken>>,
     /// Those who wait for the pool: they must not wait for what is kept back.
     waiting: AtomicUsize,
+    /// The pool is being closed, which waits for all connections.
+    closed: AtomicBool,
 }
 
 impl Warm {
@@ -53,7 +55,7 @@ impl Warm {
             return;
         }
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(taken);
-        if self.waiting.load(Ordering::SeqCst) > 0 {
+        if self.waiting.load(Ordering::SeqCst) > 0 || self.closed.load(Ordering::SeqCst) {
             self.give_back();
         }
     }
@@ -63,8 +65,13 @@ impl Warm {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// Gives all to the pool.
-    pub(crate) fn give_back(&self) {
+    /// Gives all to the pool, now and from now on.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.give_back();
+    }
+
+    fn give_back(&self) {
         // Dropped outside of the lock.
         let kept = mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner));
         drop(kept);
@@ -85,8 +92,14 @@ impl Warm {
 /// With its pool, which is given up because its server does not answer: nor would it to the pool's question.
 impl Drop for Warm {
     fn drop(&mut self) {
-        for taken in self.kept.get_mut().unwrap_or_else(PoisonError::into_inner) {
-            taken.connection.close_on_drop();
+        let kept = mem::take(self.kept.get_mut().unwrap_or_else(PoisonError::into_inner));
+        for Taken { mut connection, .. } in kept {
+            if Handle::try_current().is_ok() {
+                connection.close_on_drop();
+            } else {
+                // A pooled one needs a runtime to be dropped in.
+                drop(connection.leak());
+            }
         }
     }
 }
@@ -155,7 +168,9 @@ mod tests {
             (asked(&db).await == before).then_some(())
         })
         .await;
-        assert_eq!(db.pool_use(), (1, 1), "what is kept back is idle");
+        // What is kept back is idle too.
+        wait_until(Duration::from_secs(30), "an idle connection", async || (db.pool_use() == (1, 1)).then_some(()))
+            .await;
         db.close().await;
         assert_eq!(db.pool_use(), (0, 0));
         server.drop().await.expect("the database is dropped");
@@ -174,5 +189,38 @@ mod tests {
         }
         db.close().await;
         server.drop().await.expect("the database is dropped");
+    }
+
+    #[tokio::test]
+    async fn what_is_in_use_while_the_pool_is_closed_is_not_kept_back() {
+        let (server, db) = begun().await;
+        let session = Session::take(db.connections()).await.expect("a connection");
+        let closing = {
+            let db = db.clone();
+            async move { db.close().await }
+        };
+        let closing = JoinSet::from_iter([closing]);
+        wait_until(Duration::from_secs(30), "a pool that is closed", async || {
+            db.connections().pool.get_mysql_connection_pool().is_closed().then_some(())
+        })
+        .await;
+        session.keep();
+        closing.join_all().await;
+        assert_eq!(db.connections().warm.len(), 0);
+        server.drop().await.expect("the database is dropped");
+    }
+
+    #[test]
+    fn a_database_may_be_dropped_after_its_runtime() {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let (server, db) = runtime.block_on(async {
+            let (server, db) = begun().await;
+            db.account(customer(1), None, 1).await.expect("answers");
+            (server, db)
+        });
+        drop(runtime);
+        drop(db);
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(server.drop()).expect("the database is dropped");
     }
 }

@@ -89,21 +89,25 @@ pub enum Outcome {
 /// How long a message waits that is put off: a share of its age, within these.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PutOff {
-    /// Of the time since the request was accepted, on the database's clock.
-    pub of_age: f64,
-    /// At least and at most.
-    pub within: (Duration, Duration),
+    of_age: f64,
+    least: Duration,
+    most: Duration,
 }
 
 impl PutOff {
     /// So long, whatever its age.
     pub fn by(delay: Duration) -> Self {
-        Self { of_age: 0.0, within: (delay, delay) }
+        Self { of_age: 0.0, least: delay, most: delay }
     }
 
-    pub(super) fn of(self, age: Duration) -> Duration {
-        let (least, most) = self.within;
-        age.mul_f64(self.of_age).clamp(least, most)
+    /// This share of the time since the request was accepted, on the database's clock, but at least `least` and at most `most`.
+    pub fn of_age(share: f64, (least, most): (Duration, Duration)) -> Self {
+        Self { of_age: share, least, most }
+    }
+
+    pub(super) fn after(self, age: Duration) -> Duration {
+        let share = Duration::try_from_secs_f64(age.as_secs_f64() * self.of_age).unwrap_or(self.least);
+        share.min(self.most).max(self.least)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Recording what became of taken recipients, or putting them off.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet, hash_map::Entry},
     time::Duration,
 };
 
@@ -122,9 +122,13 @@ async fn lock_claimed(tx: &Tx, claims: &[&ClaimedRecipient]) -> Result<Vec<Optio
             .is_ok_and(|status| status.may_become(MessageStatus::Done));
         is_open && row.claimed_by.as_deref() == Some(&*claim.token)
     };
+    // Whose lease is over may settle beside the new owner: the row is left for that one.
     let under_claim = |claim: &&ClaimedRecipient| {
         let (message_id, recipient) = names(claim);
-        rows.remove(&(message_id.to_owned(), recipient.to_owned())).filter(|row| ours(claim, row))
+        match rows.entry((message_id.to_owned(), recipient.to_owned())) {
+            Entry::Occupied(row) if ours(claim, row.get()) => Some(row.remove()),
+            Entry::Occupied(_) | Entry::Vacant(_) => None,
+        }
     };
     Ok(claims.iter().map(under_claim).collect())
 }
@@ -175,7 +179,7 @@ async fn schedule(tx: &Tx, message_id: &MessageId, put_off: PutOff) -> Result<De
             let age = Duration::from_millis(u64::try_from(age_millis).unwrap_or(0));
             outbox_event::Entity::update_many()
                 .col_expr(Outbox::Status, Expr::value(OutboxStatus::Pending.as_str()))
-                .col_expr(Outbox::NextRunAt, tx.dialect().after(put_off.of(age)))
+                .col_expr(Outbox::NextRunAt, tx.dialect().after(put_off.after(age)))
                 .col_expr(Outbox::UpdatedAt, tx.dialect().now())
                 .filter(Outbox::Id.eq(id))
                 .exec(tx)

@@ -82,6 +82,17 @@ pub(crate) async fn an_expired_lease_is_taken_over_and_the_stale_worker_ignored(
     assert_eq!(f.balance(1).await, 99, "the stale failure refunded nothing");
 }
 
+pub(crate) async fn a_stale_failure_beside_the_owners_takes_nothing_from_it(f: &Fixture) {
+    let sent = accepted(f, &["111"]).await;
+    let stale = f.begin(&sent).await;
+    f.expire_leases().await;
+    let owner = f.begin(&sent).await;
+    let both = [Settlement::new(&stale[0], failed()), Settlement::new(&owner[0], failed())];
+    assert_eq!(f.db.settle(&both).await.expect("settles"), [false, true]);
+    assert_eq!(f.balance(1).await, 100, "refunded once");
+    f.assert_conserved().await;
+}
+
 pub(crate) async fn one_message_twice_in_a_batch_is_taken_once(f: &Fixture) {
     let sent = accepted(f, &["111"]).await;
     let begins = f.db.begin_sending(&[begin_request(&sent), begin_request(&sent)], LEASE).await.expect("begins");

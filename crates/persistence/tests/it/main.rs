@@ -74,6 +74,7 @@ test_support::on_each_backend! {
         a_finished_message_is_left_alone,
         a_leased_message_is_busy,
         an_expired_lease_is_taken_over_and_the_stale_worker_ignored,
+        a_stale_failure_beside_the_owners_takes_nothing_from_it,
         one_message_twice_in_a_batch_is_taken_once,
         unknown_messages_are_not_sent,
         a_deferred_message_is_published_again,
