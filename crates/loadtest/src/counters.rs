@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 /// Counters of a server since it started, of all its clients but the benchmark itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ServerCounters {
-    /// COMMITs that clients sent (`Com_commit`). A statement outside of a transaction is none of these. `Handler_commit` is no
-    /// better: it counts every engine's part of a commit, the binary log's too, and reads.
+    /// COMMITs that clients sent (`Com_commit`). A statement outside of a transaction is none of these. `Handler_commit` is
+    /// another number: it rises by two for a transaction of one statement.
     pub transactions: Option<u64>,
     /// Statements that clients sent (`Questions`): BEGIN and COMMIT are among them, preparing is not.
     pub statements: Option<u64>,
