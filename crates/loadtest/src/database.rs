@@ -86,7 +86,11 @@ impl Tables {
     /// What the server has done for others so far.
     pub async fn counters(&mut self) -> anyhow::Result<ServerCounters> {
         let rows: Vec<(String, String)> = sqlx::query_as(ServerCounters::QUERY).fetch_all(self.ask()).await?;
-        Ok(ServerCounters::of(&rows.into_iter().collect(), self.asked.load(Ordering::Relaxed)))
+        let asked = self.asked.load(Ordering::Relaxed);
+        // An account may lack the right to look there.
+        let syncs: Option<i64> =
+            sqlx::query_scalar(ServerCounters::BINLOG_QUERY).fetch_one(self.ask()).await.unwrap_or_default();
+        Ok(ServerCounters::of(&rows.into_iter().collect(), asked, syncs.map(i64::unsigned_abs)))
     }
 
     /// The server's settings that decide about durability.

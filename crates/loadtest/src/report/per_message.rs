@@ -18,6 +18,9 @@ pub struct PerMessage {
     /// InnoDB's calls of `fsync` and `fdatasync`, for its log and its tables.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub innodb_fsyncs: Option<f64>,
+    /// Syncs of the binary log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub binlog_syncs: Option<f64>,
     /// CPU time of the database server in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database_cpu_ms: Option<f64>,
@@ -39,6 +42,7 @@ impl fmt::Display for PerMessage {
             ("transactions", self.transactions),
             ("statements", self.statements),
             ("InnoDB's fsyncs", self.innodb_fsyncs),
+            ("syncs of the binary log", self.binlog_syncs),
         ] {
             let count = count.map_or_else(|| "unknown".to_owned(), |count| format!("{count:.3}"));
             writeln!(f, "| {what} | {count} |")?;

@@ -122,6 +122,7 @@ fn per_message(
         transactions: done.transactions.map(float).and_then(each),
         statements: done.statements.map(float).and_then(each),
         innodb_fsyncs: done.innodb_fsyncs.map(float).and_then(each),
+        binlog_syncs: done.binlog_syncs.map(float).and_then(each),
         database_cpu_ms: millis(DATABASE),
         database_in: place(&servers.database),
         broker_cpu_ms: millis(BROKER),
@@ -211,7 +212,7 @@ mod tests {
     #[test]
     fn work_is_shared_out_among_what_was_delivered() {
         let servers = ServerProcesses { database: None, broker: None };
-        let done = ServerCounters { transactions: Some(50), statements: None, innodb_fsyncs: Some(25) };
+        let done = ServerCounters { transactions: Some(50), innodb_fsyncs: Some(25), ..ServerCounters::default() };
         let cpu_s = BTreeMap::from([(DATABASE.to_owned(), 0.1)]);
         let each = per_message(&servers, &done, &cpu_s, 100);
         assert_eq!((each.transactions, each.statements, each.innodb_fsyncs), (Some(0.5), None, Some(0.25)));
