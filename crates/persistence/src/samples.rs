@@ -4,9 +4,10 @@ use domain::{
     CustomerId, Message, MessageBody, MessageId, MessageText, MessageType, Money, OutboxPayload, Recipients,
     TopUpAmount, TransactionId, Turn,
 };
+use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use uuid::Uuid;
 
-use crate::{AcceptRequest, BeginRequest, TopUpRequest};
+use crate::{AcceptRequest, BeginRequest, Database, TopUpRequest, engine::Session};
 
 /// A customer's id.
 pub(crate) fn customer(user: i64) -> CustomerId {
@@ -48,4 +49,13 @@ pub(crate) fn request(user: i64) -> AcceptRequest {
 pub(crate) fn begin_request(request: &AcceptRequest) -> BeginRequest {
     let body = &request.payload.message;
     BeginRequest { message_id: body.message_identifier.clone(), recipients: body.recipients.as_slice().to_vec() }
+}
+
+/// What the server has counted of this on the one connection of the pool.
+pub(crate) async fn session_counter(db: &Database, name: &str) -> u64 {
+    let session = Session::take(db.connections()).await.expect("a connection");
+    let counted = Statement::from_string(DbBackend::MySql, format!("SHOW SESSION STATUS LIKE '{name}'"));
+    let row = session.query_one_raw(counted).await.expect("answers").expect("one row");
+    session.keep();
+    row.try_get_by_index::<String>(1).expect("a number").parse().expect("a number")
 }

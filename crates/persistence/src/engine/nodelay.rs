@@ -5,9 +5,7 @@
 //! Docker's proxy. So the option is set on the process's own sockets to that address, found by their numbers. It is harmless on
 //! any other socket that a number may mean by then.
 
-use std::net::SocketAddr;
-
-use nix::sys::socket::{SockaddrStorage, getpeername, setsockopt, sockopt::TcpNoDelay};
+use nix::sys::socket::{SockaddrIn, SockaddrIn6, SockaddrStorage, getpeername, setsockopt, sockopt::TcpNoDelay};
 
 /// Where Linux lists what a process has open; elsewhere nothing is done.
 const OPEN_FILES: &str = "/proc/self/fd";
@@ -26,9 +24,8 @@ pub fn tcp_nodelay_to(port: u16) {
 /// `None` where it is no TCP connection.
 fn peer_port(number: i32) -> Option<u16> {
     let peer: SockaddrStorage = getpeername(number).ok()?;
-    let v4 = peer.as_sockaddr_in().map(|address| SocketAddr::from(std::net::SocketAddrV4::from(*address)));
-    let v6 = peer.as_sockaddr_in6().map(|address| SocketAddr::from(std::net::SocketAddrV6::from(*address)));
-    v4.or(v6).map(|address| address.port())
+    let v4 = peer.as_sockaddr_in().map(SockaddrIn::port);
+    v4.or_else(|| peer.as_sockaddr_in6().map(SockaddrIn6::port))
 }
 
 #[cfg(test)]
@@ -59,7 +56,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_connection_of_the_pool_has_it() {
+    async fn a_connection_of_the_pool_has_it() {
         let server = TestDatabase::create(&test_support::database_url()).await;
         let mut config = DatabaseConfig::new(server.url().to_owned().into());
         config.operation_timeout = Duration::from_secs(30);

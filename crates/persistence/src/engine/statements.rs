@@ -62,14 +62,12 @@ mod tests {
     use std::{collections::BTreeSet, time::Duration};
 
     use domain::Lane;
-    use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
     use test_support::TestDatabase;
 
     use super::*;
     use crate::{
         AcceptOutcome, AcceptRequest, ClaimToken, Database, DatabaseConfig, Outcome, Settlement,
-        engine::Session,
-        samples::{begin_request, request, top_up},
+        samples::{begin_request, request, session_counter, top_up},
     };
 
     /// The largest batch of the test; every smaller one comes too.
@@ -105,12 +103,7 @@ mod tests {
         for size in 1..=SIZES {
             live(&db, &(1..=size).map(request).collect::<Vec<_>>()).await;
         }
-        let session = Session::take(db.connections()).await.expect("a connection");
-        let closed = Statement::from_string(DbBackend::MySql, "SHOW SESSION STATUS LIKE 'Com_stmt_close'");
-        let closed = session.query_one_raw(closed).await.expect("answers").expect("one row");
-        session.keep();
-        let closed: String = closed.try_get_by_index(1).expect("a number");
-        assert_eq!(closed, "0");
+        assert_eq!(session_counter(&db, "Com_stmt_close").await, 0);
         db.close().await;
         server.drop().await.expect("the database is dropped");
     }

@@ -130,11 +130,14 @@ impl Drop for Waiting<'_> {
 mod tests {
     use std::time::Duration;
 
-    use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
     use test_support::{TestDatabase, wait_until};
     use tokio::task::JoinSet;
 
-    use crate::{Database, DatabaseConfig, engine::Session, samples::customer};
+    use crate::{
+        Database, DatabaseConfig,
+        engine::Session,
+        samples::{customer, session_counter},
+    };
 
     /// A database of which one connection at most is open.
     async fn begun() -> (TestDatabase, Database) {
@@ -149,11 +152,7 @@ mod tests {
 
     /// How often the one connection was asked whether it lives.
     async fn asked(db: &Database) -> u64 {
-        let session = Session::take(db.connections()).await.expect("a connection");
-        let counted = Statement::from_string(DbBackend::MySql, "SHOW SESSION STATUS LIKE 'Com_admin_commands'");
-        let row = session.query_one_raw(counted).await.expect("answers").expect("one row");
-        session.keep();
-        row.try_get_by_index::<String>(1).expect("a number").parse().expect("a number")
+        session_counter(db, "Com_admin_commands").await
     }
 
     #[tokio::test]
