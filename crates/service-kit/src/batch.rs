@@ -3,12 +3,15 @@
 //! An idle task starts a single job immediately. While jobs keep coming, a batch begins no sooner than a pace after the one before
 //! it began, unless it is large already: few large batches cost less than many small ones. After a batch of one to three jobs the pace is
 //! shorter, for so few come that there is nothing to gain from waiting. Jobs with the same key go to the same task and keep their order.
+//!
+//! A task that waits for its pace sleeps until then, or until as many jobs wait as make a large batch: to be woken for each of them would
+//! cost more than the jobs themselves.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
 use telemetry::names;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Notify, mpsc, oneshot},
     time::{Instant, timeout_at},
 };
 
@@ -28,12 +31,12 @@ pub struct BatchOptions {
     pub queue: usize,
     /// Most jobs of one batch.
     pub batch_jobs: usize,
-    /// Weight after which no job is added to a batch.
+    /// Weight after which no job is added to a batch. It does not make a batch begin.
     pub batch_weight: usize,
     /// The least time from the beginning of a batch of [`FEW`] jobs or more to that of the next, but for large ones; after fewer in
     /// proportion.
     pub pace: Duration,
-    /// Jobs that make a batch large: it begins at once.
+    /// Jobs that make a batch large: it begins at once. No more than fit into a batch, and into the queue with one beside it.
     pub large: usize,
 }
 
@@ -62,12 +65,28 @@ struct Waiting<J, A, E> {
 /// all jobs are answered.
 #[derive(Debug)]
 pub struct Batcher<J, A, E> {
-    tasks: Vec<mpsc::Sender<Waiting<J, A, E>>>,
+    tasks: Vec<Entrance<J, A, E>>,
+    /// As [`BatchOptions::large`].
+    large: usize,
+}
+
+/// The way to one task.
+#[derive(Debug)]
+struct Entrance<J, A, E> {
+    jobs: mpsc::Sender<Waiting<J, A, E>>,
+    /// Told when a large batch waits.
+    large: Arc<Notify>,
+}
+
+impl<J, A, E> Clone for Entrance<J, A, E> {
+    fn clone(&self) -> Self {
+        Self { jobs: self.jobs.clone(), large: Arc::clone(&self.large) }
+    }
 }
 
 impl<J, A, E> Clone for Batcher<J, A, E> {
     fn clone(&self) -> Self {
-        Self { tasks: self.tasks.clone() }
+        Self { tasks: self.tasks.clone(), large: self.large }
     }
 }
 
@@ -101,13 +120,14 @@ where
     {
         let tasks = (0..options.tasks.max(1))
             .map(|_| {
-                let (sender, receiver) = mpsc::channel(options.queue.max(1));
+                let (jobs, receiver) = mpsc::channel(options.queue.max(1));
+                let large = Arc::new(Notify::new());
                 let rules = Rules { options, weigh, concerns_all, work: work.clone() };
-                scope.spawn(options.name, run(rules, receiver));
-                sender
+                scope.spawn(options.name, run(rules, Arrivals { jobs: receiver, large: Arc::clone(&large) }));
+                Entrance { jobs, large }
             })
             .collect();
-        Self { tasks }
+        Self { tasks, large: options.large }
     }
 
     /// Has a job done by the task of `key`; refused at once when too much waits for it.
@@ -115,21 +135,25 @@ where
     /// Dropping the future takes the job back as long as its batch has not begun.
     pub async fn submit(&self, key: u64, job: J) -> Result<A, BatchError<E>> {
         let (answer, answered) = oneshot::channel();
-        self.task(key).try_send(Waiting { job, answer }).map_err(|error| match error {
+        let task = self.task(key);
+        task.jobs.try_send(Waiting { job, answer }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => BatchError::Full,
             mpsc::error::TrySendError::Closed(_) => BatchError::Stopped,
         })?;
+        task.tell_if_large(self.large);
         answered.await.map_err(|_| BatchError::Stopped)?.map_err(BatchError::Failed)
     }
 
     /// As [`Batcher::submit`], but waits for room.
     pub async fn submit_waiting(&self, key: u64, job: J) -> Result<A, BatchError<E>> {
         let (answer, answered) = oneshot::channel();
-        self.task(key).send(Waiting { job, answer }).await.map_err(|_| BatchError::Stopped)?;
+        let task = self.task(key);
+        task.jobs.send(Waiting { job, answer }).await.map_err(|_| BatchError::Stopped)?;
+        task.tell_if_large(self.large);
         answered.await.map_err(|_| BatchError::Stopped)?.map_err(BatchError::Failed)
     }
 
-    fn task(&self, key: u64) -> &mpsc::Sender<Waiting<J, A, E>> {
+    fn task(&self, key: u64) -> &Entrance<J, A, E> {
         // Fibonacci hashing spreads consecutive keys over the tasks.
         let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
         let task = usize::try_from(hash).unwrap_or(0) % self.tasks.len();
@@ -137,18 +161,46 @@ where
     }
 }
 
-async fn run<J, A, E, W, F>(rules: Rules<J, E, W>, mut receiver: mpsc::Receiver<Waiting<J, A, E>>)
+impl<J, A, E> Entrance<J, A, E> {
+    fn tell_if_large(&self, large: usize) {
+        if is_large(self.jobs.max_capacity() - self.jobs.capacity(), large) {
+            self.large.notify_one();
+        }
+    }
+}
+
+/// Whether so many waiting jobs make a large batch with the one that the task has taken already.
+fn is_large(waiting: usize, large: usize) -> bool {
+    waiting + 1 >= large
+}
+
+/// Where a task's jobs come in.
+struct Arrivals<J, A, E> {
+    jobs: mpsc::Receiver<Waiting<J, A, E>>,
+    large: Arc<Notify>,
+}
+
+impl<J, A, E> Arrivals<J, A, E> {
+    /// Ends when a large batch waits. That it was told so may be long ago, hence the count.
+    async fn until_large(&self, large: usize) {
+        while !is_large(self.jobs.len(), large) {
+            self.large.notified().await;
+        }
+    }
+}
+
+async fn run<J, A, E, W, F>(rules: Rules<J, E, W>, mut arrivals: Arrivals<J, A, E>)
 where
     W: Fn(Arc<Vec<J>>) -> F,
     F: Future<Output = Result<Vec<A>, E>>,
 {
     let mut next_begins = Instant::now();
-    while let Some(first) = receiver.recv().await {
+    while let Some(first) = arrivals.jobs.recv().await {
         let mut gathered = Gathered::default();
         gathered.add(&rules, first);
-        // Where time is up or the channel is closed, what is there makes the batch.
-        drop(timeout_at(next_begins, gathered.fill(&rules, &mut receiver)).await);
-        gathered.take_what_waits(&rules, &mut receiver);
+        // Where time is up, what is there makes the batch.
+        drop(timeout_at(next_begins, arrivals.until_large(rules.options.large)).await);
+        gathered.take_what_waits(&rules, &mut arrivals.jobs);
         let (jobs, answers) = gathered.begin();
         if jobs.is_empty() {
             continue;
@@ -217,20 +269,8 @@ impl<J, A, E> Gathered<J, A, E> {
         self.waiting.push(waiting);
     }
 
-    fn is_large<W>(&self, rules: &Rules<J, E, W>) -> bool {
-        self.waiting.len() >= rules.options.large || self.is_full(rules)
-    }
-
     fn is_full<W>(&self, rules: &Rules<J, E, W>) -> bool {
         self.waiting.len() >= rules.options.batch_jobs || self.weight >= rules.options.batch_weight
-    }
-
-    /// Takes jobs as they come until the batch is large. Cancel safe: what was taken is here.
-    async fn fill<W>(&mut self, rules: &Rules<J, E, W>, receiver: &mut mpsc::Receiver<Waiting<J, A, E>>) {
-        while !self.is_large(rules) {
-            let Some(next) = receiver.recv().await else { return };
-            self.add(rules, next);
-        }
     }
 
     fn take_what_waits<W>(&mut self, rules: &Rules<J, E, W>, receiver: &mut mpsc::Receiver<Waiting<J, A, E>>) {

@@ -63,7 +63,7 @@ async fn behind_the_first(jobs: &[usize]) -> (Vec<Result<usize, BatchError<Refus
     let first = submit(1);
     started(&log, 1).await;
     let rest: Vec<_> = jobs.iter().copied().map(submit).collect();
-    while batcher.task(1).capacity() > OPTIONS.queue - rest.len() {
+    while batcher.task(1).jobs.capacity() > OPTIONS.queue - rest.len() {
         tokio::task::yield_now().await;
     }
     gate.add_permits(8);
@@ -112,7 +112,7 @@ async fn weight_bounds_a_batch_and_the_queue_is_bounded() {
     let first = submit(1);
     started(&log, 1).await;
     let rest: Vec<_> = [30, 30, 30].map(submit).into();
-    while batcher.task(1).capacity() > 0 {
+    while batcher.task(1).jobs.capacity() > 0 {
         tokio::task::yield_now().await;
     }
     assert!(matches!(batcher.submit(1, 9).await, Err(BatchError::Full)));
