@@ -75,7 +75,7 @@ pub enum Error {
 pub fn init(config: TelemetryConfig) -> Result<Guard, Error> {
     let TelemetryConfig { service, log, filter, otlp } = config;
     let filter = logs::filter(&filter)?;
-    let provider = traces::provider(service, otlp.as_ref())?;
+    let provider = otlp.map(|otlp| traces::provider(service, &otlp)).transpose()?;
     let (recorder, metrics) = recorder::recorder();
 
     metrics::set_global_recorder(recorder).map_err(|_| Error::AlreadyInitialised)?;
@@ -84,7 +84,7 @@ pub fn init(config: TelemetryConfig) -> Result<Guard, Error> {
     let outages = Arc::new(outages::Outages::default());
     let subscriber = tracing_subscriber::registry()
         .with(logs::layer(log, service, Arc::clone(&outages), std::io::stdout).with_filter(filter))
-        .with(traces::layer(&provider));
+        .with(traces::layer(provider.as_ref()));
     tracing::subscriber::set_global_default(subscriber).map_err(|_| Error::AlreadyInitialised)?;
 
     let upkeep = recorder::Upkeep::start(metrics.clone(), outages).map_err(Error::Upkeep)?;
@@ -96,7 +96,7 @@ pub fn init(config: TelemetryConfig) -> Result<Guard, Error> {
 #[must_use = "spans that are still queued are lost unless the guard is shut down"]
 pub struct Guard {
     metrics: MetricsHandle,
-    provider: SdkTracerProvider,
+    provider: Option<SdkTracerProvider>,
     _upkeep: recorder::Upkeep,
 }
 
@@ -108,7 +108,9 @@ impl Guard {
 
     /// Sends the spans that are still queued, for 5 s at most. Never blocks the runtime.
     pub async fn shutdown(self) {
-        flush(self.provider).await;
+        if let Some(provider) = self.provider {
+            flush(provider).await;
+        }
     }
 }
 

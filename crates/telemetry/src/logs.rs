@@ -11,18 +11,20 @@ use std::{
     sync::Arc,
 };
 
-use opentelemetry::{Context, trace::TraceContextExt as _};
-use serde_json::Value;
+use instruments::propagation;
+use opentelemetry::trace::SpanContext;
+use serde_json::{Map, Value};
 use tracing::{
     Event, Subscriber,
     field::{Field, Visit},
+    span::Record,
 };
 use tracing_subscriber::{
     EnvFilter, Layer,
-    field::MakeExt as _,
+    field::{MakeExt as _, RecordFields},
     fmt::{
         FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter,
-        format::{self, JsonFields, Writer},
+        format::{self, Writer},
         time::{FormatTime as _, SystemTime},
     },
     registry::LookupSpan,
@@ -104,7 +106,7 @@ where
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).log_internal_errors(false);
     match format {
         LogFormat::Json => layer
-            .fmt_fields(JsonFields::new())
+            .fmt_fields(Members)
             .event_format(Sparing { outages, line: JsonLine { service }, count: count_in_json })
             .boxed(),
         LogFormat::Pretty => layer
@@ -173,14 +175,13 @@ struct JsonLine {
     service: &'static str,
 }
 
-impl<S, N> FormatEvent<S, N> for JsonLine
+impl<S> FormatEvent<S, Members> for JsonLine
 where
     S: Subscriber + for<'lookup> LookupSpan<'lookup>,
-    N: for<'writer> FormatFields<'writer> + 'static,
 {
-    fn format_event(&self, ctx: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(&self, ctx: &FmtContext<'_, S, Members>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut fields = span_fields(ctx);
-        event.record(&mut Fields(&mut fields));
+        event.record(&mut EachField(|field: &Field, value| drop(fields.insert(field.name().to_owned(), value))));
         let message = fields.remove("message").unwrap_or_else(|| Value::String(String::new()));
         let mut timestamp = String::new();
         SystemTime.format_time(&mut Writer::new(&mut timestamp))?;
@@ -191,7 +192,9 @@ where
         push_member(&mut line, "message", &message);
         push_member(&mut line, "target", &Value::from(event.metadata().target()));
         push_member(&mut line, "service", &Value::from(self.service));
-        if let Some(trace_id) = sampled_trace_id() {
+        // Of the thread first: the spans of the event are those that are logged, which may be fewer.
+        let span = propagation::current().or_else(|| ctx.lookup_current().and_then(propagation::of));
+        if let Some(trace_id) = span.filter(SpanContext::is_sampled).map(|span| span.trace_id().to_string()) {
             push_member(&mut line, "trace_id", &Value::String(trace_id));
         }
         for (name, value) in &fields {
@@ -230,42 +233,59 @@ fn escape_beyond_json(line: String) -> String {
     escaped
 }
 
+/// Keeps the fields of a span as members of a JSON object, each with a comma behind it. What is recorded later is put at the end, and wins
+/// when a line is written: few spans ever are in one, so to read and write all that a span has whenever something is added, as
+/// [`JsonFields`](tracing_subscriber::fmt::format::JsonFields) does, is work for nothing.
+struct Members;
+
+impl<'writer> FormatFields<'writer> for Members {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'writer>, fields: R) -> fmt::Result {
+        let mut result = Ok(());
+        fields.record(&mut EachField(|field: &Field, value| {
+            result = result.and_then(|()| write!(writer, "{}:{value},", Value::from(field.name())));
+        }));
+        result
+    }
+
+    fn add_fields(&self, current: &'writer mut FormattedFields<Self>, fields: &Record<'_>) -> fmt::Result {
+        self.format_fields(current.as_writer(), fields)
+    }
+}
+
+impl Members {
+    fn read(members: &str) -> Map<String, Value> {
+        let members = members.strip_suffix(',').unwrap_or(members);
+        serde_json::from_str(&format!("{{{members}}}")).unwrap_or_default()
+    }
+}
+
 /// The fields of the spans around the event, from the root inwards.
-fn span_fields<S, N>(ctx: &FmtContext<'_, S, N>) -> BTreeMap<String, Value>
+fn span_fields<S>(ctx: &FmtContext<'_, S, Members>) -> BTreeMap<String, Value>
 where
     S: Subscriber + for<'lookup> LookupSpan<'lookup>,
-    N: for<'writer> FormatFields<'writer> + 'static,
 {
     let mut fields = BTreeMap::new();
     for span in ctx.event_scope().into_iter().flat_map(tracing_subscriber::registry::Scope::from_root) {
         let extensions = span.extensions();
-        let recorded = extensions.get::<FormattedFields<N>>();
-        if let Some(Ok(Value::Object(members))) = recorded.map(|text| serde_json::from_str(&text.fields)) {
+        if let Some(recorded) = extensions.get::<FormattedFields<Members>>() {
             // A span's own "message" would pass for that of the event; "otel." is meant for the trace alone.
             let is_for_logs = |name: &str| name != "message" && !name.starts_with("otel.");
-            fields.extend(members.into_iter().filter(|(name, _)| is_for_logs(name)));
+            fields.extend(Members::read(&recorded.fields).into_iter().filter(|(name, _)| is_for_logs(name)));
         }
     }
     fields
 }
 
-fn sampled_trace_id() -> Option<String> {
-    let context = Context::current();
-    let span = context.span();
-    let span = span.span_context();
-    (span.is_valid() && span.is_sampled()).then(|| span.trace_id().to_string())
-}
+/// Gives each field as a JSON value.
+struct EachField<F>(F);
 
-/// Collects the fields of an event as JSON values.
-struct Fields<'a>(&'a mut BTreeMap<String, Value>);
-
-impl Fields<'_> {
+impl<F: FnMut(&Field, Value)> EachField<F> {
     fn put(&mut self, field: &Field, value: impl Into<Value>) {
-        self.0.insert(field.name().to_owned(), value.into());
+        (self.0)(field, value.into());
     }
 }
 
-impl Visit for Fields<'_> {
+impl<F: FnMut(&Field, Value)> Visit for EachField<F> {
     fn record_f64(&mut self, field: &Field, value: f64) {
         // JSON has no NaN and no infinity: these become null.
         self.put(field, value);

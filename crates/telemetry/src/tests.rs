@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde_json::Value;
 use tracing::Instrument as _;
 use tracing_subscriber::{Layer as _, fmt::MakeWriter, layer::SubscriberExt as _};
@@ -53,17 +54,28 @@ impl<'a> MakeWriter<'a> for Captured {
 
 /// Runs `work` with logs captured and spans that get ids but are not exported.
 fn logged(format: LogFormat, filter: &str, work: impl FnOnce()) -> Captured {
-    logged_with(Arc::default(), format, filter, work)
+    logged_with(Arc::default(), format, filter, None, work)
 }
 
-fn logged_with(outages: Arc<Outages>, format: LogFormat, filter: &str, work: impl FnOnce()) -> Captured {
+fn logged_with(
+    outages: Arc<Outages>,
+    format: LogFormat,
+    filter: &str,
+    provider: Option<&SdkTracerProvider>,
+    work: impl FnOnce(),
+) -> Captured {
     let captured = Captured::default();
-    let provider = traces::provider("test", None).unwrap();
     let subscriber = tracing_subscriber::registry()
         .with(logs::layer(format, "test", outages, captured.clone()).with_filter(logs::filter(filter).unwrap()))
-        .with(traces::layer(&provider));
+        .with(traces::layer(provider));
     tracing::subscriber::with_default(subscriber, work);
     captured
+}
+
+/// Runs `work` with spans that get ids alone, and with those that could be exported: what travels is the same. Gives what each logged.
+fn traced(filter: &str, mut work: impl FnMut()) -> [Captured; 2] {
+    let exporting = SdkTracerProvider::default();
+    [None, Some(&exporting)].map(|provider| logged_with(Arc::default(), LogFormat::Json, filter, provider, &mut work))
 }
 
 #[test]
@@ -115,7 +127,9 @@ fn json_fields_come_back_as_they_were_written() {
 fn span_fields_are_included_and_the_innermost_wins() {
     let captured = logged(LogFormat::Json, "info", || {
         let outer = tracing::info_span!("outer", lane = "normal", batch = 1, late = tracing::field::Empty).entered();
+        outer.record("late", "\",");
         outer.record("late", 9);
+        let _empty = tracing::info_span!("empty", never = tracing::field::Empty).entered();
         let _inner = tracing::info_span!("inner", batch = 2, message = "not this", otel.kind = "client").entered();
         tracing::info!(lane = "express", level = "mine", "hello");
     });
@@ -158,38 +172,57 @@ fn noisy_libraries_are_held_at_warn_unless_named() {
 
 #[test]
 fn trace_context_passes_from_one_process_to_the_next() {
-    let mut sent = None;
+    let mut all_sent = Vec::new();
     for filter in ["off", "debug"] {
-        logged(LogFormat::Json, filter, || {
+        traced(filter, || {
             assert_eq!(propagation::current_traceparent(), None, "outside of any span");
             tracing::info_span!("accept").in_scope(|| {
                 // A span that is logged but not traced must not hide the one around it.
                 let _debug = tracing::debug_span!("detail").entered();
-                sent = propagation::current_traceparent();
+                all_sent.push(propagation::current_traceparent().expect("spans have ids, exported or not"));
             });
         });
-        assert!(sent.is_some(), "spans have ids without an exporter, with log filter {filter}");
     }
-    let sent = sent.unwrap();
-    let [version, trace_id, span_id, flags] = sent.split('-').collect::<Vec<_>>().try_into().unwrap();
-    assert_eq!((version, trace_id.len(), span_id.len(), flags), ("00", 32, 16, "01"));
+    for sent in all_sent {
+        let [version, trace_id, span_id, flags] = sent.split('-').collect::<Vec<_>>().try_into().unwrap();
+        assert_eq!((version, trace_id.len(), span_id.len(), flags), ("00", 32, 16, "01"));
+        let captured = traced("info", || {
+            let span = tracing::info_span!("deliver");
+            propagation::set_parent(&span, &sent);
+            span.in_scope(|| {
+                tracing::info!("delivering");
+                let next = propagation::current_traceparent().unwrap();
+                assert!(next.contains(trace_id), "same trace: {next}");
+                assert!(!next.contains(span_id), "its own span: {next}");
+            });
+        });
+        for captured in captured {
+            assert_eq!(captured.objects()[0]["trace_id"], trace_id);
+        }
+    }
+}
 
-    let captured = logged(LogFormat::Json, "info", || {
-        let span = tracing::info_span!("deliver");
-        propagation::set_parent(&span, &sent);
-        span.in_scope(|| {
-            tracing::info!("delivering");
-            let next = propagation::current_traceparent().unwrap();
-            assert!(next.contains(trace_id), "same trace: {next}");
-            assert!(!next.contains(span_id), "its own span: {next}");
+#[test]
+fn spans_within_a_span_share_its_trace() {
+    traced("info", || {
+        let outer = tracing::info_span!("accept").entered();
+        let around = propagation::current().unwrap();
+        let inner = tracing::info_span!("store").entered();
+        let within = propagation::current().unwrap();
+        assert_eq!(within.trace_id(), around.trace_id());
+        assert_ne!(within.span_id(), around.span_id());
+        drop(inner);
+        assert_eq!(propagation::current().unwrap().span_id(), around.span_id());
+        drop(outer);
+        tracing::info_span!("another").in_scope(|| {
+            assert_ne!(propagation::current().unwrap().trace_id(), around.trace_id());
         });
     });
-    assert_eq!(captured.objects()[0]["trace_id"], trace_id);
 }
 
 #[test]
 fn a_trace_that_is_not_sampled_stays_so_and_is_not_logged() {
-    let captured = logged(LogFormat::Json, "info", || {
+    let captured = traced("info", || {
         let span = tracing::info_span!("deliver");
         propagation::set_parent(&span, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00");
         span.in_scope(|| {
@@ -198,12 +231,14 @@ fn a_trace_that_is_not_sampled_stays_so_and_is_not_logged() {
             assert!(next.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && next.ends_with("-00"), "{next}");
         });
     });
-    assert!(captured.objects()[0].get("trace_id").is_none());
+    for captured in captured {
+        assert!(captured.objects()[0].get("trace_id").is_none());
+    }
 }
 
 #[test]
 fn a_malformed_traceparent_starts_a_new_trace() {
-    logged(LogFormat::Json, "info", || {
+    traced("info", || {
         for malformed in ["", "00-xyz", "00-00000000000000000000000000000000-b7ad6b7169203331-01", "é"] {
             let span = tracing::info_span!("deliver");
             propagation::set_parent(&span, malformed);
@@ -214,21 +249,23 @@ fn a_malformed_traceparent_starts_a_new_trace() {
 
 #[tokio::test]
 async fn the_context_follows_an_async_task_over_its_awaits() {
-    let provider = traces::provider("test", None).unwrap();
-    let subscriber = tracing_subscriber::registry().with(traces::layer(&provider));
-    let _default = tracing::subscriber::set_default(subscriber);
-    let observe = || async {
-        let before = propagation::current_traceparent().unwrap();
-        tokio::task::yield_now().await;
-        assert_eq!(propagation::current_traceparent().as_ref(), Some(&before));
-        before
-    };
-    let (one, two) = tokio::join!(
-        observe().instrument(tracing::info_span!("one")),
-        observe().instrument(tracing::info_span!("two"))
-    );
-    assert_ne!(one, two);
-    assert_eq!(propagation::current_traceparent(), None);
+    let exporting = SdkTracerProvider::default();
+    for provider in [None, Some(&exporting)] {
+        let subscriber = tracing_subscriber::registry().with(traces::layer(provider));
+        let _default = tracing::subscriber::set_default(subscriber);
+        let observe = || async {
+            let before = propagation::current_traceparent().unwrap();
+            tokio::task::yield_now().await;
+            assert_eq!(propagation::current_traceparent().as_ref(), Some(&before));
+            before
+        };
+        let (one, two) = tokio::join!(
+            observe().instrument(tracing::info_span!("one")),
+            observe().instrument(tracing::info_span!("two"))
+        );
+        assert_ne!(one, two);
+        assert_eq!(propagation::current_traceparent(), None);
+    }
 }
 
 /// Reads what one client sends until it contains all of `wanted`, after greeting it as an HTTP/2 server.
@@ -254,8 +291,8 @@ async fn spans_are_sent_over_grpc_when_the_process_ends() {
     let endpoint = parse_otlp_endpoint(&listener.local_addr().unwrap().to_string(), None).unwrap();
     let collector = std::thread::spawn(move || read_until_sent(&listener, &["checkout-service", "charge-the-card"]));
 
-    let provider = traces::provider("checkout-service", Some(&endpoint)).unwrap();
-    let subscriber = tracing_subscriber::registry().with(traces::layer(&provider));
+    let provider = traces::provider("checkout-service", &endpoint).unwrap();
+    let subscriber = tracing_subscriber::registry().with(traces::layer(Some(&provider)));
     tracing::subscriber::with_default(subscriber, || tracing::info_span!("charge-the-card").in_scope(|| {}));
     flush(provider).await;
 
@@ -267,8 +304,8 @@ async fn spans_are_sent_over_grpc_when_the_process_ends() {
 async fn a_collector_that_never_answers_neither_stops_work_nor_the_end() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = parse_otlp_endpoint(&listener.local_addr().unwrap().to_string(), None).unwrap();
-    let provider = traces::provider("test", Some(&endpoint)).unwrap();
-    let subscriber = tracing_subscriber::registry().with(traces::layer(&provider));
+    let provider = traces::provider("test", &endpoint).unwrap();
+    let subscriber = tracing_subscriber::registry().with(traces::layer(Some(&provider)));
     tracing::subscriber::with_default(subscriber, || {
         // More than any queue of the exporter holds: the rest is dropped, nothing waits.
         for _ in 0..5_000 {
@@ -282,7 +319,7 @@ async fn a_collector_that_never_answers_neither_stops_work_nor_the_end() {
 #[test]
 fn exporting_without_a_runtime_is_an_error_not_a_panic() {
     let endpoint = parse_otlp_endpoint("127.0.0.1:4317", None).unwrap();
-    assert!(matches!(traces::provider("test", Some(&endpoint)), Err(crate::Error::NoRuntime)));
+    assert!(matches!(traces::provider("test", &endpoint), Err(crate::Error::NoRuntime)));
 }
 
 #[test]
@@ -291,7 +328,7 @@ fn an_outage_fills_no_log_and_loses_no_count() {
         let (start, seconds) = (Instant::now(), Arc::new(AtomicU64::new(0)));
         let shown = Arc::clone(&seconds);
         let outages = Arc::new(Outages::on_clock(move || start + Duration::from_secs(shown.load(Ordering::SeqCst))));
-        let captured = logged_with(Arc::clone(&outages), format, "info", || {
+        let captured = logged_with(Arc::clone(&outages), format, "info", None, || {
             // One place, as for requests that all fail; then what happens to messages, which is no outage.
             let fail = |request: u32| tracing::warn!(outage = "database", request, "the database is away");
             (0..500).for_each(fail);

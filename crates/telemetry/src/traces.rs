@@ -1,10 +1,11 @@
-//! Spans: ids for all of them, export over OTLP when an endpoint is given.
+//! Spans: ids for all of them, more and export over OTLP when an endpoint is given.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
+use instruments::TraceIds;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{
     RetryPolicy, WithExportConfig as _, WithTonicConfig as _, tonic_types::transport::ClientTlsConfig,
@@ -25,31 +26,31 @@ const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Libraries whose spans say nothing about a message. Those of the exporter itself would feed on themselves.
 const UNTRACED: [&str; 8] = ["h2", "hyper", "hyper_util", "opentelemetry", "rustls", "sqlx", "tonic", "tower"];
 
-/// The provider of span ids, which exports in the background when `otlp` is given.
+/// The provider of spans, which exports them in the background.
 ///
 /// The sampler is the SDK's default: all traces, or what the caller decided; `OTEL_TRACES_SAMPLER` changes it.
-pub(crate) fn provider(service: &'static str, otlp: Option<&OtlpConfig>) -> Result<SdkTracerProvider, Error> {
-    let builder = SdkTracerProvider::builder().with_resource(Resource::builder().with_service_name(service).build());
-    Ok(match otlp {
-        None => builder.build(),
-        Some(otlp) => builder.with_batch_exporter(exporter(otlp)?).build(),
-    })
+pub(crate) fn provider(service: &'static str, otlp: &OtlpConfig) -> Result<SdkTracerProvider, Error> {
+    let resource = Resource::builder().with_service_name(service).build();
+    Ok(SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(exporter(otlp)?).build())
 }
 
-/// The layer that turns `tracing` spans of level info and above into OpenTelemetry spans, whatever the log filter says.
-pub(crate) fn layer<S>(provider: &SdkTracerProvider) -> impl Layer<S> + use<S>
+/// The layer that turns `tracing` spans of level info and above into OpenTelemetry spans, whatever the log filter says; without a provider
+/// they get their ids and nothing else.
+pub(crate) fn layer<S>(provider: Option<&SdkTracerProvider>) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
 {
     let spans = Targets::new()
         .with_default(LevelFilter::INFO)
         .with_targets(UNTRACED.map(|library| (library, LevelFilter::OFF)));
+    let Some(provider) = provider else { return TraceIds.with_filter(spans).boxed() };
     tracing_opentelemetry::layer()
         .with_tracer(provider.tracer("sms-platform"))
         .with_location(false)
         .with_threads(false)
         .with_tracked_inactivity(false)
         .with_filter(spans)
+        .boxed()
 }
 
 fn exporter(otlp: &OtlpConfig) -> Result<ReportingExporter<opentelemetry_otlp::SpanExporter>, Error> {
