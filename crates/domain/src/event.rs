@@ -1,6 +1,7 @@
 //! What travels: the outbox payload and the AMQP body, field for field as in the reference.
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::{CustomerId, Invalid, Message, MessageId, MessageText, MessageType, Recipients, TransactionId};
 
@@ -62,8 +63,8 @@ impl MessageBody {
     }
 }
 
-/// `outbox_events.payload`: the body and where to publish it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// `outbox_events.payload`, as it is written: the body and where to publish it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OutboxPayload {
     /// The exchange to publish to.
     pub exchange: String,
@@ -75,20 +76,44 @@ pub struct OutboxPayload {
     pub transaction_id: TransactionId,
 }
 
-impl OutboxPayload {
+/// `outbox_events.payload`, as it is carried to the broker. Its body was seen to be a [`MessageBody`], and goes out as it is stored:
+/// what a newer release has put in reaches the worker, and nothing is written anew.
+#[derive(Debug, Clone)]
+pub struct CarriedMessage {
+    /// The exchange to publish to.
+    pub exchange: String,
+    /// The queue's name, which is its routing key too.
+    pub routing_key: String,
+    /// Who paid.
+    pub customer_id: CustomerId,
+    /// The AMQP body.
+    pub body: Box<RawValue>,
+}
+
+/// The members of a stored payload, all of which must be there.
+#[derive(Deserialize)]
+struct StoredPayload {
+    exchange: String,
+    routing_key: String,
+    message: Box<RawValue>,
+    #[serde(rename = "transaction_id")]
+    _transaction_id: TransactionId,
+}
+
+impl CarriedMessage {
     /// Parses the column's value. Names that AMQP cannot carry are refused here, once.
-    pub fn from_json(payload: serde_json::Value) -> Result<Self, Invalid> {
-        let payload: Self = serde_json::from_value(payload)
-            .map_err(|error| Invalid::new("payload", format!("is not a message.send event ({})", place(&error))))?;
-        for name in [&payload.exchange, &payload.routing_key] {
-            if name.len() > MAX_AMQP_NAME {
-                return Err(Invalid::new(
-                    "payload",
-                    format!("names an exchange or routing key over {MAX_AMQP_NAME} bytes"),
-                ));
-            }
+    pub fn from_json(payload: &RawValue) -> Result<Self, Invalid> {
+        let wrong = |error| Invalid::new("payload", format!("is not a message.send event ({})", place(&error)));
+        let StoredPayload { exchange, routing_key, message: body, .. } =
+            serde_json::from_str(payload.get()).map_err(wrong)?;
+        let MessageBody { customer_id, .. } = serde_json::from_str(body.get()).map_err(wrong)?;
+        if [&exchange, &routing_key].into_iter().any(|name| name.len() > MAX_AMQP_NAME) {
+            return Err(Invalid::new(
+                "payload",
+                format!("names an exchange or routing key over {MAX_AMQP_NAME} bytes"),
+            ));
         }
-        Ok(payload)
+        Ok(Self { exchange, routing_key, customer_id, body })
     }
 }
 
@@ -108,7 +133,7 @@ fn place(error: &serde_json::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::{Value, json, value::to_raw_value};
 
     use super::*;
 
@@ -124,10 +149,28 @@ mod tests {
         })
     }
 
+    fn carried(payload: &Value) -> Result<CarriedMessage, Invalid> {
+        CarriedMessage::from_json(&to_raw_value(payload).expect("serialises"))
+    }
+
     #[test]
-    fn the_reference_payload_round_trips() {
-        let parsed = OutboxPayload::from_json(payload()).expect("valid");
-        assert_eq!(serde_json::to_value(parsed).expect("serialises"), payload());
+    fn the_reference_payload_is_carried_and_written() {
+        let carried = carried(&payload()).expect("valid");
+        let CarriedMessage { exchange, routing_key, customer_id, body } = carried;
+        assert_eq!(customer_id.get(), 1);
+        let message = MessageBody::from_json(body.get().as_bytes()).expect("a message");
+        let transaction_id = message.transaction_id.clone();
+        let written = OutboxPayload { exchange, routing_key, message, transaction_id };
+        assert_eq!(serde_json::to_value(written).expect("serialises"), payload());
+    }
+
+    #[test]
+    fn a_body_is_carried_with_what_only_a_newer_release_knows() {
+        let mut newer = payload();
+        newer["message"]["sender"] = json!("ACME");
+        newer["later"] = json!(true);
+        let body = carried(&newer).expect("valid").body;
+        assert_eq!(serde_json::from_str::<Value>(body.get()).expect("JSON"), newer["message"]);
     }
 
     #[test]
@@ -144,8 +187,10 @@ mod tests {
         no_recipients["message"]["recipients"] = json!([]);
         let mut long_key = payload();
         long_key["routing_key"] = json!("k".repeat(256));
-        for wrong in [json!({}), json!(null), json!([]), no_recipients, long_key] {
-            assert!(OutboxPayload::from_json(wrong.clone()).is_err(), "{wrong} was taken");
+        let mut no_charge = payload();
+        no_charge.as_object_mut().expect("an object").remove("transaction_id");
+        for wrong in [json!({}), json!(null), json!([]), no_recipients, long_key, no_charge] {
+            assert!(carried(&wrong).is_err(), "{wrong} was taken");
         }
     }
 

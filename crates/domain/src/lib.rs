@@ -16,7 +16,7 @@ pub mod retry;
 pub mod status;
 pub mod turn;
 
-pub use event::{EventKind, MessageBody, OutboxPayload};
+pub use event::{CarriedMessage, EventKind, MessageBody, OutboxPayload};
 pub use id::{CustomerId, MessageId, TransactionId};
 pub use idempotency::IdempotencyKey;
 pub use lane::{Lane, PerLane};

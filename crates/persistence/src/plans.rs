@@ -133,6 +133,19 @@ async fn no_statement_reads_a_whole_table_or_sorts_it() {
     assert_eq!(wrong, "");
 }
 
+/// MySQL gives JSON out as a type of its own, which only a claim asks for as what it is.
+#[tokio::test]
+async fn only_claims_read_payloads() {
+    let life = life::Life::begin().await;
+    let sent = life.live().await;
+    life.end().await;
+    for (query, statements) in &sent.0 {
+        let reads = |statement: &&Statement| statement.sql.starts_with("SELECT") && statement.sql.contains("`payload`");
+        let reads_payloads = statements.iter().any(|statement| reads(&statement));
+        assert_eq!(reads_payloads, *query == Query::OutboxClaim, "{}: {statements:?}", query.as_str());
+    }
+}
+
 /// The file that shows them. `UPDATE_STATEMENTS=1` writes it anew; then look at what changed.
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/statements.sql");
 

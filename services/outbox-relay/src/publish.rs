@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use broker::{Outgoing, Published, Publisher};
-use domain::{Jitter, OutboxPayload, RetrySchedule};
+use domain::{CarriedMessage, Jitter, RetrySchedule};
 use persistence::{ClaimedEvent, Database, EventContent};
 use telemetry::propagation;
 use tokio::time::Instant;
@@ -44,7 +44,7 @@ pub(crate) enum Done {
 /// A claimed event whose payload could be read.
 struct Readable<'a> {
     event: &'a ClaimedEvent,
-    payload: &'a OutboxPayload,
+    message: &'a CarriedMessage,
     span: Span,
 }
 
@@ -74,8 +74,8 @@ impl Publish {
         let mut outcome = Outcome::default();
         for event in events {
             match &event.content {
-                EventContent::Message(payload) => {
-                    readable.push(Readable { event, payload, span: publish_span(event, Some(payload)) });
+                EventContent::Message(message) => {
+                    readable.push(Readable { event, message, span: publish_span(event, Some(message)) });
                 }
                 EventContent::Unreadable(reason) => {
                     let span = publish_span(event, None);
@@ -106,21 +106,20 @@ fn failed_try(event: &ClaimedEvent, schedule: &RetrySchedule, reason: String, sp
     FailedTry { event: event.id, attempts: event.attempts + 1, delay, reason, span }
 }
 
-fn outgoing(Readable { event, payload, span }: &Readable<'_>) -> Outgoing {
-    let body = serde_json::to_vec(&payload.message).expect("strings and numbers serialise");
+fn outgoing(Readable { event, message, span }: &Readable<'_>) -> Outgoing {
     Outgoing {
-        exchange: payload.exchange.clone(),
-        routing_key: payload.routing_key.clone(),
+        exchange: message.exchange.clone(),
+        routing_key: message.routing_key.clone(),
         message_id: event.message_id.clone(),
-        body: body.into(),
+        body: message.body.get().to_owned().into_bytes().into(),
         traceparent: span.in_scope(propagation::current_traceparent).or_else(|| event.traceparent.clone()),
         timestamp: u64::try_from(event.created_at.timestamp()).unwrap_or(0),
     }
 }
 
 /// Part of the request's trace, until the outcome is recorded.
-fn publish_span(event: &ClaimedEvent, payload: Option<&OutboxPayload>) -> Span {
-    let user_id = payload.map(|payload| payload.message.customer_id.get());
+fn publish_span(event: &ClaimedEvent, message: Option<&CarriedMessage>) -> Span {
+    let user_id = message.map(|message| message.customer_id.get());
     let span =
         info_span!("outbox.publish", otel.kind = "producer", message_identifier = event.message_id, user_id = user_id);
     if let Some(traceparent) = &event.traceparent {

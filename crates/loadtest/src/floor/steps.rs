@@ -16,8 +16,7 @@ pub(super) struct Taken {
 }
 
 /// What `hold_events` reads. The payload as text: MySQL has a type of its own for JSON, MariaDB calls it bytes.
-const HOLD: &str = "SELECT id, aggregate_id, aggregate_type, event_type, CAST(payload AS CHAR), priority, status, attempts, \
-     next_run_at, last_error, created_at, updated_at, lane, user_id, traceparent, claimed_by, claimed_until, turn \
+const HOLD: &str = "SELECT id, aggregate_id, event_type, CAST(payload AS CHAR), attempts, traceparent, created_at \
      FROM outbox_events FORCE INDEX (idx_outbox_claim) WHERE status = 'pending' AND lane = 0 AND next_run_at IS NULL \
      ORDER BY turn, id LIMIT ? FOR UPDATE SKIP LOCKED";
 

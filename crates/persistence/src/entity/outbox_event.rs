@@ -10,7 +10,8 @@ pub struct Model {
     pub aggregate_type: String,
     pub aggregate_id: String,
     pub event_type: String,
-    pub payload: Json,
+    /// JSON, as a text to write. MySQL gives it out as a type of its own, so rows are never read as a whole; claims read it as JSON.
+    pub payload: String,
     pub priority: i32,
     pub status: String,
     pub attempts: i32,

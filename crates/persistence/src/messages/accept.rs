@@ -180,7 +180,7 @@ fn message_rows(request: &AcceptRequest) -> impl Iterator<Item = message_status:
 
 fn outbox_row(request: &AcceptRequest) -> outbox_event::ActiveModel {
     let body = &request.payload.message;
-    let payload = serde_json::to_value(&request.payload).expect("strings and numbers serialise");
+    let payload = serde_json::to_string(&request.payload).expect("strings and numbers serialise");
     outbox_event::ActiveModel {
         aggregate_type: Set(event::AGGREGATE_TYPE.to_owned()),
         aggregate_id: Set(body.message_identifier.as_str().to_owned()),

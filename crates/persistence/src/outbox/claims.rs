@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use domain::{EventKind, Invalid, Lane, OutboxPayload, OutboxStatus};
+use chrono::{DateTime, NaiveDateTime, Utc};
+use domain::{CarriedMessage, EventKind, Invalid, Lane, OutboxStatus};
 use sea_orm::{
-    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, TryGetableFromJson,
     sea_query::{Expr, LockBehavior, LockType, SimpleExpr},
 };
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::rows::{out_of_line, waiting_in};
@@ -18,7 +20,7 @@ use crate::{
         statements::{null_text, null_time, padded},
         transaction,
     },
-    entity::outbox_event::{Column, Entity, Model},
+    entity::outbox_event::{Column, Entity},
 };
 
 /// Proof of a claim: every change of a claimed row names it, so a claimer whose lease ran out changes nothing.
@@ -55,7 +57,7 @@ impl OutboxEventId {
 #[derive(Debug, Clone)]
 pub enum EventContent {
     /// A message to publish.
-    Message(OutboxPayload),
+    Message(CarriedMessage),
     /// It is of a kind that this release knows, and cannot be read.
     Unreadable(Invalid),
     /// It is of a kind that only a newer release knows: not this one's to publish, nor to give up.
@@ -192,23 +194,46 @@ async fn claim(
     Ok(rows.into_iter().map(claimed).collect())
 }
 
+/// What a claim reads of an event.
+#[derive(FromQueryResult)]
+pub(super) struct Claimable {
+    id: i64,
+    aggregate_id: String,
+    event_type: String,
+    payload: JsonText,
+    attempts: i32,
+    traceparent: Option<String>,
+    created_at: NaiveDateTime,
+}
+
+/// A column of JSON as the text that it is, of which no tree of values is built.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct JsonText(Box<RawValue>);
+
+impl TryGetableFromJson for JsonText {}
+
 /// Locks the waiting events of a lane whose turn it is, leaving out those that somebody else is at.
-pub(super) async fn next_in_turn(tx: &Tx, lane: Lane, limit: u64) -> Result<Vec<Model>, StepError> {
+pub(super) async fn next_in_turn(tx: &Tx, lane: Lane, limit: u64) -> Result<Vec<Claimable>, StepError> {
+    use Column::{AggregateId, Attempts, CreatedAt, EventType, Id, Payload, Traceparent};
     let rows = waiting_in(lane)
+        .select_only()
+        .columns([Id, AggregateId, EventType, Payload, Attempts, Traceparent, CreatedAt])
         .order_by_asc(Column::Turn)
-        .order_by_asc(Column::Id)
+        .order_by_asc(Id)
         .limit(limit)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .into_model::<Claimable>()
         .all(tx)
         .await?;
     Ok(rows)
 }
 
-pub(super) fn claimed(row: Model) -> ClaimedEvent {
+pub(super) fn claimed(row: Claimable) -> ClaimedEvent {
     let content = match EventKind::parse(&row.event_type) {
         None => EventContent::UnknownKind(row.event_type),
-        Some(EventKind::Send) => match OutboxPayload::from_json(row.payload) {
-            Ok(payload) => EventContent::Message(payload),
+        Some(EventKind::Send) => match CarriedMessage::from_json(&row.payload.0) {
+            Ok(message) => EventContent::Message(message),
             Err(reason) => EventContent::Unreadable(reason),
         },
     };

@@ -35,29 +35,30 @@ async fn fail_event(
     error: &str,
 ) -> Result<Option<(u64, i64)>, StepError> {
     use outbox_event::{Column, Entity};
-    let Some(event) = Entity::find_by_id(id.0)
+    let event: Option<(String, i32)> = Entity::find_by_id(id.0)
+        .select_only()
+        .columns([Column::AggregateId, Column::Attempts])
         // What any other kind means to its message is not ours to say.
         .filter(Column::EventType.eq(EventKind::Send.as_str()))
         .filter(Column::Status.eq(OutboxStatus::Processing.as_str()))
         .filter(Column::ClaimedBy.eq(token.as_str()))
         .lock_exclusive()
+        .into_tuple()
         .one(tx)
-        .await?
-    else {
-        return Ok(None);
-    };
+        .await?;
+    let Some((message_id, attempts)) = event else { return Ok(None) };
     Entity::update_many()
         .col_expr(Column::Status, Expr::value(OutboxStatus::Failed.as_str()))
         .col_expr(Column::NextRunAt, tx.dialect().now())
         .col_expr(Column::LastError, Expr::value(shortened(error)))
-        .col_expr(Column::Attempts, Expr::value(event.attempts.saturating_add(1)))
+        .col_expr(Column::Attempts, Expr::value(attempts.saturating_add(1)))
         .col_expr(Column::ClaimedBy, null_text())
         .col_expr(Column::ClaimedUntil, null_time())
         .col_expr(Column::UpdatedAt, tx.dialect().now())
         .filter(Column::Id.eq(id.0))
         .exec(tx)
         .await?;
-    fail_pending_recipients(tx, &event.aggregate_id).await.map(Some)
+    fail_pending_recipients(tx, &message_id).await.map(Some)
 }
 
 async fn fail_pending_recipients(tx: &Tx, message_id: &str) -> Result<(u64, i64), StepError> {

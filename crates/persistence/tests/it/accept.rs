@@ -137,6 +137,20 @@ pub(crate) async fn keys_end_after_24_hours(f: &Fixture) {
     assert_eq!(f.balance(1).await, 8);
 }
 
+pub(crate) async fn what_one_request_of_a_batch_lacks_another_may_have(f: &Fixture) {
+    f.fund(1, 10).await;
+    let plain = plain_with_text("a");
+    let traced = persistence::AcceptRequest { traceparent: Some("00-a-b-01".to_owned()), ..plain_with_text("b") };
+    let outcomes = f.db.accept(&[plain, traced, plain_with_text("c")]).await.expect("stored");
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Accepted(_))), "{outcomes:?}");
+    let stored = f.strings("SELECT COALESCE(traceparent, 'none') FROM outbox_events ORDER BY id").await;
+    assert_eq!(stored, ["none", "00-a-b-01", "none"]);
+}
+
+fn plain_with_text(text: &str) -> persistence::AcceptRequest {
+    typed_request(1, &["111"], MessageType::Normal, text)
+}
+
 pub(crate) async fn odd_texts_are_stored(f: &Fixture) {
     f.fund(1, 10).await;
     for text in ["سلام", "😀🎉", "a\u{0}b", "'; DROP TABLE user_balances; --", "\u{202e}\\\"%_?"] {
@@ -145,7 +159,7 @@ pub(crate) async fn odd_texts_are_stored(f: &Fixture) {
     }
     let token = persistence::ClaimToken::unique();
     let events = f.db.claim_events(domain::Lane::Normal, 10, crate::support::LEASE, &token).await.expect("claims");
-    let texts: Vec<_> = events.iter().map(|event| message_of(event).message.text.as_str()).collect();
-    assert_eq!(texts[2], "a\u{0}b");
+    let texts: Vec<_> = events.iter().map(|event| message_of(event).2.text).collect();
+    assert_eq!(texts[2].as_str(), "a\u{0}b");
     assert_eq!(texts.len(), 5);
 }

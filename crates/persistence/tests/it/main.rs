@@ -34,6 +34,7 @@ test_support::on_each_backend! {
         a_key_belongs_to_its_customer_and_case,
         keys_end_after_24_hours,
         odd_texts_are_stored,
+        what_one_request_of_a_batch_lacks_another_may_have,
     }
     ledger {
         a_top_up_creates_the_balance,

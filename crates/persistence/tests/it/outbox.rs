@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use domain::{
     Lane,
     MessageType::{Express, Normal},
-    Turn,
+    OutboxPayload, Turn,
 };
 use persistence::{ClaimToken, ClaimedEvent, EventContent, Search};
 
@@ -39,7 +39,8 @@ pub(crate) async fn events_are_claimed_in_order_by_lane(f: &Fixture) {
     let express = claim(f, Lane::Express, &token).await;
     let ids: Vec<_> = express.iter().map(|event| event.message_id.as_str()).collect();
     assert_eq!(ids, [message_id(&sent[1]).as_str(), message_id(&sent[3]).as_str()]);
-    assert_eq!(message_of(&express[0]), &sent[1].payload);
+    let OutboxPayload { exchange, routing_key, message, .. } = &sent[1].payload;
+    assert_eq!(message_of(&express[0]), (exchange.as_str(), routing_key.as_str(), message.clone()));
     let normal = f.db.claim_events(Lane::Normal, 1, LEASE, &token).await.expect("claims");
     assert_eq!(normal[0].message_id, message_id(&sent[0]).as_str());
     assert_eq!(status(f).await, ["processing", "processing", "pending", "processing"]);

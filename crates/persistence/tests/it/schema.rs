@@ -47,7 +47,7 @@ async fn a_database_of_the_reference_is_taken_over() {
     assert_eq!(f.db.rescue_expired_claims().await.expect("rescues"), 1, "the claim of a killed publisher");
     let token = ClaimToken::unique();
     let events = f.db.claim_events(Lane::Normal, 10, LEASE, &token).await.expect("claims");
-    let body = &message_of(&events[0]).message;
+    let (_, _, body) = message_of(&events[0]);
     let wanted =
         BeginRequest { message_id: body.message_identifier.clone(), recipients: body.recipients.as_slice().to_vec() };
     let begin = f.db.begin_sending(&[wanted], LEASE).await.expect("begins").remove(0);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use domain::{
-    CustomerId, Message, MessageBody, MessageId, MessageText, MessageType, Money, OutboxPayload, Recipients,
-    TopUpAmount, TransactionId,
+    CarriedMessage, CustomerId, Message, MessageBody, MessageId, MessageText, MessageType, Money, OutboxPayload,
+    Recipients, TopUpAmount, TransactionId,
 };
 use persistence::{
     AcceptOutcome, AcceptRequest, BeginRequest, ClaimedEvent, ClaimedRecipient, Database, DatabaseConfig, EventContent,
@@ -203,10 +203,10 @@ pub(crate) fn message_id(request: &AcceptRequest) -> &MessageId {
     &request.payload.message.message_identifier
 }
 
-/// The message of an event that can be read.
-pub(crate) fn message_of(event: &ClaimedEvent) -> &OutboxPayload {
-    match &event.content {
-        EventContent::Message(payload) => payload,
-        other => panic!("{other:?}"),
-    }
+/// Where an event that can be read goes, and its message.
+pub(crate) fn message_of(event: &ClaimedEvent) -> (&str, &str, MessageBody) {
+    let EventContent::Message(CarriedMessage { exchange, routing_key, body, .. }) = &event.content else {
+        panic!("{:?}", event.content)
+    };
+    (exchange, routing_key, MessageBody::from_json(body.get().as_bytes()).expect("a message"))
 }

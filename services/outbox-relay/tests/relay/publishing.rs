@@ -37,6 +37,21 @@ async fn an_accepted_message_goes_out_once_as_it_was_accepted() {
     fixture.remove().await;
 }
 
+/// While an upgrade rolls, an older relay carries what a newer gateway wrote.
+#[tokio::test]
+async fn what_only_a_newer_release_knows_of_a_message_reaches_the_queue() {
+    let fixture = Fixture::new().await;
+    fixture.accept(&[message("m1", &["+4915110"])]).await;
+    fixture.sql.execute("UPDATE outbox_events SET payload = json_set(payload, '$.message.sender', 'ACME')").await;
+    let relay = fixture.relay(&config()).await;
+    let delivery = fixture.normal().next().await;
+    let body = String::from_utf8(delivery.body.to_vec()).expect("JSON is UTF-8");
+    assert!(body.contains(r#""sender":"ACME""#), "{body}");
+    delivery.ack().await;
+    relay.stop().await;
+    fixture.remove().await;
+}
+
 #[tokio::test]
 async fn events_go_out_in_the_order_of_their_turns() {
     let fixture = Fixture::new().await;
