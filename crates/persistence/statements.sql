@@ -9,8 +9,8 @@ SELECT idempotency_keys.id, idempotency_keys.customer_id, idempotency_keys.idemp
     FROM idempotency_keys
     WHERE idempotency_keys.customer_id = ? AND idempotency_keys.route = ? AND idempotency_keys.idempotency_key = ?;
 UPDATE user_balances
-    SET balance = (CASE WHEN (user_id = ?) THEN balance + ? WHEN (user_id = ?) THEN balance + ? ELSE balance END), last_updated = UTC_TIMESTAMP(6)
-    WHERE user_balances.user_id IN (?);
+    SET balance = CASE WHEN user_id = ? THEN balance + ? WHEN user_id = ? THEN balance + ? ELSE balance END, last_updated = UTC_TIMESTAMP(6)
+    WHERE user_id IN (?);
 INSERT INTO user_transactions (user_id, amount, transaction_type, description, transaction_id)
     VALUES (?);
 INSERT INTO message_status (user_id, status, type, recipient, message_identifier, price, transaction_id)
@@ -23,8 +23,8 @@ DELETE
     FROM idempotency_keys
     WHERE idempotency_keys.id IN (?);
 UPDATE user_balances
-    SET balance = (CASE WHEN (user_id = ?) THEN balance + ? ELSE balance END), last_updated = UTC_TIMESTAMP(6)
-    WHERE user_balances.user_id IN (?);
+    SET balance = CASE WHEN user_id = ? THEN balance + ? ELSE balance END, last_updated = UTC_TIMESTAMP(6)
+    WHERE user_id IN (?);
 
 -- account: reading a balance
 SELECT user_transactions.id, user_transactions.user_id, user_transactions.amount, user_transactions.transaction_type, user_transactions.description, user_transactions.transaction_id, user_transactions.created_at, user_transactions.refund_of, user_transactions.recipient, (SELECT user_balances.balance
@@ -49,19 +49,19 @@ SELECT user_balances.balance
 -- begin_sending: taking messages to send
 UPDATE message_status
     SET status = ?, claimed_by = ?, claimed_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, updated_at = UTC_TIMESTAMP(6)
-    WHERE message_status.status = ? AND ((message_status.message_identifier = ? AND message_status.recipient = ?) OR (message_status.message_identifier = ? AND message_status.recipient = ?);
+    WHERE status = ? AND ((message_identifier = ? AND recipient = ?) OR (message_identifier = ? AND recipient = ?);
 SELECT message_status.id, message_status.message_identifier, message_status.recipient, message_status.status, message_status.claimed_by, TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS age_millis, TIMESTAMPDIFF(MICROSECOND, claimed_until, UTC_TIMESTAMP(6)) DIV 1000 AS lease_over_millis
     FROM message_status
     WHERE (message_status.message_identifier = ? AND message_status.recipient = ?) OR (message_status.message_identifier = ? AND message_status.recipient = ?) OR (message_status.message_identifier = ? AND message_status.recipient = ?) FOR UPDATE;
 UPDATE message_status
     SET status = ?, claimed_by = ?, claimed_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, updated_at = UTC_TIMESTAMP(6)
-    WHERE message_status.status = ? AND (message_status.message_identifier = ? AND message_status.recipient = ?);
+    WHERE status = ? AND ((message_identifier = ? AND recipient = ?));
 SELECT message_status.id, message_status.message_identifier, message_status.recipient, message_status.status, message_status.claimed_by, TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS age_millis, TIMESTAMPDIFF(MICROSECOND, claimed_until, UTC_TIMESTAMP(6)) DIV 1000 AS lease_over_millis
     FROM message_status
     WHERE message_status.message_identifier = ? AND message_status.recipient = ? FOR UPDATE;
 UPDATE message_status
     SET status = ?, claimed_by = ?, claimed_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, updated_at = UTC_TIMESTAMP(6)
-    WHERE message_status.id IN (?);
+    WHERE id IN (?);
 
 -- defer: putting off a message
 SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
@@ -175,7 +175,7 @@ SELECT user_balances.user_id
     LIMIT ?;
 
 -- outbox_claim: claiming outbox events
-SELECT outbox_events.id, outbox_events.aggregate_type, outbox_events.aggregate_id, outbox_events.event_type, outbox_events.payload, outbox_events.priority, outbox_events.status, outbox_events.attempts, outbox_events.next_run_at, outbox_events.last_error, outbox_events.created_at, outbox_events.updated_at, outbox_events.lane, outbox_events.user_id, outbox_events.traceparent, outbox_events.claimed_by, outbox_events.claimed_until, outbox_events.turn
+SELECT outbox_events.id, outbox_events.aggregate_id, outbox_events.event_type, outbox_events.payload, outbox_events.attempts, outbox_events.traceparent, outbox_events.created_at
     FROM outbox_events FORCE INDEX (idx_outbox_claim)
     WHERE outbox_events.status = ? AND outbox_events.lane = ? AND outbox_events.next_run_at IS NULL
     ORDER BY outbox_events.turn ASC, outbox_events.id ASC
@@ -185,7 +185,7 @@ UPDATE outbox_events
     WHERE outbox_events.id IN (?);
 
 -- outbox_fail: giving up an outbox event
-SELECT outbox_events.id, outbox_events.aggregate_type, outbox_events.aggregate_id, outbox_events.event_type, outbox_events.payload, outbox_events.priority, outbox_events.status, outbox_events.attempts, outbox_events.next_run_at, outbox_events.last_error, outbox_events.created_at, outbox_events.updated_at, outbox_events.lane, outbox_events.user_id, outbox_events.traceparent, outbox_events.claimed_by, outbox_events.claimed_until, outbox_events.turn
+SELECT outbox_events.aggregate_id, outbox_events.attempts
     FROM outbox_events
     WHERE outbox_events.id = ? AND outbox_events.event_type = ? AND outbox_events.status = ? AND outbox_events.claimed_by = ?
     LIMIT ? FOR UPDATE;
@@ -209,8 +209,8 @@ SELECT user_balances.id, user_balances.user_id, user_balances.balance, user_bala
 INSERT INTO user_transactions (user_id, amount, transaction_type, description, transaction_id, refund_of, recipient)
     VALUES (?);
 UPDATE user_balances
-    SET balance = (CASE WHEN (user_id = ?) THEN balance + ? ELSE balance END), last_updated = UTC_TIMESTAMP(6)
-    WHERE user_balances.user_id IN (?);
+    SET balance = CASE WHEN user_id = ? THEN balance + ? ELSE balance END, last_updated = UTC_TIMESTAMP(6)
+    WHERE user_id IN (?);
 
 -- outbox_oldest: looking for the oldest waiting event
 SELECT TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS waited
@@ -383,14 +383,14 @@ SELECT migration, oldest_binary
 
 -- settle: recording outcomes
 UPDATE message_status
-    SET status = ?, provider = ?, claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
-    WHERE message_status.status = ? AND (message_status.message_identifier = ? AND message_status.recipient = ? AND message_status.claimed_by = ?);
+    SET status = ?, provider = ?, claimed_by = NULL, claimed_until = NULL, updated_at = UTC_TIMESTAMP(6)
+    WHERE status = ? AND ((message_identifier = ? AND recipient = ? AND claimed_by = ?));
 SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
     FROM message_status
     WHERE message_status.message_identifier = ? AND message_status.recipient = ? FOR UPDATE;
 UPDATE message_status
-    SET status = ?, provider = ?, claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
-    WHERE message_status.id IN (?);
+    SET status = ?, provider = ?, claimed_by = NULL, claimed_until = NULL, updated_at = UTC_TIMESTAMP(6)
+    WHERE id IN (?);
 SELECT user_transactions.refund_of, user_transactions.recipient
     FROM user_transactions
     WHERE user_transactions.refund_of IN (?) AND user_transactions.recipient IS NOT NULL;
@@ -401,14 +401,14 @@ SELECT user_balances.id, user_balances.user_id, user_balances.balance, user_bala
 INSERT INTO user_transactions (user_id, amount, transaction_type, description, transaction_id, refund_of, recipient)
     VALUES (?);
 UPDATE user_balances
-    SET balance = (CASE WHEN (user_id = ?) THEN balance + ? ELSE balance END), last_updated = UTC_TIMESTAMP(6)
-    WHERE user_balances.user_id IN (?);
+    SET balance = CASE WHEN user_id = ? THEN balance + ? ELSE balance END, last_updated = UTC_TIMESTAMP(6)
+    WHERE user_id IN (?);
 SELECT message_status.message_identifier, message_status.recipient
     FROM message_status
     WHERE message_status.message_identifier = ? AND message_status.recipient = ? AND message_status.status = ? AND message_status.provider = ?;
 UPDATE message_status
-    SET status = ?, provider = ?, claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
-    WHERE message_status.status = ? AND ((message_status.message_identifier = ? AND message_status.recipient = ? AND message_status.claimed_by = ?) OR (message_status.message_identifier = ? AND message_status.recipient = ? AND message_status.claimed_by = ?);
+    SET status = ?, provider = ?, claimed_by = NULL, claimed_until = NULL, updated_at = UTC_TIMESTAMP(6)
+    WHERE status = ? AND ((message_identifier = ? AND recipient = ? AND claimed_by = ?) OR (message_identifier = ? AND recipient = ? AND claimed_by = ?);
 
 -- top_up: adding to a balance
 SELECT user_balances.id, user_balances.user_id, user_balances.balance, user_balances.last_updated
@@ -419,8 +419,8 @@ SELECT idempotency_keys.id, idempotency_keys.customer_id, idempotency_keys.idemp
     FROM idempotency_keys
     WHERE idempotency_keys.customer_id = ? AND idempotency_keys.route = ? AND idempotency_keys.idempotency_key = ?;
 UPDATE user_balances
-    SET balance = (CASE WHEN (user_id = ?) THEN balance + ? ELSE balance END), last_updated = UTC_TIMESTAMP(6)
-    WHERE user_balances.user_id IN (?);
+    SET balance = CASE WHEN user_id = ? THEN balance + ? ELSE balance END, last_updated = UTC_TIMESTAMP(6)
+    WHERE user_id IN (?);
 INSERT INTO user_transactions (user_id, amount, transaction_type, description, transaction_id)
     VALUES (?);
 INSERT INTO idempotency_keys (customer_id, route, idempotency_key, fingerprint, response)
@@ -430,8 +430,8 @@ INSERT INTO user_balances (user_id, balance)
 
 -- write_states: recording outcomes and taking messages
 UPDATE message_status
-    SET status = ?, provider = ?, claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
-    WHERE message_status.status = ? AND (message_status.message_identifier = ? AND message_status.recipient = ? AND message_status.claimed_by = ?);
+    SET status = ?, provider = ?, claimed_by = NULL, claimed_until = NULL, updated_at = UTC_TIMESTAMP(6)
+    WHERE status = ? AND ((message_identifier = ? AND recipient = ? AND claimed_by = ?));
 UPDATE message_status
     SET status = ?, claimed_by = ?, claimed_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, updated_at = UTC_TIMESTAMP(6)
-    WHERE message_status.status = ? AND (message_status.message_identifier = ? AND message_status.recipient = ?);
+    WHERE status = ? AND ((message_identifier = ? AND recipient = ?));

@@ -13,6 +13,7 @@ mod reach;
 mod readiness;
 mod schema;
 mod session;
+pub(crate) mod sql;
 pub(crate) mod statements;
 mod step;
 mod transaction;

@@ -13,7 +13,7 @@ pub use history::{HistoryEntry, HistoryFilter};
 pub use states::{StateWrite, StateWritten};
 
 use domain::{MessageId, Recipient};
-use sea_orm::{ColumnTrait as _, Condition};
+use sea_orm::{ColumnTrait as _, Condition, Value};
 
 use crate::{engine::statements::padded, entity::message_status::Column};
 
@@ -27,4 +27,9 @@ fn this((message_id, recipient): (&MessageId, &Recipient)) -> Condition {
     Condition::all()
         .add(Column::MessageIdentifier.eq(message_id.as_str()))
         .add(Column::Recipient.eq(recipient.as_str()))
+}
+
+/// As they stand in the row.
+fn names((message_id, recipient): (&MessageId, &Recipient)) -> [Value; 2] {
+    [message_id.as_str().into(), recipient.as_str().into()]
 }

@@ -25,9 +25,14 @@ impl Dialect {
 
     /// The database's own clock, UTC.
     pub(crate) fn now(self) -> SimpleExpr {
+        Expr::cust(self.now_text())
+    }
+
+    /// As [`Dialect::now`].
+    pub(crate) fn now_text(self) -> &'static str {
         match self {
-            Self::MySql => Expr::cust("UTC_TIMESTAMP(6)"),
-            Self::Sqlite => Expr::cust("strftime('%Y-%m-%d %H:%M:%f', 'now')"),
+            Self::MySql => "UTC_TIMESTAMP(6)",
+            Self::Sqlite => "strftime('%Y-%m-%d %H:%M:%f', 'now')",
         }
     }
 
@@ -41,15 +46,27 @@ impl Dialect {
         self.shifted(age, -1)
     }
 
-    fn shifted(self, by: Duration, sign: i64) -> SimpleExpr {
-        let micros = sign * i64::try_from(by.as_micros()).unwrap_or(i64::MAX / 2);
+    /// As [`Dialect::after`], with a placeholder for [`Dialect::delay`].
+    pub(crate) fn after_text(self) -> &'static str {
         match self {
             // Bound, not written out: one prepared statement serves every delay.
-            Self::MySql => Expr::cust_with_values("UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND", [micros]),
-            Self::Sqlite => {
-                let modifier = format!("{:+.3} seconds", by.as_secs_f64() * if sign < 0 { -1.0 } else { 1.0 });
-                Expr::cust_with_values("strftime('%Y-%m-%d %H:%M:%f', 'now', ?)", [modifier])
-            }
+            Self::MySql => "UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND",
+            Self::Sqlite => "strftime('%Y-%m-%d %H:%M:%f', 'now', ?)",
+        }
+    }
+
+    pub(crate) fn delay(self, delay: Duration) -> Value {
+        self.shift(delay, 1)
+    }
+
+    fn shifted(self, by: Duration, sign: i64) -> SimpleExpr {
+        Expr::cust_with_values(self.after_text(), [self.shift(by, sign)])
+    }
+
+    fn shift(self, by: Duration, sign: i64) -> Value {
+        match self {
+            Self::MySql => (sign * i64::try_from(by.as_micros()).unwrap_or(i64::MAX / 2)).into(),
+            Self::Sqlite => format!("{:+.3} seconds", by.as_secs_f64() * if sign < 0 { -1.0 } else { 1.0 }).into(),
         }
     }
 

@@ -7,17 +7,18 @@ use std::{
 
 use domain::{EventKind, MessageId, MessageStatus, OutboxStatus};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, UpdateMany,
+    ColumnTrait, EntityTrait, QueryFilter, QuerySelect,
     sea_query::{Expr, LockBehavior, LockType},
 };
 
 use super::{
     delivery::{ClaimedRecipient, Deferred, Outcome, PutOff, Settlement},
-    these, this,
+    names, these,
 };
 use crate::{
     engine::{
         StepError, Tx,
+        sql::Sql,
         statements::{null_text, null_time, padded},
     },
     entity::{
@@ -46,15 +47,16 @@ pub(super) async fn record_done(tx: &Tx, settlements: &[&Settlement], recorded: 
 
 /// One statement, guarded by each row's claim. Rows are only read back where some were no longer ours.
 async fn done_by(tx: &Tx, claims: &[&ClaimedRecipient], provider: &str) -> Result<Vec<bool>, StepError> {
-    let ours = padded(claims.iter())
-        .into_iter()
-        .fold(Condition::any(), |any, claim| any.add(this(claim.pair()).add(Column::ClaimedBy.eq(&*claim.token))));
+    let ours = claims.iter().map(|claim| {
+        let [message_id, recipient] = names(claim.pair());
+        [message_id, recipient, (&*claim.token).into()]
+    });
     let updated = ended(tx, MessageStatus::Done, provider)
-        .filter(Column::Status.eq(MessageStatus::Sending.as_str()))
-        .filter(ours)
-        .exec(tx)
-        .await?
-        .rows_affected;
+        .and(" WHERE status = ? AND (", [MessageStatus::Sending.as_str().into()])
+        .each("(message_identifier = ? AND recipient = ? AND claimed_by = ?)", " OR ", ours)
+        .and(")", [])
+        .execute(tx)
+        .await?;
     if updated == claims.len() as u64 {
         return Ok(vec![true; claims.len()]);
     }
@@ -71,7 +73,7 @@ async fn done_by(tx: &Tx, claims: &[&ClaimedRecipient], provider: &str) -> Resul
     let mut left = updated;
     let recorded: HashSet<_> = recorded.iter().map(|(message_id, recipient)| (&**message_id, &**recipient)).collect();
     let is_recorded = |claim: &&ClaimedRecipient| {
-        let counts = recorded.contains(&names(claim)) && left > 0;
+        let counts = recorded.contains(&key(claim)) && left > 0;
         left -= u64::from(counts);
         counts
     };
@@ -94,22 +96,22 @@ pub(super) async fn fail(tx: &Tx, settlements: &[&Settlement], recorded: &mut [b
         failed.entry(provider).or_default().push(row);
     }
     for (provider, rows) in &failed {
-        ended(tx, MessageStatus::Failed, provider)
-            .filter(Column::Id.is_in(padded(rows.iter().map(|row| row.id))))
-            .exec(tx)
-            .await?;
+        let ids = rows.iter().map(|row| [row.id.into()]);
+        let ended = ended(tx, MessageStatus::Failed, provider);
+        ended.and(" WHERE id IN (", []).each("?", ", ", ids).and(")", []).execute(tx).await?;
     }
     refund(tx, &failed.into_values().flatten().collect::<Vec<_>>()).await
 }
 
 /// Sets rows to their end, and lets go of them.
-fn ended(tx: &Tx, status: MessageStatus, provider: &str) -> UpdateMany<Entity> {
-    Entity::update_many()
-        .col_expr(Column::Status, Expr::value(status.as_str()))
-        .col_expr(Column::Provider, Expr::value(provider))
-        .col_expr(Column::ClaimedBy, null_text())
-        .col_expr(Column::ClaimedUntil, null_time())
-        .col_expr(Column::UpdatedAt, tx.dialect().now())
+fn ended(tx: &Tx, status: MessageStatus, provider: &str) -> Sql {
+    let now = tx.dialect().now_text();
+    Sql::new(
+        format!(
+            "UPDATE message_status SET status = ?, provider = ?, claimed_by = NULL, claimed_until = NULL, updated_at = {now}"
+        ),
+        [status.as_str().into(), provider.into()],
+    )
 }
 
 /// Locks those of the claimed rows that are still under the very claim. Answers come in order, each row but once.
@@ -124,7 +126,7 @@ async fn lock_claimed(tx: &Tx, claims: &[&ClaimedRecipient]) -> Result<Vec<Optio
     };
     // Whose lease is over may settle beside the new owner: the row is left for that one.
     let under_claim = |claim: &&ClaimedRecipient| {
-        let (message_id, recipient) = names(claim);
+        let (message_id, recipient) = key(claim);
         match rows.entry((message_id.to_owned(), recipient.to_owned())) {
             Entry::Occupied(row) if ours(claim, row.get()) => Some(row.remove()),
             Entry::Occupied(_) | Entry::Vacant(_) => None,
@@ -134,7 +136,7 @@ async fn lock_claimed(tx: &Tx, claims: &[&ClaimedRecipient]) -> Result<Vec<Optio
 }
 
 /// As they stand in the row.
-fn names(claim: &ClaimedRecipient) -> (&str, &str) {
+fn key(claim: &ClaimedRecipient) -> (&str, &str) {
     let (message_id, recipient) = claim.pair();
     (message_id.as_str(), recipient.as_str())
 }

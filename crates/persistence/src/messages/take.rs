@@ -3,15 +3,15 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use domain::{MessageId, MessageStatus, Recipient};
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, UpdateMany, sea_query::Expr};
+use sea_orm::{EntityTrait, FromQueryResult, QueryFilter, QuerySelect, sea_query::Expr};
 use uuid::Uuid;
 
 use super::{
     delivery::{Begin, BeginRequest, ClaimedRecipient},
-    these,
+    names, these,
 };
 use crate::{
-    engine::{StepError, Tx, statements::padded},
+    engine::{StepError, Tx, sql::Sql},
     entity::message_status::{Column, Entity},
 };
 
@@ -30,12 +30,15 @@ struct Candidate {
 pub(super) async fn begin(tx: &Tx, requests: &[&BeginRequest], lease: Duration) -> Result<Vec<Begin>, StepError> {
     let token: Arc<str> = Uuid::now_v7().to_string().into();
     let pairs: Vec<_> = requests.iter().flat_map(|request| request.pairs()).collect();
+    if pairs.is_empty() {
+        return Ok(requests.iter().map(|_| Begin::default()).collect());
+    }
     let taken = taking(tx, &token, lease)
-        .filter(Column::Status.eq(MessageStatus::Pending.as_str()))
-        .filter(these(pairs.iter().copied()))
-        .exec(tx)
-        .await?
-        .rows_affected;
+        .and(" WHERE status = ? AND (", [MessageStatus::Pending.as_str().into()])
+        .each("(message_identifier = ? AND recipient = ?)", " OR ", pairs.iter().copied().map(names))
+        .and(")", [])
+        .execute(tx)
+        .await?;
     if taken == pairs.len() as u64 {
         let all_of = |request: &&BeginRequest| Begin {
             claimed: request.recipients.iter().map(|recipient| claimed(request, recipient, &token, None)).collect(),
@@ -83,18 +86,20 @@ async fn judge_each(
         begins.push(begin);
     }
     if !resumed.is_empty() {
-        taking(tx, token, lease).filter(Column::Id.is_in(padded(resumed))).exec(tx).await?;
+        let resumed = resumed.into_iter().map(|id| [id.into()]);
+        taking(tx, token, lease).and(" WHERE id IN (", []).each("?", ", ", resumed).and(")", []).execute(tx).await?;
     }
     Ok(begins)
 }
 
 /// Marks rows as sending, by us, for the time of the lease.
-fn taking(tx: &Tx, token: &str, lease: Duration) -> UpdateMany<Entity> {
-    Entity::update_many()
-        .col_expr(Column::Status, Expr::value(MessageStatus::Sending.as_str()))
-        .col_expr(Column::ClaimedBy, Expr::value(token))
-        .col_expr(Column::ClaimedUntil, tx.dialect().after(lease))
-        .col_expr(Column::UpdatedAt, tx.dialect().now())
+fn taking(tx: &Tx, token: &str, lease: Duration) -> Sql {
+    let dialect = tx.dialect();
+    let (now, until) = (dialect.now_text(), dialect.after_text());
+    Sql::new(
+        format!("UPDATE message_status SET status = ?, claimed_by = ?, claimed_until = {until}, updated_at = {now}"),
+        [MessageStatus::Sending.as_str().into(), token.into(), dialect.delay(lease)],
+    )
 }
 
 fn claimed(

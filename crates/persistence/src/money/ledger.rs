@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use domain::{Balance, CustomerId, LedgerKind, TopUpAmount, TransactionId};
 use sea_orm::{
-    ActiveValue::Set,
-    ColumnTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait, SqlErr,
-    sea_query::{CaseStatement, Expr, SimpleExpr},
+    ActiveValue::Set, ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    SqlErr, sea_query::SimpleExpr,
 };
 
 use super::{
@@ -18,6 +17,7 @@ use crate::{
     Cursor, Database, Error, Page, Query, Stored,
     engine::{
         Session, StepError, Tx, reading,
+        sql::Sql,
         statements::{insert, padded},
         transaction,
     },
@@ -229,19 +229,18 @@ pub(crate) async fn create_balance(tx: &Tx, customer: CustomerId) -> Result<(), 
 /// Adds to each customer's balance what `changes` says (negative to charge), in one statement.
 /// The rows must be locked by this transaction.
 pub(crate) async fn change_balances(tx: &Tx, changes: &BTreeMap<CustomerId, i64>) -> Result<(), StepError> {
-    let mut change_of = CaseStatement::new();
-    for (customer, change) in padded(changes) {
-        let changed = Expr::col(Balances::Balance).add(*change);
-        change_of = change_of.case(Expr::col(Balances::UserId).eq(customer.get()), changed);
-    }
-    let updated = user_balance::Entity::update_many()
-        .col_expr(Balances::Balance, change_of.finally(Expr::col(Balances::Balance)).into())
-        .col_expr(Balances::LastUpdated, tx.dialect().now())
-        .filter(Balances::UserId.is_in(padded(changes.keys().map(|customer| customer.get()))))
-        .exec(tx)
+    let now = tx.dialect().now_text();
+    let change_of = changes.iter().map(|(customer, change)| [customer.get().into(), (*change).into()]);
+    let customers = changes.keys().map(|customer| [customer.get().into()]);
+    let updated = Sql::new("UPDATE user_balances SET balance = CASE", [])
+        .each(" WHEN user_id = ? THEN balance + ?", "", change_of)
+        .and(&format!(" ELSE balance END, last_updated = {now} WHERE user_id IN ("), [])
+        .each("?", ", ", customers)
+        .and(")", [])
+        .execute(tx)
         .await?;
-    if updated.rows_affected != changes.len() as u64 {
-        let what = format!("{} balances changed instead of {}", updated.rows_affected, changes.len());
+    if updated != changes.len() as u64 {
+        let what = format!("{updated} balances changed instead of {}", changes.len());
         return Err(Error::Inconsistent { table: "user_balances", what }.into());
     }
     Ok(())
