@@ -8,7 +8,7 @@ use std::{
     process::ExitCode,
 };
 
-use settings::{ListenAddr, Source};
+use settings::{ListenAddr, SettingError, Source, processors};
 
 use crate::{healthcheck::readiness, http};
 
@@ -36,10 +36,23 @@ where
     E: AsRef<dyn Error + Send + Sync>,
 {
     http::descriptors::raise();
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let threads = match runtime_threads(&Source::process()) {
+        Ok(threads) => threads,
+        Err(error) => return fail(name, error),
+    };
+    match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
         Ok(runtime) => runtime.block_on(process).unwrap_or_else(|error| fail(name, with_causes(error.as_ref()))),
         Err(error) => fail(name, format_args!("cannot start the runtime: {error}")),
     }
+}
+
+/// `RUNTIME_THREADS`: threads of the async runtime. Half of the processors unless it is set: what runs here mostly waits for servers, and
+/// two threads that wake each other for the little that there is to do take more of the processor than one.
+///
+/// # Errors
+/// Another value than 1 to 256.
+pub fn runtime_threads(source: &Source) -> Result<usize, SettingError> {
+    source.integer("RUNTIME_THREADS", processors().div_ceil(2), 1..=256)
 }
 
 fn healthcheck(name: &str, listen: ListenAddr) -> ExitCode {

@@ -14,6 +14,6 @@ mod lifecycle;
 pub mod retry;
 
 pub use common::CommonSettings;
-pub use entry::run;
+pub use entry::{run, runtime_threads};
 pub use health::Health;
 pub use lifecycle::{Lifecycle, Scope, TaskOutput};

@@ -176,6 +176,7 @@ const RULES: &[Rule] = &[
         ("ConfigMap/outbox-relay-config", "/data/RELAY_BATCH", r#""100000""#),
         ("ConfigMap/api-gateway-config", "/data/LISTEN_ADDR", r#"":8081""#),
         ("ConfigMap/messaging-platform-config", "/data/LOG_FORMAT", r#""yaml""#),
+        ("ConfigMap/messaging-platform-config", "/data/RUNTIME_THREADS", r#""0""#),
         ("Secret/messaging-platform-secret", "/stringData/RABBIT_URI", r#""rabbitmq:5672""#),
     ] },
     Rule { name: "variables are listed in .env.example", check: settings::variables_exist, broken_by: &[

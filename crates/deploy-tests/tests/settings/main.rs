@@ -11,7 +11,7 @@ use settings::{Asked, Source};
 use documented::{Told, documented};
 
 /// Their defaults depend on the process, or on the machine.
-const NO_FIXED_DEFAULT: [&str; 3] = ["APP_NAME", "ACCEPT_LANES", "WORKER_STATE_LANES"];
+const NO_FIXED_DEFAULT: [&str; 4] = ["APP_NAME", "RUNTIME_THREADS", "ACCEPT_LANES", "WORKER_STATE_LANES"];
 
 /// What may hold a secret is read by its own parser, which words what it accepts in an error only, or has the default.
 const READ_BY_A_PARSER: [&str; 3] = ["DATABASE_URL", "OTEL_EXPORTER_OTLP_ENDPOINT", "RABBIT_URI"];
@@ -27,6 +27,7 @@ fn asked() -> BTreeMap<&'static str, Vec<Asked>> {
     let of = |load: &dyn Fn(&Source)| {
         let source = Source::from_pairs::<&str, &str>([]);
         load(&source);
+        service_kit::runtime_threads(&source).expect("the default is accepted");
         source.asked()
     };
     BTreeMap::from([

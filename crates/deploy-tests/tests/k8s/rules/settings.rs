@@ -50,6 +50,9 @@ pub(super) fn accepted_by_their_services(platform: &Platform) -> Vec<String> {
             "outbox-relay" => outbox_relay::Settings::load(&source).map(|settings| settings.admin),
             _ => delivery_worker::Settings::load(&source).map(|settings| settings.admin),
         };
+        if let Err(error) = service_kit::runtime_threads(&source) {
+            problems.push(format!("{}: {error}", pods.id));
+        }
         match addresses {
             Err(error) => problems.push(format!("{}: {error}", pods.id)),
             Ok(addresses) => {
