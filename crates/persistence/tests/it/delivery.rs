@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::Lane;
-use persistence::{ClaimToken, Deferred, Outcome, Settlement};
+use persistence::{ClaimToken, ClaimedRecipient, Deferred, Outcome, PutOff, Settlement, StateWrite, StateWritten};
 
 use crate::support::{Fixture, LEASE, begin_request, message_id, request};
 
@@ -30,6 +30,46 @@ pub(crate) async fn a_message_goes_from_pending_to_done(f: &Fixture) {
     assert_eq!(f.db.settle(&[Settlement::new(&claimed[0], done())]).await.expect("settles"), [true]);
     assert_eq!(f.statuses(message_id(&sent)).await, ["111 done operatorA"]);
     assert_eq!(f.balance(1).await, 99);
+}
+
+pub(crate) async fn each_write_of_a_mixed_batch_has_its_own_answer(f: &Fixture) {
+    let (ended, lapsed, waiting, unknown) = (
+        accepted(f, &["111", "222"]).await,
+        accepted(f, &["333"]).await,
+        accepted(f, &["444"]).await,
+        accepted(f, &["555"]).await,
+    );
+    let stale = f.begin(&lapsed).await;
+    f.expire_leases().await;
+    f.begin(&lapsed).await;
+    let (ours, put_off) = (f.begin(&ended).await, f.begin(&unknown).await);
+    let settle = |claim: &ClaimedRecipient, outcome| Settlement::new(claim, outcome);
+    let writes = [
+        StateWrite::Begin(begin_request(&lapsed)),
+        StateWrite::Settle(vec![settle(&ours[0], failed()), settle(&stale[0], failed()), settle(&ours[1], done())]),
+        StateWrite::Defer(message_id(&unknown).clone(), put_off, PutOff::by(LEASE)),
+        StateWrite::Settle(vec![settle(&stale[0], done())]),
+        StateWrite::Begin(begin_request(&waiting)),
+    ];
+    let written = f.db.write_states(&writes, LEASE).await.expect("writes");
+    let [
+        StateWritten::Begun(held),
+        StateWritten::Settled(first),
+        StateWritten::Deferred(deferred),
+        StateWritten::Settled(second),
+        StateWritten::Begun(taken),
+    ] = &written[..]
+    else {
+        panic!("{written:?}")
+    };
+    assert!(held.claimed.is_empty() && held.busy.is_some(), "{held:?}");
+    assert_eq!((&first[..], &second[..]), (&[true, false, true][..], &[false][..]));
+    // Its event waits to be published, and so the message comes again.
+    assert_eq!(*deferred, Deferred::Scheduled);
+    assert_eq!(taken.claimed.len(), 1, "{taken:?}");
+    assert_eq!(f.statuses(message_id(&ended)).await, ["111 failed ", "222 done operatorA"]);
+    assert_eq!(f.statuses(message_id(&lapsed)).await, ["333 sending "]);
+    f.assert_conserved().await;
 }
 
 pub(crate) async fn failed_recipients_alone_are_refunded(f: &Fixture) {

@@ -71,6 +71,7 @@ test_support::on_each_backend! {
     }
     delivery {
         a_message_goes_from_pending_to_done,
+        each_write_of_a_mixed_batch_has_its_own_answer,
         failed_recipients_alone_are_refunded,
         a_finished_message_is_left_alone,
         a_leased_message_is_busy,
