@@ -31,7 +31,7 @@ pub fn current() -> Option<SpanContext> {
 }
 
 /// The ids of a span, or of the nearest around it that has some, in a process that exports no traces.
-pub fn of<'a, S: LookupSpan<'a>>(span: SpanRef<'a, S>) -> Option<SpanContext> {
+pub fn of<'a, S: LookupSpan<'a>>(span: &SpanRef<'a, S>) -> Option<SpanContext> {
     trace_ids::nearest(span)
 }
 

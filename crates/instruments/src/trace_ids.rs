@@ -22,7 +22,7 @@ pub struct TraceIds;
 impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for TraceIds {
     fn on_new_span(&self, _: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        let ids = match span.parent().and_then(|around| nearest(around)) {
+        let ids = match span.parent().and_then(|around| nearest(&around)) {
             Some(around) => below(&around),
             None => of_new_trace(),
         };
@@ -38,7 +38,7 @@ struct Ids(SpanContext);
 pub(crate) fn current() -> Option<SpanContext> {
     get_default(|dispatch| {
         let registry = dispatch.downcast_ref::<Registry>()?;
-        nearest(registry.span(dispatch.current_span().id()?)?)
+        nearest(&registry.span(dispatch.current_span().id()?)?)
     })
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn adopt((id, dispatch): (&Id, &Dispatch), parent: &SpanContext) -> O
 }
 
 /// The ids of a span that a [`TraceIds`] gave them. One that is too detailed to be traced has none, and does not hide those of the one around it.
-pub(crate) fn nearest<'a, S: LookupSpan<'a>>(span: SpanRef<'a, S>) -> Option<SpanContext> {
+pub(crate) fn nearest<'a, S: LookupSpan<'a>>(span: &SpanRef<'a, S>) -> Option<SpanContext> {
     span.scope().find_map(|span| span.extensions().get().map(|Ids(ids)| ids.clone()))
 }
 

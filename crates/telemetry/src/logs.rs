@@ -193,7 +193,7 @@ where
         push_member(&mut line, "target", &Value::from(event.metadata().target()));
         push_member(&mut line, "service", &Value::from(self.service));
         // Of the thread first: the spans of the event are those that are logged, which may be fewer.
-        let span = propagation::current().or_else(|| ctx.lookup_current().and_then(propagation::of));
+        let span = propagation::current().or_else(|| ctx.lookup_current().and_then(|span| propagation::of(&span)));
         if let Some(trace_id) = span.filter(SpanContext::is_sampled).map(|span| span.trace_id().to_string()) {
             push_member(&mut line, "trace_id", &Value::String(trace_id));
         }
