@@ -1,9 +1,15 @@
 //! A statement put together from text, for those that run for every message: to build each of them from expressions, term by term, and to
 //! write them out took a tenth of the services' CPU.
 
-use sea_orm::{ConnectionTrait as _, Statement, Value, Values};
+use sea_orm::{
+    ActiveModelTrait, ConnectionTrait as _, EntityName as _, EntityTrait, IdenStatic as _, Iterable as _, Statement,
+    Value, Values,
+};
 
-use super::{StepError, Tx, statements::padded};
+use super::{
+    StepError, Tx,
+    statements::{insert_size, padded},
+};
 
 /// Text and the values of its placeholders, in their order.
 pub(crate) struct Sql {
@@ -46,4 +52,25 @@ impl Sql {
         let statement = Statement { sql: text, values: Some(Values(values)), db_backend: tx.get_database_backend() };
         Ok(tx.execute_raw(statement).await?.rows_affected())
     }
+}
+
+/// Inserts rows with few statements of few shapes. The columns are those that are set in the first row; each row must set them.
+pub(crate) async fn insert<A: ActiveModelTrait + Send>(tx: &Tx, rows: Vec<A>) -> Result<(), StepError> {
+    let Some(first) = rows.first() else { return Ok(()) };
+    let columns: Vec<_> =
+        <A::Entity as EntityTrait>::Column::iter().filter(|column| first.get(*column).is_set()).collect();
+    let names = columns.iter().map(|column| format!("`{}`", column.as_str())).collect::<Vec<_>>().join(", ");
+    let row = format!("({})", vec!["?"; columns.len()].join(", "));
+    let mut rows = rows.into_iter();
+    while rows.len() > 0 {
+        let count = insert_size(rows.len());
+        let mut text = format!("INSERT INTO `{}` ({names}) VALUES {row}", A::Entity::default().table_name());
+        text.extend(std::iter::repeat_n([", ", row.as_str()], count - 1).flatten());
+        let values = rows.by_ref().take(count).flat_map(|mut row| {
+            let value = |column| row.take(column).into_value().expect("each row sets the columns of the first");
+            columns.iter().copied().map(value).collect::<Vec<_>>()
+        });
+        Sql::new(text, values).execute(tx).await?;
+    }
+    Ok(())
 }

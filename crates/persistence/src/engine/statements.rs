@@ -4,12 +4,9 @@
 //! one for each. The server does not answer a close, and sqlx 0.9.0 leaves Nagle's algorithm on (sqlx issue 4335): what
 //! is sent next waits for a delayed acknowledgement, 40 ms for each statement of every batch.
 
-use sea_orm::{
-    ActiveModelTrait, EntityName as _, EntityTrait, IdenStatic as _, Iterable as _,
-    sea_query::{Expr, SimpleExpr},
-};
+use sea_orm::sea_query::{Expr, SimpleExpr};
 
-use super::{StepError, Tx, dialect::Dialect, sql::Sql};
+use super::dialect::Dialect;
 
 /// The values, and the last one again up to the next power of two. For conditions that a repetition does not change.
 pub(crate) fn padded<T: Clone>(values: impl IntoIterator<Item = T>) -> Vec<T> {
@@ -32,27 +29,6 @@ pub(crate) fn insert_size(rows: usize) -> usize {
     let power = 1 << rows.clamp(1, Dialect::INSERT_ROWS).ilog2();
     let larger = power + power / 2;
     if larger <= rows.min(Dialect::INSERT_ROWS) { larger } else { power }
-}
-
-/// Inserts rows with few statements of few shapes. The columns are those that are set in the first row; each row must set them.
-pub(crate) async fn insert<A: ActiveModelTrait + Send>(tx: &Tx, rows: Vec<A>) -> Result<(), StepError> {
-    let Some(first) = rows.first() else { return Ok(()) };
-    let columns: Vec<_> =
-        <A::Entity as EntityTrait>::Column::iter().filter(|column| first.get(*column).is_set()).collect();
-    let names = columns.iter().map(|column| format!("`{}`", column.as_str())).collect::<Vec<_>>().join(", ");
-    let row = format!("({})", vec!["?"; columns.len()].join(", "));
-    let mut rows = rows.into_iter();
-    while rows.len() > 0 {
-        let count = insert_size(rows.len());
-        let mut text = format!("INSERT INTO `{}` ({names}) VALUES {row}", A::Entity::default().table_name());
-        text.extend(std::iter::repeat_n([", ", row.as_str()], count - 1).flatten());
-        let values = rows.by_ref().take(count).flat_map(|mut row| {
-            let value = |column| row.take(column).into_value().expect("each row sets the columns of the first");
-            columns.iter().copied().map(value).collect::<Vec<_>>()
-        });
-        Sql::new(text, values).execute(tx).await?;
-    }
-    Ok(())
 }
 
 /// No text; for columns that are set by an expression.

@@ -10,7 +10,7 @@ use sea_orm::ActiveValue::Set;
 
 use crate::{
     Database, Error, IdempotentRequest, Query, Route,
-    engine::{StepError, Tx, statements::insert, transaction},
+    engine::{StepError, Tx, sql::insert, transaction},
     entity::{idempotency_key, message_status, outbox_event, user_transaction},
     money::{
         credits,

@@ -17,8 +17,8 @@ use crate::{
     Cursor, Database, Error, Page, Query, Stored,
     engine::{
         Session, StepError, Tx, reading,
-        sql::Sql,
-        statements::{insert, padded},
+        sql::{Sql, insert},
+        statements::padded,
         transaction,
     },
     entity::{

@@ -8,10 +8,7 @@ use uuid::Uuid;
 
 use super::ledger;
 use crate::{
-    engine::{
-        StepError, Tx,
-        statements::{insert, padded},
-    },
+    engine::{StepError, Tx, sql::insert, statements::padded},
     entity::{
         message_status,
         user_transaction::{ActiveModel, Column, Entity},
