@@ -103,6 +103,15 @@ mod tests {
     }
 
     #[test]
+    fn the_runtime_has_half_as_many_threads_as_processors_unless_told() {
+        let threads = |pairs: &[(&str, &str)]| runtime_threads(&Source::from_pairs(pairs.iter().copied()));
+        assert_eq!(threads(&[]).unwrap(), processors().div_ceil(2));
+        assert_eq!(threads(&[("RUNTIME_THREADS", "3")]).unwrap(), 3);
+        let refused = threads(&[("RUNTIME_THREADS", "0")]).unwrap_err().to_string();
+        assert_eq!(refused, "RUNTIME_THREADS=0 is not accepted: it must be a whole number from 1 to 256");
+    }
+
+    #[test]
     fn causes_are_told_once_and_in_one_line() {
         let error = saying("opening the file failed: it is full", Some(saying("it is full", None)));
         assert_eq!(with_causes(&saying("no start", Some(error))), "no start: opening the file failed: it is full");
