@@ -7,7 +7,14 @@
 //! A task that waits for its pace sleeps until then, or until as many jobs wait as make a large batch: to be woken for each of them would
 //! cost more than the jobs themselves.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicIsize, Ordering},
+    },
+    time::Duration,
+};
 
 use telemetry::names;
 use tokio::{
@@ -31,7 +38,7 @@ pub struct BatchOptions {
     pub queue: usize,
     /// Most jobs of one batch.
     pub batch_jobs: usize,
-    /// Weight after which no job is added to a batch. It does not make a batch begin.
+    /// Weight after which no job is added to a batch: it begins at once.
     pub batch_weight: usize,
     /// The least time from the beginning of a batch of [`FEW`] jobs or more to that of the next, but for large ones; after fewer in
     /// proportion.
@@ -66,27 +73,25 @@ struct Waiting<J, A, E> {
 #[derive(Debug)]
 pub struct Batcher<J, A, E> {
     tasks: Vec<Entrance<J, A, E>>,
-    /// As [`BatchOptions::large`].
-    large: usize,
+    weigh: fn(&J) -> usize,
 }
 
 /// The way to one task.
 #[derive(Debug)]
 struct Entrance<J, A, E> {
     jobs: mpsc::Sender<Waiting<J, A, E>>,
-    /// Told when a large batch waits.
-    large: Arc<Notify>,
+    backlog: Arc<Backlog>,
 }
 
 impl<J, A, E> Clone for Entrance<J, A, E> {
     fn clone(&self) -> Self {
-        Self { jobs: self.jobs.clone(), large: Arc::clone(&self.large) }
+        Self { jobs: self.jobs.clone(), backlog: Arc::clone(&self.backlog) }
     }
 }
 
 impl<J, A, E> Clone for Batcher<J, A, E> {
     fn clone(&self) -> Self {
-        Self { tasks: self.tasks.clone(), large: self.large }
+        Self { tasks: self.tasks.clone(), weigh: self.weigh }
     }
 }
 
@@ -121,13 +126,13 @@ where
         let tasks = (0..options.tasks.max(1))
             .map(|_| {
                 let (jobs, receiver) = mpsc::channel(options.queue.max(1));
-                let large = Arc::new(Notify::new());
+                let backlog = Arc::new(Backlog::new(options));
                 let rules = Rules { options, weigh, concerns_all, work: work.clone() };
-                scope.spawn(options.name, run(rules, Arrivals { jobs: receiver, large: Arc::clone(&large) }));
-                Entrance { jobs, large }
+                scope.spawn(options.name, run(rules, receiver, Arc::clone(&backlog)));
+                Entrance { jobs, backlog }
             })
             .collect();
-        Self { tasks, large: options.large }
+        Self { tasks, weigh }
     }
 
     /// Has a job done by the task of `key`; refused at once when too much waits for it.
@@ -135,21 +140,21 @@ where
     /// Dropping the future takes the job back as long as its batch has not begun.
     pub async fn submit(&self, key: u64, job: J) -> Result<A, BatchError<E>> {
         let (answer, answered) = oneshot::channel();
-        let task = self.task(key);
+        let (task, weight) = (self.task(key), (self.weigh)(&job));
         task.jobs.try_send(Waiting { job, answer }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => BatchError::Full,
             mpsc::error::TrySendError::Closed(_) => BatchError::Stopped,
         })?;
-        task.tell_if_large(self.large);
+        task.backlog.came(weight);
         answered.await.map_err(|_| BatchError::Stopped)?.map_err(BatchError::Failed)
     }
 
     /// As [`Batcher::submit`], but waits for room.
     pub async fn submit_waiting(&self, key: u64, job: J) -> Result<A, BatchError<E>> {
         let (answer, answered) = oneshot::channel();
-        let task = self.task(key);
+        let (task, weight) = (self.task(key), (self.weigh)(&job));
         task.jobs.send(Waiting { job, answer }).await.map_err(|_| BatchError::Stopped)?;
-        task.tell_if_large(self.large);
+        task.backlog.came(weight);
         answered.await.map_err(|_| BatchError::Stopped)?.map_err(BatchError::Failed)
     }
 
@@ -161,46 +166,64 @@ where
     }
 }
 
-impl<J, A, E> Entrance<J, A, E> {
-    fn tell_if_large(&self, large: usize) {
-        if is_large(self.jobs.max_capacity() - self.jobs.capacity(), large) {
+/// The jobs of a task that it has not begun. They are counted once they are in its queue, so for a moment it may have begun more.
+#[derive(Debug)]
+struct Backlog {
+    jobs: AtomicIsize,
+    weight: AtomicIsize,
+    options: BatchOptions,
+    /// Told when a large batch waits.
+    large: Notify,
+}
+
+impl Backlog {
+    fn new(options: BatchOptions) -> Self {
+        Self { jobs: AtomicIsize::new(0), weight: AtomicIsize::new(0), options, large: Notify::new() }
+    }
+
+    /// One job more. Whose job makes the batch large sees that all others are counted.
+    fn came(&self, weight: usize) {
+        self.jobs.fetch_add(1, Ordering::SeqCst);
+        self.weight.fetch_add(weight.cast_signed(), Ordering::SeqCst);
+        if self.is_large() {
             self.large.notify_one();
         }
     }
-}
 
-/// Whether so many waiting jobs make a large batch with the one that the task has taken already.
-fn is_large(waiting: usize, large: usize) -> bool {
-    waiting + 1 >= large
-}
+    fn begun(&self, jobs: usize, weight: usize) {
+        self.jobs.fetch_sub(jobs.cast_signed(), Ordering::SeqCst);
+        self.weight.fetch_sub(weight.cast_signed(), Ordering::SeqCst);
+    }
 
-/// Where a task's jobs come in.
-struct Arrivals<J, A, E> {
-    jobs: mpsc::Receiver<Waiting<J, A, E>>,
-    large: Arc<Notify>,
-}
+    fn is_large(&self) -> bool {
+        let reached = |count: &AtomicIsize, bound: usize| count.load(Ordering::SeqCst) >= bound.cast_signed();
+        reached(&self.jobs, self.options.large) || reached(&self.weight, self.options.batch_weight)
+    }
 
-impl<J, A, E> Arrivals<J, A, E> {
-    /// Ends when a large batch waits. That it was told so may be long ago, hence the count.
-    async fn until_large(&self, large: usize) {
-        while !is_large(self.jobs.len(), large) {
+    /// Ends when a large batch waits. That it was told so may be long ago, hence the loop.
+    async fn until_large(&self) {
+        while !self.is_large() {
             self.large.notified().await;
         }
     }
 }
 
-async fn run<J, A, E, W, F>(rules: Rules<J, E, W>, mut arrivals: Arrivals<J, A, E>)
-where
+async fn run<J, A, E, W, F>(
+    rules: Rules<J, E, W>,
+    mut receiver: mpsc::Receiver<Waiting<J, A, E>>,
+    backlog: Arc<Backlog>,
+) where
     W: Fn(Arc<Vec<J>>) -> F,
     F: Future<Output = Result<Vec<A>, E>>,
 {
     let mut next_begins = Instant::now();
-    while let Some(first) = arrivals.jobs.recv().await {
+    while let Some(first) = receiver.recv().await {
         let mut gathered = Gathered::default();
         gathered.add(&rules, first);
         // Where time is up, what is there makes the batch.
-        drop(timeout_at(next_begins, arrivals.until_large(rules.options.large)).await);
-        gathered.take_what_waits(&rules, &mut arrivals.jobs);
+        drop(timeout_at(next_begins, backlog.until_large()).await);
+        gathered.take_what_waits(&rules, &mut receiver);
+        backlog.begun(gathered.waiting.len(), gathered.weight);
         let (jobs, answers) = gathered.begin();
         if jobs.is_empty() {
             continue;

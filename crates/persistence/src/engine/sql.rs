@@ -46,6 +46,16 @@ impl Sql {
         self
     }
 
+    /// Goes on with a list in parentheses.
+    pub(crate) fn list(self, values: impl IntoIterator<Item = Value>) -> Self {
+        self.and("(", []).each("?", ", ", values.into_iter().map(|value| [value])).and(")", [])
+    }
+
+    /// Goes on with conditions of which one must hold, in parentheses.
+    pub(crate) fn any<const N: usize>(self, condition: &str, values: impl IntoIterator<Item = [Value; N]>) -> Self {
+        self.and("(", []).each(condition, " OR ", values).and(")", [])
+    }
+
     /// Runs it and tells how many rows it changed.
     pub(crate) async fn execute(self, tx: &Tx) -> Result<u64, StepError> {
         let Self { text, values } = self;

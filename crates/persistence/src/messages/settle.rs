@@ -52,9 +52,8 @@ async fn done_by(tx: &Tx, claims: &[&ClaimedRecipient], provider: &str) -> Resul
         [message_id, recipient, (&*claim.token).into()]
     });
     let updated = ended(tx, MessageStatus::Done, provider)
-        .and(" WHERE status = ? AND (", [MessageStatus::Sending.as_str().into()])
-        .each("(message_identifier = ? AND recipient = ? AND claimed_by = ?)", " OR ", ours)
-        .and(")", [])
+        .and(" WHERE status = ? AND ", [MessageStatus::Sending.as_str().into()])
+        .any("(message_identifier = ? AND recipient = ? AND claimed_by = ?)", ours)
         .execute(tx)
         .await?;
     if updated == claims.len() as u64 {
@@ -96,9 +95,8 @@ pub(super) async fn fail(tx: &Tx, settlements: &[&Settlement], recorded: &mut [b
         failed.entry(provider).or_default().push(row);
     }
     for (provider, rows) in &failed {
-        let ids = rows.iter().map(|row| [row.id.into()]);
-        let ended = ended(tx, MessageStatus::Failed, provider);
-        ended.and(" WHERE id IN (", []).each("?", ", ", ids).and(")", []).execute(tx).await?;
+        let ids = rows.iter().map(|row| row.id.into());
+        ended(tx, MessageStatus::Failed, provider).and(" WHERE id IN ", []).list(ids).execute(tx).await?;
     }
     refund(tx, &failed.into_values().flatten().collect::<Vec<_>>()).await
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use domain::{MessageId, MessageStatus, Recipient};
-use sea_orm::{EntityTrait, FromQueryResult, QueryFilter, QuerySelect, sea_query::Expr};
+use sea_orm::{EntityTrait, FromQueryResult, QueryFilter, QuerySelect, Value, sea_query::Expr};
 use uuid::Uuid;
 
 use super::{
@@ -34,9 +34,8 @@ pub(super) async fn begin(tx: &Tx, requests: &[&BeginRequest], lease: Duration) 
         return Ok(requests.iter().map(|_| Begin::default()).collect());
     }
     let taken = taking(tx, &token, lease)
-        .and(" WHERE status = ? AND (", [MessageStatus::Pending.as_str().into()])
-        .each("(message_identifier = ? AND recipient = ?)", " OR ", pairs.iter().copied().map(names))
-        .and(")", [])
+        .and(" WHERE status = ? AND ", [MessageStatus::Pending.as_str().into()])
+        .any("(message_identifier = ? AND recipient = ?)", pairs.iter().copied().map(names))
         .execute(tx)
         .await?;
     if taken == pairs.len() as u64 {
@@ -86,8 +85,8 @@ async fn judge_each(
         begins.push(begin);
     }
     if !resumed.is_empty() {
-        let resumed = resumed.into_iter().map(|id| [id.into()]);
-        taking(tx, token, lease).and(" WHERE id IN (", []).each("?", ", ", resumed).and(")", []).execute(tx).await?;
+        let resumed = resumed.into_iter().map(Value::from);
+        taking(tx, token, lease).and(" WHERE id IN ", []).list(resumed).execute(tx).await?;
     }
     Ok(begins)
 }

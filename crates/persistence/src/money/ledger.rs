@@ -231,12 +231,11 @@ pub(crate) async fn create_balance(tx: &Tx, customer: CustomerId) -> Result<(), 
 pub(crate) async fn change_balances(tx: &Tx, changes: &BTreeMap<CustomerId, i64>) -> Result<(), StepError> {
     let now = tx.dialect().now_text();
     let change_of = changes.iter().map(|(customer, change)| [customer.get().into(), (*change).into()]);
-    let customers = changes.keys().map(|customer| [customer.get().into()]);
+    let customers = changes.keys().map(|customer| customer.get().into());
     let updated = Sql::new("UPDATE user_balances SET balance = CASE", [])
         .each(" WHEN user_id = ? THEN balance + ?", "", change_of)
-        .and(&format!(" ELSE balance END, last_updated = {now} WHERE user_id IN ("), [])
-        .each("?", ", ", customers)
-        .and(")", [])
+        .and(&format!(" ELSE balance END, last_updated = {now} WHERE user_id IN "), [])
+        .list(customers)
         .execute(tx)
         .await?;
     if updated != changes.len() as u64 {

@@ -185,6 +185,31 @@ async fn while_jobs_keep_coming_batches_begin_at_a_pace() {
     assert_eq!(*log.lock().unwrap(), expected);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_is_full_by_weight_waits_for_no_pace() {
+    let (lifecycle, start) = (Lifecycle::for_tests(), Instant::now());
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let begun = Arc::clone(&log);
+    let options = BatchOptions { pace: Duration::from_millis(20), batch_weight: 50, ..OPTIONS };
+    let work = move |jobs: Arc<Vec<usize>>| {
+        begun.lock().unwrap().push((start.elapsed().as_millis(), jobs.to_vec()));
+        std::future::ready(Ok::<_, Refusal>(jobs.to_vec()))
+    };
+    let batcher = Batcher::start(options, &lifecycle.scope(), |job| *job, |_| true, work);
+    let submit = |(job, millis)| {
+        let batcher = batcher.clone();
+        lifecycle.tracker.spawn(async move {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+            batcher.submit_waiting(1, job).await.unwrap()
+        })
+    };
+    for answer in [(1, 0), (30, 1), (21, 2), (22, 3), (23, 4)].map(submit) {
+        answer.await.unwrap();
+    }
+    // The last two are light, and wait for a pace: half of it after two jobs.
+    assert_eq!(*log.lock().unwrap(), [(0, vec![1]), (2, vec![30, 21]), (12, vec![22, 23])]);
+}
+
 async fn poll_once<F: Future + Unpin>(future: &mut F) -> std::task::Poll<F::Output> {
     std::future::poll_fn(|context| std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(context))).await
 }
