@@ -23,6 +23,10 @@ impl CustomerId {
 
     /// Parses an id that the client named `field`.
     pub fn parse(field: &'static str, value: i64) -> Result<Self, Invalid> {
+        Self::named(field, value)
+    }
+
+    fn named(field: &'static str, value: i64) -> Result<Self, Invalid> {
         if value < 1 {
             return Err(Invalid::new(field, format!("must be a whole number from 1 to {}", i64::MAX)));
         }
@@ -34,7 +38,7 @@ impl TryFrom<i64> for CustomerId {
     type Error = Invalid;
 
     fn try_from(value: i64) -> Result<Self, Invalid> {
-        Self::parse("customer_id", value)
+        Self::named("customer_id", value)
     }
 }
 

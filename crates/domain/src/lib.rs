@@ -3,7 +3,9 @@
 //! Nothing here does I/O or waits. Every type can only be built valid, so the other crates
 //! never check the same thing twice: they parse at the edge and pass these types on.
 
+pub mod api_key;
 pub mod event;
+pub mod grant;
 pub mod id;
 pub mod idempotency;
 pub mod invisible;
@@ -11,21 +13,33 @@ pub mod lane;
 pub mod ledger;
 pub mod message;
 pub mod money;
+pub mod numbering;
 pub mod pricing;
+pub mod provider_message_id;
+pub mod reference;
 pub mod retry;
+pub mod segments;
+pub mod sender;
 pub mod status;
 pub mod turn;
 
+pub use api_key::{ApiKey, KeyHash, KeyKind};
 pub use event::{CarriedMessage, EventKind, MessageBody, OutboxPayload};
+pub use grant::{Grant, KeyName, Owner, Scope, Scopes};
 pub use id::{CustomerId, MessageId, TransactionId};
 pub use idempotency::IdempotencyKey;
 pub use lane::{Lane, PerLane};
 pub use ledger::LedgerKind;
 pub use message::{Message, MessageText, MessageType, Recipient, Recipients};
 pub use money::{Balance, Money, TopUpAmount};
+pub use numbering::{CountryCode, Numbering};
 pub use pricing::PriceList;
+pub use provider_message_id::ProviderMessageId;
+pub use reference::ClientReference;
 pub use retry::{Jitter, RetrySchedule};
-pub use status::{MessageStatus, OutboxStatus};
+pub use segments::{Encoding, EncodingChoice, Segmentation};
+pub use sender::Sender;
+pub use status::{DeliveryStatus, MessageStatus, OutboxStatus};
 pub use turn::{FairOrder, Turn};
 
 /// Why a value from outside was refused: the field and what is accepted, in words a client may read.

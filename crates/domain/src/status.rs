@@ -63,6 +63,50 @@ impl fmt::Display for MessageStatus {
     }
 }
 
+/// What became of a message after an operator accepted it, as its receipts tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DeliveryStatus {
+    /// It reached the phone.
+    Delivered,
+    /// It did not.
+    Undelivered,
+    /// It was not delivered in the time it had.
+    Expired,
+    /// The operator accepted it and refused it later.
+    Rejected,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl DeliveryStatus {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Delivered, Self::Undelivered, Self::Expired, Self::Rejected, Self::Unknown];
+
+    /// The name used in bodies and tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Undelivered => "undelivered",
+            Self::Expired => "expired",
+            Self::Rejected => "rejected",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Parses a status' name.
+    pub fn parse(value: &str) -> Result<Self, Invalid> {
+        let found = Self::ALL.into_iter().find(|status| status.as_str() == value);
+        let expected = "must be one of delivered, undelivered, expired, rejected, unknown";
+        found.ok_or_else(|| Invalid::new("delivery_status", expected))
+    }
+}
+
+impl fmt::Display for DeliveryStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// Where an outbox event stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OutboxStatus {
