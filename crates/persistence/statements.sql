@@ -25,6 +25,10 @@ DELETE
 UPDATE user_balances
     SET balance = CASE WHEN user_id = ? THEN balance + ? ELSE balance END, last_updated = UTC_TIMESTAMP(6)
     WHERE user_id IN (?);
+INSERT INTO message_status (user_id, status, type, recipient, message_identifier, price, transaction_id, segments)
+    VALUES (?);
+INSERT INTO message_details (message_identifier, user_id, sender, encoding, client_reference)
+    VALUES (?);
 
 -- account: reading a balance
 SELECT user_transactions.id, user_transactions.user_id, user_transactions.amount, user_transactions.transaction_type, user_transactions.description, user_transactions.transaction_id, user_transactions.created_at, user_transactions.refund_of, user_transactions.recipient, (SELECT user_balances.balance
@@ -41,6 +45,12 @@ SELECT user_transactions.id, user_transactions.user_id, user_transactions.amount
     WHERE user_transactions.user_id = ? AND created_at <= ? AND (created_at < ? OR id < ?)
     ORDER BY user_transactions.created_at DESC, user_transactions.id DESC
     LIMIT ?;
+SELECT user_balances.balance
+    FROM user_balances
+    WHERE user_balances.user_id = ?
+    LIMIT ?;
+
+-- balance: looking at a balance
 SELECT user_balances.balance
     FROM user_balances
     WHERE user_balances.user_id = ?
@@ -64,7 +74,7 @@ UPDATE message_status
     WHERE id IN (?);
 
 -- defer: putting off a message
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
     FROM message_status
     WHERE message_status.message_identifier = ? AND message_status.recipient = ? FOR UPDATE;
 UPDATE message_status
@@ -79,11 +89,11 @@ UPDATE outbox_events
     WHERE outbox_events.id = ?;
 
 -- history: reading the history
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
     FROM message_status
     ORDER BY message_status.id DESC
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
     FROM message_status
     WHERE message_status.id < ?
     ORDER BY message_status.id DESC
@@ -92,7 +102,7 @@ SELECT message_status.created_at, message_status.id
     FROM message_status
     ORDER BY message_status.id DESC
     LIMIT ? OFFSET ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
     FROM message_status
     WHERE message_status.id >= ? AND message_status.status = ?
     ORDER BY message_status.id DESC
@@ -102,17 +112,17 @@ SELECT message_status.created_at, message_status.id
     WHERE message_status.id < ?
     ORDER BY message_status.id DESC
     LIMIT ? OFFSET ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
     FROM message_status
     WHERE message_status.id < ? AND message_status.id >= ? AND message_status.status = ?
     ORDER BY message_status.id DESC
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
     FROM message_status
     WHERE message_status.user_id = ?
     ORDER BY message_status.created_at DESC, message_status.id DESC
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
     FROM message_status
     WHERE message_status.user_id = ? AND created_at <= ? AND (created_at < ? OR id < ?)
     ORDER BY message_status.created_at DESC, message_status.id DESC
@@ -122,7 +132,7 @@ SELECT message_status.created_at, message_status.id
     WHERE message_status.user_id = ?
     ORDER BY message_status.created_at DESC, message_status.id DESC
     LIMIT ? OFFSET ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
     FROM message_status
     WHERE message_status.user_id = ? AND message_status.status = ?
     ORDER BY message_status.created_at DESC, message_status.id DESC
@@ -132,20 +142,52 @@ SELECT message_status.created_at, message_status.id
     WHERE message_status.user_id = ? AND created_at <= ? AND (created_at < ? OR id < ?)
     ORDER BY message_status.created_at DESC, message_status.id DESC
     LIMIT ? OFFSET ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
     FROM message_status
     WHERE message_status.user_id = ? AND created_at <= ? AND (created_at < ? OR id < ?) AND message_status.status = ?
     ORDER BY message_status.created_at DESC, message_status.id DESC
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
     FROM message_status
     WHERE message_status.message_identifier = ?
     ORDER BY message_status.id DESC
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
     FROM message_status
     WHERE message_status.user_id = ? AND created_at <= ? AND (created_at < ? OR id < ?) AND message_status.message_identifier = ?
     ORDER BY message_status.created_at DESC, message_status.id DESC
+    LIMIT ?;
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
+    FROM message_status
+    WHERE message_status.user_id = ? AND message_status.delivery_status = ?
+    ORDER BY message_status.created_at DESC, message_status.id DESC
+    LIMIT ?;
+SELECT message_details.message_identifier
+    FROM message_details
+    WHERE message_details.user_id = ? AND message_details.client_reference = ?
+    ORDER BY message_details.message_identifier DESC
+    LIMIT ?;
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
+    FROM message_status FORCE INDEX (uq_message_status_identifier_recipient)
+    WHERE message_status.user_id = ? AND message_status.message_identifier IN (?)
+    ORDER BY message_status.message_identifier DESC, message_status.recipient DESC
+    LIMIT ?;
+SELECT message_details.message_identifier, message_details.user_id, message_details.sender, message_details.encoding, message_details.client_reference, message_details.created_at
+    FROM message_details
+    WHERE message_details.message_identifier IN (?);
+SELECT message_status.message_identifier, message_status.recipient
+    FROM message_status
+    WHERE message_status.id = ? AND message_status.user_id = ?
+    LIMIT ?;
+SELECT message_details.message_identifier
+    FROM message_details
+    WHERE message_details.user_id = ? AND message_details.client_reference = ? AND message_details.message_identifier = ? AND message_details.message_identifier <= ?
+    ORDER BY message_details.message_identifier DESC
+    LIMIT ?;
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
+    FROM message_status FORCE INDEX (uq_message_status_identifier_recipient)
+    WHERE message_status.user_id = ? AND message_status.message_identifier IN (?) AND (message_status.message_identifier < ? OR (message_status.message_identifier = ? AND message_status.recipient < ?))
+    ORDER BY message_status.message_identifier DESC, message_status.recipient DESC
     LIMIT ?;
 
 -- idempotency_purge: deleting old idempotency keys
@@ -157,6 +199,84 @@ SELECT idempotency_keys.id
 DELETE
     FROM idempotency_keys
     WHERE idempotency_keys.id IN (?);
+
+-- key_admin: looking for a key that may make others
+SELECT api_keys.id, api_keys.public_id, api_keys.customer_id, api_keys.name, api_keys.scopes, api_keys.hash, api_keys.hint, api_keys.requests_per_second, api_keys.created_at, api_keys.expires_at, api_keys.revoked_at, api_keys.last_used_at
+    FROM api_keys
+    WHERE api_keys.revoked_at IS NULL AND (api_keys.expires_at IS NULL OR expires_at > (UTC_TIMESTAMP(6))) AND api_keys.customer_id IS NULL AND api_keys.scopes LIKE ?
+    LIMIT ?;
+
+-- key_find: looking up an API key
+SELECT api_keys.id, api_keys.public_id, api_keys.customer_id, api_keys.scopes, api_keys.requests_per_second, api_keys.revoked_at, TIMESTAMPDIFF(MICROSECOND, expires_at, UTC_TIMESTAMP(6)) DIV 1000 AS over_millis
+    FROM api_keys
+    WHERE api_keys.hash = ?
+    LIMIT ?;
+
+-- key_issue: storing an API key
+SELECT api_keys.id
+    FROM api_keys
+    WHERE api_keys.customer_id = ? AND api_keys.revoked_at IS NULL AND (api_keys.expires_at IS NULL OR expires_at > (UTC_TIMESTAMP(6)))
+    LIMIT ? FOR UPDATE;
+INSERT INTO api_keys (public_id, customer_id, name, scopes, hash, hint, requests_per_second, expires_at)
+    VALUES (?);
+SELECT api_keys.id, api_keys.public_id, api_keys.customer_id, api_keys.name, api_keys.scopes, api_keys.hash, api_keys.hint, api_keys.requests_per_second, api_keys.created_at, api_keys.expires_at, api_keys.revoked_at, api_keys.last_used_at
+    FROM api_keys
+    WHERE api_keys.public_id = ?
+    LIMIT ? FOR UPDATE;
+
+-- key_list: listing API keys
+SELECT api_keys.id, api_keys.public_id, api_keys.customer_id, api_keys.name, api_keys.scopes, api_keys.hash, api_keys.hint, api_keys.requests_per_second, api_keys.created_at, api_keys.expires_at, api_keys.revoked_at, api_keys.last_used_at
+    FROM api_keys
+    ORDER BY api_keys.id DESC
+    LIMIT ?;
+SELECT api_keys.id, api_keys.public_id, api_keys.customer_id, api_keys.name, api_keys.scopes, api_keys.hash, api_keys.hint, api_keys.requests_per_second, api_keys.created_at, api_keys.expires_at, api_keys.revoked_at, api_keys.last_used_at
+    FROM api_keys
+    WHERE api_keys.id < ?
+    ORDER BY api_keys.id DESC
+    LIMIT ?;
+SELECT api_keys.id, api_keys.public_id, api_keys.customer_id, api_keys.name, api_keys.scopes, api_keys.hash, api_keys.hint, api_keys.requests_per_second, api_keys.created_at, api_keys.expires_at, api_keys.revoked_at, api_keys.last_used_at
+    FROM api_keys
+    WHERE api_keys.customer_id = ?
+    ORDER BY api_keys.id DESC
+    LIMIT ?;
+SELECT api_keys.id, api_keys.public_id, api_keys.customer_id, api_keys.name, api_keys.scopes, api_keys.hash, api_keys.hint, api_keys.requests_per_second, api_keys.created_at, api_keys.expires_at, api_keys.revoked_at, api_keys.last_used_at
+    FROM api_keys
+    WHERE api_keys.customer_id = ? AND api_keys.id < ?
+    ORDER BY api_keys.id DESC
+    LIMIT ?;
+
+-- key_revoke: revoking an API key
+SELECT api_keys.id, api_keys.public_id, api_keys.customer_id, api_keys.name, api_keys.scopes, api_keys.hash, api_keys.hint, api_keys.requests_per_second, api_keys.created_at, api_keys.expires_at, api_keys.revoked_at, api_keys.last_used_at
+    FROM api_keys
+    WHERE api_keys.public_id = ?
+    LIMIT ? FOR UPDATE;
+UPDATE api_keys
+    SET revoked_at = UTC_TIMESTAMP(6)
+    WHERE api_keys.id = ?;
+
+-- key_rotate: replacing an API key
+SELECT api_keys.id, api_keys.public_id, api_keys.customer_id, api_keys.name, api_keys.scopes, api_keys.hash, api_keys.hint, api_keys.requests_per_second, api_keys.created_at, api_keys.expires_at, api_keys.revoked_at, api_keys.last_used_at
+    FROM api_keys
+    WHERE api_keys.public_id = ?
+    LIMIT ? FOR UPDATE;
+SELECT api_keys.id, api_keys.public_id, api_keys.customer_id, api_keys.name, api_keys.scopes, api_keys.hash, api_keys.hint, api_keys.requests_per_second, api_keys.created_at, api_keys.expires_at, api_keys.revoked_at, api_keys.last_used_at
+    FROM api_keys
+    WHERE api_keys.id = ? AND api_keys.revoked_at IS NULL AND (api_keys.expires_at IS NULL OR expires_at > (UTC_TIMESTAMP(6)))
+    LIMIT ?;
+SELECT api_keys.id
+    FROM api_keys
+    WHERE api_keys.customer_id = ? AND api_keys.revoked_at IS NULL AND (api_keys.expires_at IS NULL OR expires_at > (UTC_TIMESTAMP(6)))
+    LIMIT ? FOR UPDATE;
+UPDATE api_keys
+    SET expires_at = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND
+    WHERE api_keys.id = ? AND (api_keys.expires_at IS NULL OR expires_at > (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND));
+INSERT INTO api_keys (public_id, customer_id, name, scopes, hash, hint, requests_per_second, expires_at)
+    VALUES (?);
+
+-- key_touch: recording the use of API keys
+UPDATE api_keys
+    SET last_used_at = UTC_TIMESTAMP(6)
+    WHERE api_keys.id IN (?);
 
 -- ledger_audit: auditing the ledger
 SELECT user_balances.user_id, user_balances.balance, (SELECT CAST(COALESCE(SUM(amount), 0) AS SIGNED) AS total
@@ -173,6 +293,54 @@ SELECT user_balances.user_id
     WHERE user_balances.user_id > ?
     ORDER BY user_balances.user_id ASC
     LIMIT ?;
+
+-- message: reading a message
+SELECT COUNT(message_status.id) AS recipients, CAST(COALESCE(SUM(message_status.price), ?) AS SIGNED) AS price, MAX(message_status.segments) AS segments
+    FROM message_status
+    WHERE message_status.message_identifier = ?
+    LIMIT ?;
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
+    FROM message_status
+    WHERE message_status.message_identifier = ?
+    ORDER BY message_status.id DESC
+    LIMIT ?;
+SELECT operator_messages.id, operator_messages.operator, operator_messages.provider_id, operator_messages.given_id, operator_messages.message_row, operator_messages.part, operator_messages.parts, operator_messages.state, operator_messages.created_at
+    FROM operator_messages
+    WHERE operator_messages.message_row IN (?)
+    ORDER BY operator_messages.id ASC;
+SELECT message_details.message_identifier, message_details.user_id, message_details.sender, message_details.encoding, message_details.client_reference, message_details.created_at
+    FROM message_details
+    WHERE message_details.message_identifier IN (?);
+SELECT COUNT(message_status.id) AS recipients, CAST(COALESCE(SUM(message_status.price), ?) AS SIGNED) AS price, MAX(message_status.segments) AS segments
+    FROM message_status
+    WHERE message_status.message_identifier = ? AND message_status.user_id = ?
+    LIMIT ?;
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
+    FROM message_status
+    WHERE message_status.message_identifier = ? AND message_status.user_id = ?
+    ORDER BY message_status.id DESC
+    LIMIT ?;
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
+    FROM message_status
+    WHERE message_status.message_identifier = ? AND message_status.user_id = ? AND message_status.id < ?
+    ORDER BY message_status.id DESC
+    LIMIT ?;
+
+-- message_charged: reading what a message was charged
+SELECT COUNT(message_status.id) AS recipients, CAST(COALESCE(SUM(message_status.price), ?) AS SIGNED) AS price, MAX(message_status.segments) AS segments
+    FROM message_status
+    WHERE message_status.message_identifier = ? AND message_status.user_id = ?
+    LIMIT ?;
+
+-- operator_messages_purge: deleting old ids of operators
+SELECT operator_messages.id
+    FROM operator_messages
+    WHERE created_at < (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND)
+    ORDER BY operator_messages.created_at ASC
+    LIMIT ? FOR UPDATE SKIP LOCKED;
+DELETE
+    FROM operator_messages
+    WHERE operator_messages.id IN (?);
 
 -- outbox_claim: claiming outbox events
 SELECT outbox_events.id, outbox_events.aggregate_id, outbox_events.event_type, outbox_events.payload, outbox_events.attempts, outbox_events.traceparent, outbox_events.created_at
@@ -192,7 +360,7 @@ SELECT outbox_events.aggregate_id, outbox_events.attempts
 UPDATE outbox_events
     SET status = ?, next_run_at = UTC_TIMESTAMP(6), last_error = ?, attempts = ?, claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
     WHERE outbox_events.id = ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
     FROM message_status
     WHERE message_status.message_identifier = ? AND message_status.status = ?
     ORDER BY message_status.id ASC FOR UPDATE;
@@ -381,11 +549,51 @@ SELECT version
 SELECT migration, oldest_binary
     FROM schema_compatibility;
 
+-- sender_check: looking for a registered sender
+SELECT customer_senders.id
+    FROM customer_senders
+    WHERE customer_senders.customer_id = ? AND customer_senders.sender = ?
+    LIMIT ?;
+
+-- sender_list: listing registered senders
+SELECT customer_senders.id, customer_senders.customer_id, customer_senders.sender, customer_senders.created_at
+    FROM customer_senders
+    ORDER BY customer_senders.id DESC
+    LIMIT ?;
+SELECT customer_senders.id, customer_senders.customer_id, customer_senders.sender, customer_senders.created_at
+    FROM customer_senders
+    WHERE customer_senders.id < ?
+    ORDER BY customer_senders.id DESC
+    LIMIT ?;
+SELECT customer_senders.id, customer_senders.customer_id, customer_senders.sender, customer_senders.created_at
+    FROM customer_senders
+    WHERE customer_senders.customer_id = ?
+    ORDER BY customer_senders.id DESC
+    LIMIT ?;
+
+-- sender_register: registering a sender
+INSERT INTO customer_senders (customer_id, sender)
+    VALUES (?);
+SELECT customer_senders.id, customer_senders.customer_id, customer_senders.sender, customer_senders.created_at
+    FROM customer_senders
+    WHERE customer_senders.customer_id = ? AND customer_senders.sender = ?
+    LIMIT ?;
+
+-- sender_remove: removing a sender
+DELETE
+    FROM customer_senders
+    WHERE customer_senders.customer_id = ? AND customer_senders.sender = ?;
+
 -- settle: recording outcomes
 UPDATE message_status
     SET status = ?, provider = ?, claimed_by = NULL, claimed_until = NULL, updated_at = UTC_TIMESTAMP(6)
     WHERE status = ? AND ((message_identifier = ? AND recipient = ? AND claimed_by = ?));
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until
+SELECT message_status.id, message_status.message_identifier, message_status.recipient
+    FROM message_status
+    WHERE message_status.message_identifier = ? AND message_status.recipient = ?;
+INSERT INTO operator_messages (operator, provider_id, given_id, message_row)
+    VALUES (?);
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
     FROM message_status
     WHERE message_status.message_identifier = ? AND message_status.recipient = ? FOR UPDATE;
 UPDATE message_status

@@ -17,6 +17,8 @@ mod m0004_turns;
 mod m0005_ledger_sum_index;
 mod m0006_schema_compatibility;
 mod m0007_lean_tables;
+mod m0008_tenants;
+mod m0009_message_details;
 mod migrator;
 mod steps;
 
@@ -36,6 +38,8 @@ pub const CHANGES: &[Change] = &[
     m0005_ledger_sum_index::CHANGE,
     m0006_schema_compatibility::CHANGE,
     m0007_lean_tables::CHANGE,
+    m0008_tenants::CHANGE,
+    m0009_message_details::CHANGE,
 ];
 
 /// That of this release.

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{CustomerId, Invalid, Message, MessageId, MessageText, MessageType, Recipients, TransactionId};
+use crate::{
+    CustomerId, Encoding, Invalid, Message, MessageId, MessageText, MessageType, Recipients, Sender, TransactionId,
+};
 
 /// `outbox_events.aggregate_type` of a message.
 pub const AGGREGATE_TYPE: &str = "message";
@@ -47,13 +49,19 @@ pub struct MessageBody {
     pub transaction_id: TransactionId,
     /// The request.
     pub message_identifier: MessageId,
+    /// From whom, if the request said so. Releases before it ignore it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Sender>,
+    /// How it goes over the air, where the request used a field that asks about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<Encoding>,
 }
 
 impl MessageBody {
     /// The body of an accepted message.
     pub fn new(message: Message, transaction_id: TransactionId, message_identifier: MessageId) -> Self {
-        let Message { customer, text, recipients, kind } = message;
-        Self { customer_id: customer, text, recipients, kind, transaction_id, message_identifier }
+        let Message { customer, text, recipients, kind, from, encoding } = message;
+        Self { customer_id: customer, text, recipients, kind, transaction_id, message_identifier, from, encoding }
     }
 
     /// Parses an AMQP body.

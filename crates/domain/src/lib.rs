@@ -33,7 +33,7 @@ pub use ledger::LedgerKind;
 pub use message::{Message, MessageText, MessageType, Recipient, Recipients};
 pub use money::{Balance, Money, TopUpAmount};
 pub use numbering::{CountryCode, Numbering};
-pub use pricing::PriceList;
+pub use pricing::{PriceList, PriceUnit, Quote, SegmentCount, Tariff};
 pub use provider_message_id::ProviderMessageId;
 pub use reference::ClientReference;
 pub use retry::{Jitter, RetrySchedule};

@@ -4,7 +4,7 @@ use std::{collections::HashSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CustomerId, Invalid, invisible::is_invisible};
+use crate::{CustomerId, Encoding, Invalid, Sender, invisible::is_invisible};
 
 /// Most characters (Unicode scalar values) of one text.
 pub const MAX_TEXT_CHARACTERS: usize = 1600;
@@ -205,6 +205,17 @@ pub struct Message {
     pub recipients: Recipients,
     /// How urgently.
     pub kind: MessageType,
+    /// From whom, if the request says so.
+    pub from: Option<Sender>,
+    /// How it goes over the air, where the request used a field that asks about it; a plain request leaves that to the operators.
+    pub encoding: Option<Encoding>,
+}
+
+impl Message {
+    /// A request that says no more than what every one says.
+    pub fn plain(customer: CustomerId, text: MessageText, recipients: Recipients, kind: MessageType) -> Self {
+        Self { customer, text, recipients, kind, from: None, encoding: None }
+    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Fair order: whose message goes next when many wait.
 //!
 //! Start-time fair queueing (Goyal, Vin, Cheng 1996): a message starts where its customer's last one ended, or where
-//! its lane is now, whichever is later, and ends as many steps further as it has recipients. Served in the order of
+//! its lane is now, whichever is later, and ends as many steps further as it has recipients times segments. Served in the order of
 //! their starts, customers with a backlog take turns, however much each has waiting, and whoever has nothing waiting
 //! is served next. Nothing is held back: where one customer is alone, it gets everything.
 
 use std::collections::HashMap;
 
-use crate::{CustomerId, Recipients};
+use crate::{CustomerId, Recipients, SegmentCount};
 
 /// Steps that a lane with nothing waiting moves on in a millisecond: more than it could ever serve, so that nobody's
 /// last message ends later than "now" for long.
@@ -59,8 +59,8 @@ impl FairOrder {
     }
 
     /// The turn of a customer's next message.
-    pub fn take(&mut self, customer: CustomerId, recipients: &Recipients) -> Turn {
-        let steps = i64::try_from(recipients.count()).unwrap_or(i64::MAX);
+    pub fn take(&mut self, customer: CustomerId, recipients: &Recipients, segments: SegmentCount) -> Turn {
+        let steps = i64::try_from(recipients.count() * usize::from(segments.get())).unwrap_or(i64::MAX);
         let start = self.ends.get(&customer).copied().unwrap_or(0).max(self.now.0);
         if self.ends.len() < MAX_REMEMBERED || self.ends.contains_key(&customer) {
             self.ends.insert(customer, start.saturating_add(steps));
@@ -92,9 +92,10 @@ mod tests {
     #[test]
     fn a_large_backlog_holds_nobody_up() {
         let mut order = FairOrder::starting_at(Turn::at(0));
-        let mut waiting: Vec<_> = (0..50_000).map(|_| (order.take(customer(1), &to(1)), 1)).collect();
-        waiting.extend((2..=11).map(|other| (order.take(customer(other), &to(1)), other)));
-        waiting.extend((0..10).map(|_| (order.take(customer(12), &to(1)), 12)));
+        let mut waiting: Vec<_> =
+            (0..50_000).map(|_| (order.take(customer(1), &to(1), SegmentCount::ONE), 1)).collect();
+        waiting.extend((2..=11).map(|other| (order.take(customer(other), &to(1), SegmentCount::ONE), other)));
+        waiting.extend((0..10).map(|_| (order.take(customer(12), &to(1), SegmentCount::ONE), 12)));
         let order = served(waiting);
         let last_of_others = order.iter().rposition(|customer| *customer != 1).expect("they are there");
         assert!(last_of_others < 31, "served after {last_of_others} others");
@@ -103,19 +104,29 @@ mod tests {
     #[test]
     fn recipients_are_what_is_shared() {
         let mut order = FairOrder::starting_at(Turn::at(0));
-        let large: Vec<_> = (0..10).map(|_| (order.take(customer(1), &to(100)), 1)).collect();
-        let small: Vec<_> = (0..1_000).map(|_| (order.take(customer(2), &to(1)), 2)).collect();
+        let large: Vec<_> = (0..10).map(|_| (order.take(customer(1), &to(100), SegmentCount::ONE), 1)).collect();
+        let small: Vec<_> = (0..1_000).map(|_| (order.take(customer(2), &to(1), SegmentCount::ONE), 2)).collect();
         let order = served(large.into_iter().chain(small).collect());
         let half = &order[..505];
         assert_eq!(half.iter().filter(|customer| **customer == 1).count(), 5, "a message of 100 for 100 of one");
     }
 
     #[test]
+    fn and_their_segments() {
+        let mut order = FairOrder::starting_at(Turn::at(0));
+        let segments = SegmentCount::new(5, 10).expect("few");
+        let turns = [(); 2].map(|()| order.take(customer(1), &to(2), segments).get());
+        assert_eq!(turns[1] - turns[0], 10);
+    }
+
+    #[test]
     fn nobody_pays_for_what_was_idle_capacity() {
         let mut order = FairOrder::starting_at(Turn::at(0));
-        let served_alone = (0..10_000).map(|_| order.take(customer(1), &to(1))).last().expect("many");
+        let served_alone =
+            (0..10_000).map(|_| order.take(customer(1), &to(1), SegmentCount::ONE)).last().expect("many");
         order.move_to(served_alone);
-        let turns = [1, 2, 1, 2].map(|id| order.take(customer(id), &to(1)).get() - served_alone.get());
+        let turns =
+            [1, 2, 1, 2].map(|id| order.take(customer(id), &to(1), SegmentCount::ONE).get() - served_alone.get());
         assert_eq!(turns, [1, 0, 2, 1]);
     }
 
@@ -123,7 +134,7 @@ mod tests {
     fn whoever_was_served_is_forgotten() {
         let mut order = FairOrder::starting_at(Turn::at(0));
         for id in 1..=1_000 {
-            order.take(customer(id), &to(1));
+            order.take(customer(id), &to(1), SegmentCount::ONE);
         }
         order.move_to(Turn::at(1));
         assert!(order.ends.is_empty() && order.ends.capacity() < 100);
@@ -134,7 +145,7 @@ mod tests {
         let mut order = FairOrder::starting_at(Turn::at(0));
         let one = to(1);
         for id in 1..=i64::try_from(MAX_REMEMBERED + 10).expect("fits") {
-            order.take(customer(id), &one);
+            order.take(customer(id), &one, SegmentCount::ONE);
         }
         assert_eq!(order.ends.len(), MAX_REMEMBERED);
     }
@@ -146,7 +157,7 @@ mod tests {
             let mut last = Turn::from_stored(0);
             for (recipients, lane_moves) in steps {
                 order.move_to(Turn::from_stored((order.now.get() + lane_moves).min(last.get() + 1).max(1)));
-                let turn = order.take(customer(1), &to(recipients));
+                let turn = order.take(customer(1), &to(recipients), SegmentCount::ONE);
                 prop_assert!(turn > last, "{turn:?} after {last:?}");
                 last = turn;
             }

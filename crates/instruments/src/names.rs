@@ -12,7 +12,7 @@ pub mod label {
     pub const METHOD: &str = "method";
     /// HTTP status code.
     pub const STATUS: &str = "status";
-    /// Which rate limit refused: `global` or `user`.
+    /// Which rate limit refused: `global`, `key` or `user`.
     pub const SCOPE: &str = "scope";
     /// Name of a database query.
     pub const QUERY: &str = "query";
@@ -98,6 +98,8 @@ metrics_table! {
     HTTP_REQUESTS_TOTAL: "http_requests_total", Counter, Count, [PATH, METHOD, STATUS], [Gateway], "HTTP requests answered";
     HTTP_REQUEST_DURATION_SECONDS: "http_request_duration_seconds", Histogram, Seconds, [PATH, METHOD, STATUS], [Gateway], "Time to answer an HTTP request";
     RATE_LIMITED_REQUESTS_TOTAL: "rate_limited_requests_total", Counter, Count, [SCOPE], [Gateway], "Requests refused by a rate limit";
+    AUTHENTICATIONS_TOTAL: "authentications_total", Counter, Count, [RESULT], [Gateway], "Requests by how their API key was judged, those without one where none is needed left out";
+    REQUESTS_UNAUTHENTICATED_TOTAL: "requests_unauthenticated_total", Counter, Count, [], [Gateway], "Requests without an API key that were answered because none is needed";
     BACKPRESSURE_REJECTIONS_TOTAL: "backpressure_rejections_total", Counter, Count, [], [Gateway], "Requests refused by backpressure";
     CURRENT_OUTBOX_PENDING_EVENTS: "current_outbox_pending_events", Gauge, Count, [], [Gateway, Relay], "Outbox events not yet published, without those of a kind that only a newer release knows";
     DB_QUERIES_TOTAL: "db_queries_total", Counter, Count, [QUERY, RESULT], [Connections], "Database queries run";

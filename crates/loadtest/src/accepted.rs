@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use domain::{FairOrder, Lane, OutboxPayload, PerLane, Turn};
+use domain::{FairOrder, Lane, OutboxPayload, PerLane, SegmentCount, Turn};
 use persistence::AcceptRequest;
 use uuid::Uuid;
 
@@ -30,18 +30,13 @@ impl Requests {
     /// Request `index` of the traffic.
     pub(crate) fn make(&mut self, index: u64) -> anyhow::Result<AcceptRequest> {
         let payload = message(&self.traffic, index, &self.to)?;
-        Ok(AcceptRequest {
-            unit_price: unit_price(payload.message.kind),
-            idempotency: None,
-            traceparent: Some(traceparent()),
-            turn: self.turn(&payload),
-            payload,
-        })
+        let (price, turn) = (unit_price(payload.message.kind), self.turn(&payload));
+        Ok(AcceptRequest { traceparent: Some(traceparent()), ..AcceptRequest::plain(payload, price, turn) })
     }
 
     fn turn(&mut self, payload: &OutboxPayload) -> Turn {
         let message = &payload.message;
-        self.turns[Lane::of(message.kind)].take(message.customer_id, &message.recipients)
+        self.turns[Lane::of(message.kind)].take(message.customer_id, &message.recipients, SegmentCount::ONE)
     }
 }
 

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{
     Method, Request, StatusCode,
     client::conn::http1::{SendRequest, handshake},
-    header::{CONTENT_TYPE, HOST},
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue},
 };
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, task::JoinSet};
@@ -16,10 +16,19 @@ use tokio::{net::TcpStream, task::JoinSet};
 /// Longest wait for an answer; a request without one counts as an error.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Where the API is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where the API is, and who asks.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Target {
     authority: String,
+    /// The value of `Authorization`.
+    authorization: Option<HeaderValue>,
+}
+
+impl fmt::Debug for Target {
+    /// Without the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target").field("authority", &self.authority).finish_non_exhaustive()
+    }
 }
 
 impl Target {
@@ -31,12 +40,23 @@ impl Target {
         let authority = base_url.trim_end_matches('/').strip_prefix("http://").filter(|rest| !rest.contains('/'));
         let authority = authority.with_context(|| format!("{base_url} is not like http://localhost:8080"))?;
         let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        Ok(Self { authority: if has_port { authority.to_owned() } else { format!("{authority}:80") } })
+        let authority = if has_port { authority.to_owned() } else { format!("{authority}:80") };
+        Ok(Self { authority, authorization: None })
+    }
+
+    /// The same with an API key in every request.
+    ///
+    /// # Errors
+    /// When it holds what no header can.
+    pub fn with_key(self, key: &str) -> anyhow::Result<Self> {
+        let mut value = HeaderValue::try_from(format!("Bearer {key}")).context("the API key is no header's value")?;
+        value.set_sensitive(true);
+        Ok(Self { authorization: Some(value), ..self })
     }
 
     /// This port of this machine.
     pub fn local(port: u16) -> Self {
-        Self { authority: format!("127.0.0.1:{port}") }
+        Self { authority: format!("127.0.0.1:{port}"), authorization: None }
     }
 }
 
@@ -127,13 +147,15 @@ impl Client {
         self.connect().await?;
         // Put back only when it went well: after a failure the connection's state is unknown.
         let Some(mut connection) = self.connection.take() else { return Err(SendError::Connect) };
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header(HOST, &self.target.authority)
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(body))
-            .map_err(|_| SendError::Connect)?;
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(key) = &self.target.authorization {
+            request = request.header(AUTHORIZATION, key);
+        }
+        let request = request.body(Full::new(body)).map_err(|_| SendError::Connect)?;
         let exchanged = tokio::time::timeout(PATIENCE, exchange(&mut connection.sender, request)).await;
         let (status, body) = exchanged.map_err(|_| SendError::Timeout)?.map_err(|_| SendError::Broken)?;
         self.connection = Some(connection);

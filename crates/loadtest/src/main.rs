@@ -17,6 +17,9 @@ struct Args {
     /// Where the API is
     #[arg(long, default_value = "http://localhost:8080", value_parser = Target::parse)]
     base_url: Target,
+    /// A platform key with the scopes `send` and `topup`, where the API asks for one
+    #[arg(long, env = "API_KEY", hide_env_values = true)]
+    api_key: Option<String>,
     #[command(flatten)]
     load: LoadArgs,
     /// Print JSON instead of a table
@@ -54,7 +57,10 @@ enum SeedMethod {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+    let mut args = Args::parse();
+    if let Some(key) = &args.api_key {
+        args.base_url = args.base_url.with_key(key)?;
+    }
     let load = args.load.over(Load::default());
     if let Some(sizes) = &args.claims {
         let costs = measure_claims(args.database_url()?, &load, sizes, |line| eprintln!("{line}")).await?;

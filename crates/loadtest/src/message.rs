@@ -31,12 +31,12 @@ impl Default for Destinations {
 /// Request `index` of `traffic` as an accepted message.
 pub(crate) fn message(traffic: &Traffic, index: u64, to: &Destinations) -> anyhow::Result<OutboxPayload> {
     let kind = traffic.kind(index);
-    let message = Message {
-        customer: CustomerId::try_from(traffic.user(index)).context("a customer's id")?,
-        text: TEXT.to_owned().try_into().context("a text")?,
-        recipients: Recipients::parse(traffic.recipients(index).collect()).context("recipients")?,
+    let message = Message::plain(
+        CustomerId::try_from(traffic.user(index)).context("a customer's id")?,
+        TEXT.to_owned().try_into().context("a text")?,
+        Recipients::parse(traffic.recipients(index).collect()).context("recipients")?,
         kind,
-    };
+    );
     let queue = match kind {
         MessageType::Express => &to.express_queue,
         MessageType::Normal => &to.normal_queue,

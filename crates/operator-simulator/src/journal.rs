@@ -40,6 +40,15 @@ pub struct Entry {
     pub recipient: String,
     /// The body's `type`.
     pub r#type: String,
+    /// The body's `from`, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The body's `encoding`, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+    /// The body's `segments`, if there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segments: Option<u32>,
     /// What was done.
     pub decision: Decision,
     /// Whether the key had been accepted before and was recognised: nothing is delivered again.
@@ -122,6 +131,9 @@ mod tests {
             message_id: "m".into(),
             recipient: "123".into(),
             r#type: "normal".into(),
+            from: None,
+            encoding: None,
+            segments: None,
             decision: Decision::Accepted,
             duplicate: false,
             traceparent: None,

@@ -31,6 +31,9 @@ pub(crate) struct Submission {
     #[serde(rename = "text")]
     _text: String,
     r#type: String,
+    from: Option<String>,
+    encoding: Option<String>,
+    segments: Option<u32>,
 }
 
 /// What the connection's handler has to do.
@@ -137,7 +140,7 @@ impl State {
         let seq = inner.journal.next_seq();
         let operator = inner.operator(name, self.key_capacity)?;
         let (action, decision, duplicate) = operator.decide(key, &submission.recipient, &format!("{name}-{seq}"));
-        let Submission { message_id, recipient, r#type, .. } = submission;
+        let Submission { message_id, recipient, r#type, from, encoding, segments, .. } = submission;
         let entry = Entry {
             seq,
             operator: name.to_owned(),
@@ -145,6 +148,9 @@ impl State {
             message_id,
             recipient,
             r#type,
+            from,
+            encoding,
+            segments,
             decision,
             duplicate,
             traceparent: traceparent.map(ToOwned::to_owned),

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use domain::{ProviderMessageId, Sender};
 use instruments::propagation;
 use reqwest::{Client, Response, StatusCode, header, redirect};
 use serde::{Deserialize, Serialize};
@@ -22,8 +23,6 @@ use crate::{
 
 /// The most of a response's body that is read, in bytes.
 const MAX_BODY: usize = 64 * 1024;
-/// The longest provider's id that is kept, in bytes.
-const MAX_PROVIDER_ID: usize = 255;
 /// The longest that connecting, with its TLS handshake, may take.
 const MAX_CONNECT: Duration = Duration::from_secs(1);
 /// Most idle connections kept per operator.
@@ -35,6 +34,12 @@ struct Body<'a> {
     recipient: &'a str,
     text: &'a str,
     r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoding: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    segments: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -87,6 +92,9 @@ impl HttpOperator {
                 recipient: submission.recipient.as_str(),
                 text: &submission.text,
                 r#type: submission.kind.as_str(),
+                from: submission.from.as_ref().map(Sender::as_str),
+                encoding: submission.coding.map(|coding| coding.encoding.as_str()),
+                segments: submission.coding.map(|coding| coding.segments),
             });
         // That of the span of this attempt.
         match propagation::current_traceparent() {
@@ -156,9 +164,9 @@ async fn read_body(mut response: Response) -> Vec<u8> {
 }
 
 /// The provider's id in a receipt; any other body is as good as none.
-fn provider_id(body: &[u8]) -> Option<String> {
+fn provider_id(body: &[u8]) -> Option<ProviderMessageId> {
     let receipt: Receipt = serde_json::from_slice(body).ok()?;
-    receipt.provider_message_id.filter(|id| (1..=MAX_PROVIDER_ID).contains(&id.len()) && !id.contains(char::is_control))
+    ProviderMessageId::parse(&receipt.provider_message_id?)
 }
 
 /// Makes ring the process's TLS provider, unless the process has one: reqwest looks for it there.
@@ -206,7 +214,7 @@ mod tests {
 
     #[test]
     fn any_body_is_tolerated() {
-        assert_eq!(provider_id(br#"{"provider_message_id":"x-1","other":[]}"#), Some("x-1".into()));
+        assert_eq!(provider_id(br#"{"provider_message_id":"x-1","other":[]}"#), ProviderMessageId::parse("x-1"));
         let long = format!(r#"{{"provider_message_id":"{}"}}"#, "x".repeat(256));
         for odd in
             ["", "null", "[]", "ok", "{}", r#"{"provider_message_id":7}"#, r#"{"provider_message_id":""}"#, &long]

@@ -33,5 +33,5 @@ mod verdict;
 pub use config::{BreakerConfig, BuildError, OperatorsConfig};
 pub use operators::Operators;
 pub use spec::{Endpoint, OperatorName, OperatorSpec, ParseError, parse_operators};
-pub use submission::{Prior, Submission};
+pub use submission::{Coding, Prior, Submission};
 pub use verdict::Verdict;

@@ -2,6 +2,8 @@
 
 use std::{pin::Pin, time::Duration};
 
+use domain::ProviderMessageId;
+
 /// The future type of this crate's services.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -9,7 +11,7 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// The operator has it.
-    Accepted { provider_message_id: Option<String> },
+    Accepted { provider_message_id: Option<ProviderMessageId> },
     /// The operator will never take it. The operator works, so this does not count for the breaker.
     Rejected { reason: String },
 }

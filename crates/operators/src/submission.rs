@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use domain::{MessageId, MessageType, Recipient};
+use domain::{Encoding, MessageId, MessageType, Recipient, Sender};
 
 /// One text for one recipient: the unit that an operator accepts or rejects. Cheap to clone.
 #[derive(Clone)]
@@ -15,9 +15,27 @@ pub struct Submission {
     pub text: Arc<str>,
     /// How urgently.
     pub kind: MessageType,
+    /// From whom, if somebody said so; otherwise the operator decides.
+    pub from: Option<Sender>,
+    /// How it goes over the air, if the request asked about it; otherwise the operator decides.
+    pub coding: Option<Coding>,
+}
+
+/// How a text goes over the air.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Coding {
+    /// In which characters.
+    pub encoding: Encoding,
+    /// In how many parts: what was charged for.
+    pub segments: usize,
 }
 
 impl Submission {
+    /// One that says no more than what every one says.
+    pub fn plain(message_id: MessageId, recipient: Recipient, text: Arc<str>, kind: MessageType) -> Self {
+        Self { message_id, recipient, text, kind, from: None, coding: None }
+    }
+
     /// `<message id>:<recipient>`, the same for every attempt at every operator.
     pub fn idempotency_key(&self) -> String {
         format!("{}:{}", self.message_id, self.recipient)

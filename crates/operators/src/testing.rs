@@ -11,12 +11,9 @@ pub(crate) fn name(text: &str) -> OperatorName {
 }
 
 pub(crate) fn submission() -> Submission {
-    Submission {
-        message_id: MessageId::try_from("0199-m".to_owned()).expect("valid"),
-        recipient: Recipient::try_from("+4915112345".to_owned()).expect("valid"),
-        text: "your code is 1234".into(),
-        kind: MessageType::Express,
-    }
+    let message_id = MessageId::try_from("0199-m".to_owned()).expect("valid");
+    let recipient = Recipient::try_from("+4915112345".to_owned()).expect("valid");
+    Submission::plain(message_id, recipient, "your code is 1234".into(), MessageType::Express)
 }
 
 /// No operators yet, and a breaker that stays closed.

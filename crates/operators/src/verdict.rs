@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use domain::ProviderMessageId;
+
 use crate::{
     OperatorName, Prior,
     outcome::{Answer, Failure},
@@ -16,7 +18,7 @@ pub enum Verdict {
         /// Which one.
         operator: OperatorName,
         /// What the operator calls it, if it said so.
-        provider_message_id: Option<String>,
+        provider_message_id: Option<ProviderMessageId>,
     },
     /// An operator refused it for good, and none may have taken it in this round.
     Rejected {
@@ -103,7 +105,7 @@ mod tests {
     fn attempt(word: &str) -> Attempt {
         let (operator, class) = word.split_once('-').expect("operator-class");
         let outcome = match class {
-            "accept" => Ok(Answer::Accepted { provider_message_id: Some("id".into()) }),
+            "accept" => Ok(Answer::Accepted { provider_message_id: ProviderMessageId::parse("id") }),
             "reject" => Ok(Answer::Rejected { reason: "answered 422".into() }),
             "503" => Err(Failure::Temporary { status: 503, retry_after: None }),
             "refuse" => Err(Failure::NotSent { reason: "connection refused".into() }),
@@ -208,7 +210,10 @@ mod tests {
     #[test]
     fn verdicts_name_who_decided_and_why() {
         let accepted = decide(Prior::First, &names("ab"), &[attempt("a-503"), attempt("b-accept")]);
-        assert_eq!(accepted, Verdict::Accepted { operator: name("b"), provider_message_id: Some("id".into()) });
+        assert_eq!(
+            accepted,
+            Verdict::Accepted { operator: name("b"), provider_message_id: ProviderMessageId::parse("id") }
+        );
         let rejected = decide(Prior::First, &names("ab"), &[attempt("a-open"), attempt("b-reject")]);
         assert_eq!(rejected, Verdict::Rejected { operator: name("b"), reason: "answered 422".into() });
         let failed = decide(Prior::First, &names("ab"), &[attempt("a-refuse"), attempt("a-503"), attempt("b-open")]);

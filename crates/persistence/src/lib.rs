@@ -18,17 +18,24 @@ mod outbox;
 mod page;
 #[cfg(test)]
 mod plans;
+mod reader;
 #[cfg(test)]
 mod samples;
 mod stored;
+mod tenants;
 
 pub use engine::{Database, DatabaseConfig, Error, HELD_AT_MOST, Query, Readiness, tcp_nodelay_to};
 pub use messages::{
-    AcceptOutcome, AcceptRequest, Begin, BeginRequest, ClaimedRecipient, Deferred, HistoryEntry, HistoryFilter,
-    Outcome, PutOff, Settlement, StateWrite, StateWritten,
+    AcceptOutcome, AcceptRequest, Begin, BeginRequest, Charged, ClaimedRecipient, Deferred, Extra, HistoryEntry,
+    HistoryFilter, MessageDetails, MessageOverview, OperatorMessage, Outcome, PutOff, RecipientEntry, Settlement,
+    StateWrite, StateWritten,
 };
 pub use migrations::{ACCEPTED_URLS, Address, AddressError};
 pub use money::{IdempotentRequest, LedgerEntry, LedgerSlice, Route, TopUpOutcome, TopUpRequest};
 pub use outbox::{ClaimToken, ClaimedEvent, EventContent, Held, HeldOutcome, OutboxEventId, Promoted, Search};
 pub use page::{Cursor, Page};
+pub use reader::Reader;
 pub use stored::Stored;
+pub use tenants::{
+    Issued, KeyStanding, KeyUse, MAX_LIVE_KEYS, NewKey, RegisteredSender, RotatedFrom, Rotation, StoredKey,
+};

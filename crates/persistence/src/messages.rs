@@ -2,14 +2,19 @@
 
 mod accept;
 mod delivery;
+mod details;
 mod history;
+mod operator_messages;
+mod references;
 mod settle;
 mod states;
 mod take;
 
 pub use accept::{AcceptOutcome, AcceptRequest};
 pub use delivery::{Begin, BeginRequest, ClaimedRecipient, Deferred, Outcome, PutOff, Settlement};
-pub use history::{HistoryEntry, HistoryFilter};
+pub use details::{Charged, MessageDetails, MessageOverview, RecipientEntry};
+pub use history::{Extra, HistoryEntry, HistoryFilter};
+pub use operator_messages::OperatorMessage;
 pub use states::{StateWrite, StateWritten};
 
 use domain::{MessageId, Recipient};

@@ -28,21 +28,16 @@ pub(crate) fn top_up(user: i64) -> TopUpRequest {
 /// A normal message to one number, for one credit.
 pub(crate) fn request(user: i64) -> AcceptRequest {
     let transaction_id = TransactionId::from_uuid(Uuid::now_v7());
-    let message = Message {
-        customer: customer(user),
-        text: MessageText::try_from("hello".to_owned()).expect("a valid text"),
-        recipients: Recipients::parse(vec!["+4912345".to_owned()]).expect("valid recipients"),
-        kind: MessageType::Normal,
-    };
+    let message = Message::plain(
+        customer(user),
+        MessageText::try_from("hello".to_owned()).expect("a valid text"),
+        Recipients::parse(vec!["+4912345".to_owned()]).expect("valid recipients"),
+        MessageType::Normal,
+    );
     let message = MessageBody::new(message, transaction_id.clone(), MessageId::from_uuid(Uuid::now_v7()));
     let (exchange, routing_key) = ("exchange".to_owned(), "key".to_owned());
-    AcceptRequest {
-        payload: OutboxPayload { exchange, routing_key, message, transaction_id },
-        unit_price: Money::new(1).expect("positive"),
-        idempotency: None,
-        traceparent: None,
-        turn: Turn::from_stored(1_000),
-    }
+    let payload = OutboxPayload { exchange, routing_key, message, transaction_id };
+    AcceptRequest::plain(payload, Money::new(1).expect("positive"), Turn::from_stored(1_000))
 }
 
 /// All recipients of a message, for a worker.

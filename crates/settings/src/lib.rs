@@ -79,7 +79,11 @@ impl Source {
     #[must_use]
     pub fn with_defaults<const N: usize>(self, defaults: [(&'static str, &'static str); N]) -> Self {
         let default_of = move |name: &str| defaults.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-        let lookup = move |name: &str| self.peek(name).or_else(|| default_of(name).map(str::to_owned));
+        let lookup = move |name: &str| {
+            let value = (self.lookup)(name);
+            let is_set = value.as_ref().is_some_and(|value| !value.is_empty());
+            if is_set { value } else { default_of(name).map(str::to_owned).or(value) }
+        };
         Self::new(lookup)
     }
 
@@ -111,6 +115,13 @@ impl Source {
     /// The value of `name`, or `default`.
     pub fn string(&self, name: &str, default: &str) -> String {
         self.ask(name, Some(default.to_owned()), None).unwrap_or_else(|| default.to_owned())
+    }
+
+    /// The value of `name`, or `default` where it is unset: one of the few for which to be empty says something. `accepted` continues
+    /// the words "it must be".
+    pub fn possibly_empty(&self, name: &str, default: &str, accepted: &str) -> String {
+        let _unless_empty = self.ask(name, Some(default.to_owned()), Some(accepted));
+        (self.lookup)(name).unwrap_or_else(|| default.to_owned())
     }
 
     /// The value of `name`, kept out of logs.

@@ -5,14 +5,22 @@ use std::{
     net::SocketAddr,
 };
 
+use domain::ApiKey;
+
 use crate::settings::Settings;
 
 /// Nobody has to read it: the platform is up, whatever stdout is.
-pub(crate) fn print(address: SocketAddr, settings: &Settings, restarted: u64) {
-    let _unread = write(&mut io::stdout().lock(), address, settings, restarted);
+pub(crate) fn print(address: SocketAddr, settings: &Settings, restarted: u64, first_key: Option<&ApiKey>) {
+    let _unread = write(&mut io::stdout().lock(), address, settings, restarted, first_key);
 }
 
-fn write(out: &mut impl Write, address: SocketAddr, settings: &Settings, restarted: u64) -> io::Result<()> {
+fn write(
+    out: &mut impl Write,
+    address: SocketAddr,
+    settings: &Settings,
+    restarted: u64,
+    first_key: Option<&ApiKey>,
+) -> io::Result<()> {
     let base = format!("http://localhost:{}", address.port());
     let operators: Vec<_> = settings.operators.operators.iter().map(|operator| operator.name.to_string()).collect();
     writeln!(out, "The messaging platform is up: gateway, relay and worker in one process.")?;
@@ -24,18 +32,27 @@ fn write(out: &mut impl Write, address: SocketAddr, settings: &Settings, restart
     if restarted > 0 {
         writeln!(out, "  {restarted} unfinished messages of the last run are on their way again.")?;
     }
+    if let Some(key) = first_key {
+        writeln!(out, "  First key   {}", key.expose())?;
+        writeln!(out, "              It may do everything, is stored nowhere and is not shown again.")?;
+    }
+    // With a key where one is needed.
+    let key = if settings.gateway.auth_required { " -H \"Authorization: Bearer $KEY\"" } else { "" };
     writeln!(out)?;
+    if settings.gateway.auth_required {
+        writeln!(out, "Every request needs a key: KEY={}", first_key.map_or("mpa_...", ApiKey::expose))?;
+    }
     writeln!(out, "Try it: add credits, send a message, see what became of it.")?;
     writeln!(
         out,
-        "  curl -X POST {base}/balance/add -H 'Content-Type: application/json' \\
+        "  curl -X POST {base}/balance/add{key} -H 'Content-Type: application/json' \\
        -d '{{\"user_id\":1,\"balance\":100,\"description\":\"top-up\"}}'"
     )?;
     writeln!(
         out,
-        "  curl -X POST {base}/messages/send -H 'Content-Type: application/json' \\
+        "  curl -X POST {base}/messages/send{key} -H 'Content-Type: application/json' \\
        -d '{{\"customer_id\":1,\"text\":\"hi\",\"recipients\":[\"09128582812\"],\"type\":\"normal\"}}'"
     )?;
-    writeln!(out, "  curl '{base}/messages/history?user_id=1'")?;
+    writeln!(out, "  curl{key} '{base}/messages/history?user_id=1'")?;
     writeln!(out, "Stop with Ctrl-C.")
 }

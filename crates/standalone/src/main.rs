@@ -1,5 +1,6 @@
 //! The whole platform in one process: SQLite in a file, an in-process broker, and the three services as they are.
 
+mod first_key;
 mod greeting;
 mod lock;
 mod settings;
@@ -39,6 +40,7 @@ async fn serve(settings: &Settings, metrics: MetricsHandle) -> anyhow::Result<Ex
     let restarted = recover(&file).await.with_context(|| format!("preparing the database file {}", file.display()))?;
     let database = Database::open(Settings::database_config(&file)?).await?;
     database.assume_migrated();
+    let first_key = first_key::make(settings, &database).await?;
     let broker = Broker::in_process(settings.gateway.broker.topology.clone());
 
     let wake = Wake::default();
@@ -54,7 +56,7 @@ async fn serve(settings: &Settings, metrics: MetricsHandle) -> anyhow::Result<Ex
     delivery_worker::start(&settings.worker, &database, &broker, &operators, &scope);
     outbox_relay::start(&settings.relay, &database, &broker, &wake, &scope);
     tracing::info!(%address, restarted, file = %settings.file.display(), "the platform is up");
-    greeting::print(address, settings, restarted);
+    greeting::print(address, settings, restarted, first_key.as_ref());
 
     let code = lifecycle.run(settings.gateway.drain).await;
     database.close().await;

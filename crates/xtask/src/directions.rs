@@ -85,7 +85,7 @@ fn allowed(package: &str) -> Option<Vec<&'static str>> {
         "broker" | "operators" => &[&["domain", "instruments", "settings"]],
         "persistence" => &[&["domain", "instruments", "migrations", "settings"]],
         "service-kit" => &[&["settings", "telemetry"]],
-        "xtask" => &[&["loadtest", "test-support"]],
+        "xtask" => &[&["domain", "loadtest", "test-support"]],
         "api-gateway" | "outbox-relay" => &[&LIBRARIES],
         // Nobody else talks to operators.
         "delivery-worker" => &[&LIBRARIES, &["operators"]],

@@ -3,6 +3,7 @@
 mod bench;
 mod cargo;
 mod directions;
+mod key;
 mod lint;
 mod migrate;
 mod servers;
@@ -58,6 +59,8 @@ enum Command {
         #[arg(value_enum, default_value_t)]
         action: migrate::Action,
     },
+    /// Print a new key for `ADMIN_API_KEY`, without asking anything of anybody
+    Key,
     /// Run the static checks: format, clippy, docs, cargo-deny and the import directions
     Lint,
     /// Check that workspace crates import only what they may, and that no files import each other in a circle
@@ -73,6 +76,7 @@ async fn main() -> ExitCode {
         Command::Upgrade(arguments) => upgrade::run(arguments).await,
         Command::Servers => servers::run().await,
         Command::Migrate { action } => migrate::run(action).await,
+        Command::Key => key::run(),
         Command::Lint => lint::run().await,
         Command::Directions => directions::run(),
     };

@@ -7,7 +7,7 @@ use actix_web::{
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     middleware::{Next, from_fn},
-    web::{self, Data},
+    web::{self, Data, PathConfig},
 };
 use broker::{Broker, Condition};
 use persistence::{Database, Readiness};
@@ -21,6 +21,7 @@ use telemetry::MetricsHandle;
 
 use crate::{
     accept::{AcceptBatcher, OnAccepted},
+    authentication::{Authentication, authenticate},
     backlog,
     backpressure::Backpressure,
     error::ApiError,
@@ -85,9 +86,13 @@ pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketA
         parts.on_accepted,
         scope,
     );
+    if !settings.auth_required {
+        warn_if_open(&settings.listen);
+    }
     let state = Data::new(State {
         topology: parts.broker.topology().clone(),
-        prices: settings.prices,
+        composition: settings.composition.clone(),
+        authentication: Authentication::start(settings.auth_required, settings.admin_key, &parts.database, scope),
         accept,
         in_flight: InFlight::default(),
         limits: Limits::start(settings, scope),
@@ -96,14 +101,17 @@ pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketA
         database: parts.database,
     });
     let metrics = parts.metrics;
+    let auth_required = settings.auth_required;
     let app = move || {
         App::new()
+            .wrap(from_fn(authenticate))
             .wrap(from_fn(limit))
             .wrap(from_fn(observe))
             .app_data(state.clone())
+            .app_data(PathConfig::default().error_handler(|_, _| ApiError::NotFound.into()))
             .configure(admin::routes(health.clone(), metrics.clone()))
             .configure(routes::mount)
-            .configure(openapi::mount)
+            .configure(openapi::mount(auth_required))
             .default_service(web::to(|| async { Err::<&str, _>(ApiError::NotFound) }))
     };
     let listeners = listen_on_all(&settings.listen).map_err(failed)?;
@@ -112,6 +120,19 @@ pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketA
     let server = HttpServer::new(listeners, threads, ending(settings.drain), invite, app).map_err(failed)?;
     scope.spawn("http server", server.run(scope.stop.clone()));
     Ok(address)
+}
+
+/// Whoever reaches an open gateway may top up and read any account.
+fn warn_if_open(listen: &[SocketAddr]) {
+    if is_reached_from_outside(listen) {
+        tracing::warn!(
+            "AUTH_REQUIRED=false and LISTEN_ADDR is not loopback: whoever reaches this API may top up and read any account; make keys and set AUTH_REQUIRED=true"
+        );
+    }
+}
+
+fn is_reached_from_outside(listen: &[SocketAddr]) -> bool {
+    !listen.iter().all(|address| address.ip().is_loopback())
 }
 
 /// Both together take no longer than the drain, with a second to spare: the server looks once a second who is left.
@@ -168,5 +189,20 @@ fn broker_finding(condition: Condition) -> Finding {
         Condition::Connected => Finding::OK,
         Condition::Blocked => Finding::degraded(condition.as_str(), true),
         Condition::Away => Finding::UNAVAILABLE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_listens_beyond_this_machine_is_reached_from_outside() {
+        let listens = |addresses: &[&str]| {
+            let addresses: Vec<_> = addresses.iter().map(|address| address.parse().expect("an address")).collect();
+            is_reached_from_outside(&addresses)
+        };
+        assert!(!listens(&["127.0.0.1:80", "[::1]:80"]));
+        assert!(listens(&["[::]:80", "0.0.0.0:80"]) && listens(&["127.0.0.1:80", "192.0.2.1:80"]));
     }
 }

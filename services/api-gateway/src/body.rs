@@ -114,6 +114,16 @@ impl JsonObject {
         number.ok_or_else(|| invalid(name, "must be a whole number of at most 2^63-1"))
     }
 
+    /// A whole number that may be missing or null.
+    pub(crate) fn optional_integer(&self, name: &'static str) -> Result<Option<i64>, ApiError> {
+        if self.is_given(name) { self.integer(name).map(Some) } else { Ok(None) }
+    }
+
+    /// Whether it is there and not null.
+    pub(crate) fn is_given(&self, name: &str) -> bool {
+        self.members.get(name).is_some_and(|value| !value.is_null())
+    }
+
     /// A number as its digits say.
     fn written(&self, name: &str) -> Option<i64> {
         let raw: HashMap<String, &RawValue> = serde_json::from_slice(&self.body).ok()?;

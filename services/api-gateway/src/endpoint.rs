@@ -5,22 +5,24 @@ use actix_web::{
     http::Method,
     web::{self, ServiceConfig},
 };
+use domain::Scope;
 use persistence::Query;
 use service_kit::admin::{GET_AND_HEAD, get_or_head};
 use utoipa::openapi::{OpenApi, PathItem, path::Operation};
 
 use crate::error::ApiError;
 
-/// The endpoint of a module: its method and path as its `#[utoipa::path]` says, its `handler`, and the names of the
-/// database queries that it makes.
+/// The endpoint of a module: its method and path as its `#[utoipa::path]` says, its `handler`, the scope that its callers need, and the
+/// names of the database queries that it makes.
 macro_rules! endpoint {
-    ($module:ident, queries: $queries:expr) => {{
+    ($($module:ident)::+, $scope:ident, queries: $queries:expr) => {{
         #[derive(utoipa::OpenApi)]
-        #[openapi(paths($module::handler))]
+        #[openapi(paths($($module)::+::handler))]
         struct Described;
         $crate::endpoint::Endpoint::new(
             <Described as utoipa::OpenApi>::openapi(),
-            |route| route.to($module::handler),
+            |route| route.to($($module)::+::handler),
+            domain::Scope::$scope,
             &$queries,
         )
     }};
@@ -33,6 +35,7 @@ pub struct Endpoint {
     method: Method,
     path: String,
     takes_body: bool,
+    scope: Scope,
     queries: &'static [Query],
     document: OpenApi,
     answer: fn(Route) -> Route,
@@ -40,12 +43,13 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// What [`endpoint!`] makes: `document` describes one method of one path, to which `answer` gives its handler.
-    pub(crate) fn new(document: OpenApi, answer: fn(Route) -> Route, queries: &'static [Query]) -> Self {
+    pub(crate) fn new(document: OpenApi, answer: fn(Route) -> Route, scope: Scope, queries: &'static [Query]) -> Self {
         let (path, item) = document.paths.paths.iter().next().expect("it describes one path");
         let described =
             operations(item).into_iter().find_map(|(method, operation)| Some((method, operation.as_ref()?)));
         let (method, operation) = described.expect("it describes one method");
-        Self { method, path: path.clone(), takes_body: operation.request_body.is_some(), queries, document, answer }
+        let (path, takes_body) = (path.clone(), operation.request_body.is_some());
+        Self { method, path, takes_body, scope, queries, document, answer }
     }
 
     /// The method in capital letters. What answers `GET` answers `HEAD` too.
@@ -61,6 +65,11 @@ impl Endpoint {
     /// Whether it reads a JSON object from the request's body.
     pub fn takes_body(&self) -> bool {
         self.takes_body
+    }
+
+    /// What its callers must be allowed.
+    pub fn scope(&self) -> Scope {
+        self.scope
     }
 
     /// The database queries that it makes.
@@ -146,7 +155,7 @@ mod tests {
     #[actix_web::test]
     async fn endpoints_may_share_a_path() {
         let mount = |config: &mut ServiceConfig| {
-            super::mount(&[endpoint!(read, queries: []), endpoint!(remove, queries: [])], config);
+            super::mount(&[endpoint!(read, Read, queries: []), endpoint!(remove, Admin, queries: [])], config);
         };
         let app = init_service(App::new().configure(mount)).await;
         for (method, text) in [(Method::GET, "read"), (Method::HEAD, "read"), (Method::DELETE, "removed")] {

@@ -7,7 +7,7 @@ use actix_web::{
     body::BoxBody,
     http::{StatusCode, header},
 };
-use domain::Invalid;
+use domain::{Invalid, Scope};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -29,8 +29,12 @@ pub(crate) struct ErrorBody {
 pub(crate) enum ApiError {
     /// 400: the request says something that is not accepted.
     InvalidInput(String),
+    /// 401: nobody that is known asks.
+    Unauthorized(Denial),
     /// 402: the balance does not cover it.
     InsufficientBalance,
+    /// 403: whoever asks may not.
+    Forbidden(Forbidden),
     /// 404: nothing is at this path.
     NotFound,
     /// 405: the path does not answer this method.
@@ -62,6 +66,28 @@ pub(crate) enum ApiError {
     Unavailable,
     /// 500: a mistake of ours.
     Internal,
+}
+
+/// Why nobody that is known asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Denial {
+    /// No key was sent.
+    Missing,
+    /// What was sent is no key of ours.
+    Invalid,
+    /// The key has expired. Whoever is told that has the secret.
+    Expired,
+    /// The key was revoked.
+    Revoked,
+}
+
+/// What whoever asks may not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Forbidden {
+    /// Its key lacks this.
+    Scope(Scope),
+    /// To act for the customer in this field.
+    Customer(&'static str),
 }
 
 /// What a body is said to be and is not taken as.
@@ -97,7 +123,9 @@ impl ApiError {
     pub(crate) fn one_of_each() -> Vec<Self> {
         examples! {
             Self::InvalidInput(_) => Self::InvalidInput("user_id is missing".to_owned()),
+            Self::Unauthorized(_) => Self::Unauthorized(Denial::Missing),
             Self::InsufficientBalance => Self::InsufficientBalance,
+            Self::Forbidden(_) => Self::Forbidden(Forbidden::Scope(Scope::Send)),
             Self::NotFound => Self::NotFound,
             Self::MethodNotAllowed { .. } => Self::MethodNotAllowed { allowed: "POST".to_owned() },
             Self::IdempotencyInProgress => Self::IdempotencyInProgress,
@@ -115,11 +143,13 @@ impl ApiError {
     fn told(&self) -> (StatusCode, &'static str, Cow<'_, str>) {
         let (status, code, text) = match self {
             Self::InvalidInput(message) => (StatusCode::BAD_REQUEST, "invalid_input", message.as_str()),
+            Self::Unauthorized(denial) => (StatusCode::UNAUTHORIZED, "unauthorized", denial.text()),
             Self::InsufficientBalance => (
                 StatusCode::PAYMENT_REQUIRED,
                 "insufficient_balance",
                 "The balance does not cover this message. Top it up and send again.",
             ),
+            Self::Forbidden(forbidden) => return (StatusCode::FORBIDDEN, "forbidden", forbidden.text().into()),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "There is nothing at this path."),
             Self::MethodNotAllowed { allowed } => {
                 let text = format!("This path only answers {allowed}.");
@@ -176,6 +206,33 @@ impl ApiError {
     }
 }
 
+impl Denial {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Missing | Self::Invalid => "Send a valid API key as Authorization: Bearer <key>.",
+            Self::Expired => "This API key has expired.",
+            Self::Revoked => "This API key was revoked.",
+        }
+    }
+
+    /// `WWW-Authenticate` (RFC 6750, section 3): without an error where no key was sent.
+    fn challenge(self) -> &'static str {
+        match self {
+            Self::Missing => "Bearer realm=\"messaging-platform\"",
+            _ => "Bearer realm=\"messaging-platform\", error=\"invalid_token\"",
+        }
+    }
+}
+
+impl Forbidden {
+    fn text(self) -> String {
+        match self {
+            Self::Scope(scope) => format!("This API key lacks the scope {scope}."),
+            Self::Customer(field) => format!("{field} is not the customer of this API key."),
+        }
+    }
+}
+
 impl Unsupported {
     fn text(self) -> &'static str {
         match self {
@@ -206,6 +263,9 @@ impl ResponseError for ApiError {
         let mut response = HttpResponse::build(status);
         if let Some(seconds) = self.retry_after() {
             response.insert_header((header::RETRY_AFTER, seconds));
+        }
+        if let Self::Unauthorized(denial) = self {
+            response.insert_header((header::WWW_AUTHENTICATE, denial.challenge()));
         }
         if let Self::MethodNotAllowed { allowed } = self {
             response.insert_header((header::ALLOW, allowed.as_str()));

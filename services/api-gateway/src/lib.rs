@@ -3,14 +3,18 @@
 
 mod accept;
 mod application;
+mod authentication;
 mod backlog;
 mod backpressure;
 mod body;
+mod caller;
 mod content;
+mod draft;
 mod endpoint;
 mod error;
 mod idempotency;
 mod invite;
+mod keys;
 mod limits;
 mod observe;
 mod openapi;
@@ -25,7 +29,7 @@ mod time;
 mod turns;
 mod whole;
 
-pub use self::settings::{LISTEN_ADDR, Settings};
+pub use self::settings::{Composition, LISTEN_ADDR, Senders, Settings};
 pub use accept::OnAccepted;
 pub use application::{BindError, Parts, start};
 pub use backpressure::signal::Thresholds;

@@ -1,7 +1,9 @@
 //! Rate limits: how many requests of everybody together, and of one customer, are taken in a second.
 
 use std::{
-    sync::{Arc, PoisonError, RwLock},
+    collections::HashMap,
+    num::NonZeroU32,
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -17,7 +19,7 @@ use telemetry::names;
 
 use crate::{
     error::ApiError,
-    rate::{Allowed, LimitStatus},
+    rate::{Allowed, LimitStatus, Rate},
     settings::Settings,
 };
 
@@ -26,6 +28,8 @@ const FORGET_EVERY: Duration = Duration::from_secs(1);
 /// Customers that are remembered at most: 18 MB were measured for so many. Only a burst that takes long to come back (many minutes of the
 /// rate) lets that many be remembered; then all start anew, rather than memory growing without end.
 const MAX_CUSTOMERS: usize = 500_000;
+/// Keys with a limit of their own that are remembered at most; with more all start anew.
+const MAX_KEYS: usize = 100_000;
 
 /// The limits of this process. Cheap to clone.
 #[derive(Clone)]
@@ -36,6 +40,8 @@ pub(crate) struct Limits {
 struct Shared {
     global: Option<(Allowed, DefaultDirectRateLimiter)>,
     customers: Option<Customers>,
+    /// Of the keys that have a limit of their own, by their rows.
+    keys: Mutex<HashMap<i64, Arc<(Allowed, DefaultDirectRateLimiter)>>>,
     clock: DefaultClock,
 }
 
@@ -45,6 +51,7 @@ impl Limits {
             shared: Arc::new(Shared {
                 global: settings.global_rate.allowed().map(|allowed| (allowed, RateLimiter::direct(allowed.quota()))),
                 customers: settings.customer_rate.allowed().map(|allowed| Customers::new(allowed, MAX_CUSTOMERS)),
+                keys: Mutex::default(),
                 clock: DefaultClock::default(),
             }),
         };
@@ -65,6 +72,20 @@ impl Limits {
         let Some(customers) = &self.shared.customers else { return Ok(None) };
         let checked = customers.check(customer);
         checked.map(Some).map_err(|until| self.limited("user", customers.allowed, &until))
+    }
+
+    /// The requests with one key, which has a limit of its own.
+    pub(crate) fn check_key(&self, row: i64, per_second: NonZeroU32) -> Result<(), ApiError> {
+        let Some(allowed) = Rate::new(per_second.get(), per_second).allowed() else { return Ok(()) };
+        let limiter = {
+            let mut keys = self.shared.keys.lock().unwrap_or_else(PoisonError::into_inner);
+            if keys.len() >= MAX_KEYS && !keys.contains_key(&row) {
+                keys.clear();
+            }
+            let new = || Arc::new((allowed, RateLimiter::direct(allowed.quota())));
+            Arc::clone(keys.entry(row).or_insert_with(new))
+        };
+        limiter.1.check().map_err(|until| self.limited("key", limiter.0, &until))
     }
 
     fn limited(

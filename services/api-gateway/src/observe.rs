@@ -32,6 +32,7 @@ pub(crate) async fn observe(
         http.method = method,
         http.route = path,
         http.status = tracing::field::Empty,
+        key_id = tracing::field::Empty,
         user_id = tracing::field::Empty,
         message_identifier = tracing::field::Empty
     );
@@ -65,6 +66,11 @@ pub(crate) fn count(path: String, method: &'static str, status: StatusCode, star
     let labels = [("path", path), ("method", method.to_owned()), ("status", status.as_u16().to_string())];
     metrics::counter!(names::HTTP_REQUESTS_TOTAL, &labels).increment(1);
     metrics::histogram!(names::HTTP_REQUEST_DURATION_SECONDS, &labels).record(started.elapsed());
+}
+
+/// Names the key in the span of the request by its id; never the key itself.
+pub(crate) fn about_key(id: &str) {
+    Span::current().record("key_id", id);
 }
 
 /// Names the customer in the span of the request, and so in its log lines.

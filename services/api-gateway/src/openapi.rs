@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    future::ready,
     sync::{Arc, LazyLock},
 };
 
@@ -10,6 +11,7 @@ use actix_web::{
     http::header::{CONTENT_TYPE, ContentType},
     web::{Bytes, ServiceConfig},
 };
+use domain::Scope;
 use serde_json::json;
 use service_kit::admin::{GET_AND_HEAD, get_or_head};
 use utoipa::{
@@ -19,6 +21,7 @@ use utoipa::{
         example::{Example, ExampleBuilder},
         header::HeaderBuilder,
         path::Operation,
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 use utoipa_swagger_ui::Config;
@@ -27,6 +30,8 @@ use crate::{endpoint::only, error::ApiError, routes::endpoints, schemas};
 
 /// Where the document is served.
 const DOCUMENT_PATH: &str = "/openapi.json";
+/// What the document calls API keys.
+const KEY: &str = "api_key";
 /// Where the Swagger UI is served.
 const PAGE_PATH: &str = "/swagger/{file:.*}";
 
@@ -40,10 +45,11 @@ const PAGE_PATH: &str = "/swagger/{file:.*}";
         license(name = "MIT OR Apache-2.0")
     ),
     paths(healthz, readyz, metrics),
-    modifiers(&Endpoints, &Parameters, &Errors),
+    modifiers(&Endpoints, &Parameters, &Errors, &Security),
     tags(
         (name = "messages", description = "Send, and see what became of it"),
         (name = "balance", description = "Prepaid credits"),
+        (name = "admin", description = "Keys, and what customers may send from; never without a key of scope admin"),
         (name = "watch", description = "For those who run it; never rate-limited")
     )
 )]
@@ -109,6 +115,45 @@ impl Modify for Parameters {
     }
 }
 
+/// Says which scope each endpoint needs.
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, document: &mut Document) {
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("mpk_... or mpa_...");
+        let told = "An API key, as `POST /admin/keys` makes one. What a route needs of it is named with the route.";
+        let scheme = SecurityScheme::Http(bearer.description(Some(told)).build());
+        document.components.get_or_insert_default().add_security_scheme(KEY, scheme);
+        for endpoint in endpoints() {
+            let item = document.paths.paths.get_mut(endpoint.path()).expect("it was merged");
+            let operation = match endpoint.method() {
+                "GET" => &mut item.get,
+                "DELETE" => &mut item.delete,
+                _ => &mut item.post,
+            };
+            let operation = operation.as_mut().expect("it was merged");
+            let scope = endpoint.scope();
+            operation.security = Some(vec![SecurityRequirement::new(KEY, [scope.as_str()])]);
+            let told = operation.description.take().map_or_else(String::new, |told| format!("{told}\n\n"));
+            operation.description = Some(format!("{told}With an API key: its scope must hold `{scope}`."));
+        }
+    }
+}
+
+/// Lets all be asked for without a key but what never is: the gateway is open.
+fn open_up(document: &mut Document) {
+    let scopes = [Scope::Send, Scope::Read, Scope::Topup];
+    let is_open = |operation: &&mut Operation| {
+        let needed = operation.security.iter().flatten();
+        scopes
+            .iter()
+            .any(|scope| needed.clone().any(|needed| *needed == SecurityRequirement::new(KEY, [scope.as_str()])))
+    };
+    for operation in operations(document).filter(is_open) {
+        operation.security.get_or_insert_default().push(SecurityRequirement::default());
+    }
+}
+
 /// Completes what the handlers say of their errors: those that every route of the API gives, and an example with its
 /// headers for each code that a response names.
 struct Errors;
@@ -119,7 +164,7 @@ impl Modify for Errors {
             operations(document).filter(|operation| operation.tags.as_ref().is_some_and(|tags| tags != &["watch"]))
         {
             let responses = &mut operation.responses.responses;
-            for code in ["rate_limit_exceeded", "internal_error"] {
+            for code in ["unauthorized", "forbidden", "rate_limit_exceeded", "internal_error"] {
                 let error = ApiError::one_of_each().into_iter().find(|error| error.code() == code);
                 let status = error.expect("both are codes").status_code().as_str().to_owned();
                 responses.entry(status).or_insert_with(|| RefOr::T(Response::new(code)));
@@ -159,18 +204,30 @@ fn example(error: &ApiError) -> Example {
 }
 
 /// Mounts the document and the page.
-pub(crate) fn mount(config: &mut ServiceConfig) {
+pub(crate) fn mount(auth_required: bool) -> impl FnOnce(&mut ServiceConfig) {
     let read = |path| only(path, GET_AND_HEAD.to_owned());
-    config
-        .service(read(DOCUMENT_PATH).route(get_or_head().to(document)))
-        .service(read(PAGE_PATH).route(get_or_head().to(page)));
+    move |config| {
+        let document = move || document(auth_required);
+        config
+            .service(read(DOCUMENT_PATH).route(get_or_head().to(move || ready(document()))))
+            .service(read(PAGE_PATH).route(get_or_head().to(page)));
+    }
 }
 
-/// `GET /openapi.json`; made once, for every answer is the same.
-async fn document() -> HttpResponse {
-    static DOCUMENT: LazyLock<Bytes> =
-        LazyLock::new(|| serde_json::to_vec(&Described::openapi()).expect("the document is plain data").into());
-    HttpResponse::Ok().content_type(ContentType::json()).body(DOCUMENT.clone())
+/// `GET /openapi.json`; made once, for every answer of a gateway is the same.
+fn document(auth_required: bool) -> HttpResponse {
+    static CLOSED: LazyLock<Bytes> = LazyLock::new(|| bytes(&Described::openapi()));
+    static OPEN: LazyLock<Bytes> = LazyLock::new(|| {
+        let mut document = Described::openapi();
+        open_up(&mut document);
+        bytes(&document)
+    });
+    let document = if auth_required { &CLOSED } else { &OPEN };
+    HttpResponse::Ok().content_type(ContentType::json()).body(Bytes::clone(document))
+}
+
+fn bytes(document: &Document) -> Bytes {
+    serde_json::to_vec(document).expect("the document is plain data").into()
 }
 
 /// `GET /swagger/index.html` and the files beside it, which are compiled in. The crate's own service would answer

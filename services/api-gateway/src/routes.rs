@@ -1,12 +1,17 @@
 //! The endpoints of the API, one a file: what it takes, what it does, what it answers. Here is the one list of them; the
 //! application, the OpenAPI document, the series of the metrics and the tests are made from it.
 
+mod admin;
 mod balance;
 mod history;
+mod message;
+mod preview;
 mod send;
 mod top_up;
 
 use std::sync::LazyLock;
+
+pub(crate) use admin::{create_key::MAX_REQUESTS_PER_SECOND, rotate_key::MAX_OVERLAP};
 
 use actix_web::web::ServiceConfig;
 use persistence::Query;
@@ -16,10 +21,19 @@ use crate::endpoint::{self, Endpoint, endpoint};
 /// All of them. Where two paths fit a request the first one answers it.
 static ALL: LazyLock<Vec<Endpoint>> = LazyLock::new(|| {
     vec![
-        endpoint!(send, queries: [Query::Accept]),
-        endpoint!(history, queries: [Query::History]),
-        endpoint!(balance, queries: [Query::Account]),
-        endpoint!(top_up, queries: [Query::TopUp]),
+        endpoint!(send, Send, queries: [Query::Accept, Query::MessageCharged, Query::SenderCheck]),
+        endpoint!(preview, Send, queries: [Query::Balance]),
+        endpoint!(history, Read, queries: [Query::History]),
+        endpoint!(message, Read, queries: [Query::Message]),
+        endpoint!(balance, Read, queries: [Query::Account]),
+        endpoint!(top_up, Topup, queries: [Query::TopUp]),
+        endpoint!(admin::list_keys, Admin, queries: [Query::KeyList]),
+        endpoint!(admin::create_key, Admin, queries: [Query::KeyIssue]),
+        endpoint!(admin::rotate_key, Admin, queries: [Query::KeyRotate]),
+        endpoint!(admin::revoke_key, Admin, queries: [Query::KeyRevoke]),
+        endpoint!(admin::remove_sender, Admin, queries: [Query::SenderRemove]),
+        endpoint!(admin::list_senders, Admin, queries: [Query::SenderList]),
+        endpoint!(admin::register_sender, Admin, queries: [Query::SenderRegister]),
     ]
 });
 

@@ -4,12 +4,14 @@
 use std::fmt::Write as _;
 
 use domain::{
-    MessageStatus, MessageType,
+    DeliveryStatus, MessageStatus, MessageType, Scope,
+    grant::MAX_KEY_NAME,
     id::MAX_IDENTIFIER_LENGTH,
     idempotency::MAX_KEY_LENGTH,
     invisible::INVISIBLE,
     message::{MAX_RECIPIENTS, MAX_TEXT_CHARACTERS},
     money::MAX_TOP_UP,
+    reference::MAX_REFERENCE_LENGTH,
 };
 use serde_json::{Value, json};
 use utoipa::openapi::{
@@ -17,14 +19,20 @@ use utoipa::openapi::{
     schema::{ArrayBuilder, SchemaType},
 };
 
-use crate::query::{DEFAULT_LIMIT, LIMITS};
+use crate::{
+    query::{DEFAULT_LIMIT, LIMITS},
+    routes::{MAX_OVERLAP, MAX_REQUESTS_PER_SECOND},
+};
 
 /// The schema of a parameter or header, the same on every route. Optional ones may be left out, but are never null.
 pub(crate) fn parameter(name: &str) -> Option<RefOr<Schema>> {
     let schema = match name {
-        "user_id" => positive(i64::MAX),
+        "user_id" | "customer_id" => positive(i64::MAX),
+        "delivery_status" => text_object().enum_values(Some(DeliveryStatus::ALL.map(DeliveryStatus::as_str))),
+        "client_reference" => visible_ascii(MAX_REFERENCE_LENGTH),
+        "sender" => text_object().min_length(Some(1)).max_length(Some(16)).pattern(Some(sender_pattern())),
         "status" => text_object().enum_values(Some(MessageStatus::ALL.map(MessageStatus::as_str))),
-        "message_identifier" => visible_ascii(MAX_IDENTIFIER_LENGTH),
+        "id" | "message_identifier" => visible_ascii(MAX_IDENTIFIER_LENGTH),
         "limit" => integer(i64::try_from(*LIMITS.start()).ok(), i64::try_from(*LIMITS.end()).ok())
             .default(Some(json!(DEFAULT_LIMIT))),
         // Its form is no promise: what a `next_cursor` looks like until the year 4253.
@@ -37,6 +45,124 @@ pub(crate) fn parameter(name: &str) -> Option<RefOr<Schema>> {
 
 pub(crate) fn customer_id() -> RefOr<Schema> {
     positive(i64::MAX).description(Some("Who pays.")).examples([json!(1)]).into()
+}
+
+/// What a sender looks like. Its letter may be at any of eleven places; that one is there cannot be said in a shorter way which every
+/// dialect reads.
+fn sender_pattern() -> String {
+    const BEFORE: &str = "[0-9 &+_.-]";
+    const BEFORE_FIRST: &str = "[0-9&+_.-]";
+    const AFTER: &str = "[A-Za-z0-9 &+_.-]";
+    const LAST: &str = "[A-Za-z0-9&+_.-]";
+    let with_letter_at = |place: usize| {
+        let before = if place == 0 { String::new() } else { format!("{BEFORE_FIRST}{BEFORE}{{{}}}", place - 1) };
+        let after = if place == 10 { String::new() } else { format!("(?:{AFTER}{{0,{}}}{LAST})?", 9 - place) };
+        format!("{before}[A-Za-z]{after}")
+    };
+    let names: Vec<_> = (0..=10).map(with_letter_at).collect();
+    format!(r"^(?:{}|\+?[0-9]{{3,15}})$", names.join("|"))
+}
+
+/// Text, null or left out.
+fn optional() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+}
+
+pub(crate) fn from() -> RefOr<Schema> {
+    let told = "From whom: 1 to 11 letters, digits, spaces or &+_-. with at least one letter, or an optional + and 3 to 15 digits.";
+    optional()
+        .min_length(Some(1))
+        .max_length(Some(16))
+        .pattern(Some(sender_pattern()))
+        .description(Some(told))
+        .examples([json!("BANK")])
+        .into()
+}
+
+pub(crate) fn sender() -> RefOr<Schema> {
+    text_object()
+        .min_length(Some(1))
+        .max_length(Some(16))
+        .pattern(Some(sender_pattern()))
+        .examples([json!("BANK")])
+        .into()
+}
+
+pub(crate) fn sender_customer() -> RefOr<Schema> {
+    positive(i64::MAX).description(Some("Who may send from it.")).examples([json!(1)]).into()
+}
+
+pub(crate) fn client_reference() -> RefOr<Schema> {
+    let told = "Your own name for it, such as an order's; it need not be unique.";
+    let (least, most) = (Some(1), Some(MAX_REFERENCE_LENGTH));
+    let reference = optional().min_length(least).max_length(most).pattern(Some("^[!-~]+$"));
+    reference.description(Some(told)).examples([json!("order-4711")]).into()
+}
+
+pub(crate) fn encoding() -> RefOr<Schema> {
+    let names = ["auto", "gsm7", "ucs2"].map(Value::from).into_iter();
+    optional()
+        .enum_values(Some(names.chain([Value::Null])))
+        .description(Some("How it goes over the air; `auto` is GSM 7 where that can carry the text, otherwise UCS-2."))
+        .examples([json!("auto")])
+        .into()
+}
+
+pub(crate) fn key_name() -> RefOr<Schema> {
+    let told = format!("What people call it, 1 to {MAX_KEY_NAME} characters, one of them visible.");
+    text_object()
+        .min_length(Some(1))
+        .max_length(Some(MAX_KEY_NAME))
+        .pattern(Some(one_visible()))
+        .description(Some(told))
+        .examples([json!("shop")])
+        .into()
+}
+
+pub(crate) fn key_customer() -> RefOr<Schema> {
+    positive(i64::MAX)
+        .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
+        .description(Some("Whose key it is; left out, it is the platform's."))
+        .examples([json!(1)])
+        .into()
+}
+
+pub(crate) fn scopes() -> Array {
+    let names = Scope::ALL.map(Scope::as_str);
+    ArrayBuilder::new()
+        .items(text_object().enum_values(Some(names)))
+        .min_items(Some(1))
+        .max_items(Some(names.len()))
+        .unique_items(true)
+        .description(Some("What it allows; `topup` and `admin` belong to keys without `customer_id`."))
+        .examples([json!(["send", "read"])])
+        .build()
+}
+
+pub(crate) fn requests_per_second() -> RefOr<Schema> {
+    integer(Some(1), Some(MAX_REQUESTS_PER_SECOND.into()))
+        .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
+        .description(Some("A limit of its own, with bursts of as many."))
+        .examples([json!(50)])
+        .into()
+}
+
+pub(crate) fn expires_at() -> RefOr<Schema> {
+    optional()
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+        .pattern(Some(
+            r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})$",
+        ))
+        .description(Some("When it ends: RFC 3339 with an offset, in the future."))
+        .examples([json!("2036-01-31T12:00:00Z")])
+        .into()
+}
+
+pub(crate) fn overlap_seconds() -> RefOr<Schema> {
+    integer(Some(0), i64::try_from(MAX_OVERLAP).ok())
+        .description(Some("For how long the old key goes on."))
+        .examples([json!(86_400)])
+        .into()
 }
 
 pub(crate) fn user_id() -> RefOr<Schema> {

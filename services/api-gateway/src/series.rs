@@ -7,10 +7,18 @@ use telemetry::{
     names::{self, label},
 };
 
-use crate::{backpressure::signal::Signal, endpoint::Endpoint, routes::endpoints};
+use crate::{authentication, backpressure::signal::Signal, endpoint::Endpoint, routes::endpoints};
 
-/// The database queries of no endpoint: those of the look at the backlog, and of readiness.
-const QUERIES: [Query; 4] = [Query::OutboxPending, Query::OutboxPublished, Query::OutboxTurn, Query::Ping];
+/// The database queries of no endpoint: those of keys, of the look at the backlog, and of readiness.
+const QUERIES: [Query; 7] = [
+    Query::KeyAdmin,
+    Query::KeyFind,
+    Query::KeyTouch,
+    Query::OutboxPending,
+    Query::OutboxPublished,
+    Query::OutboxTurn,
+    Query::Ping,
+];
 
 /// The answers that alerts are about; others appear when they are first given.
 const STATUSES: [&str; 4] = ["200", "429", "500", "503"];
@@ -25,8 +33,10 @@ pub(crate) fn start() {
         start_at_zero(names::HTTP_REQUESTS_TOTAL, &labels);
         start_at_zero(names::HTTP_REQUEST_DURATION_SECONDS, &labels);
     }
-    start_at_zero(names::RATE_LIMITED_REQUESTS_TOTAL, &[(label::SCOPE, &["global", "user"])]);
+    start_at_zero(names::RATE_LIMITED_REQUESTS_TOTAL, &[(label::SCOPE, &["global", "key", "user"])]);
     start_at_zero(names::RATE_LIMIT_TRACKED_CUSTOMERS, &[]);
+    start_at_zero(names::AUTHENTICATIONS_TOTAL, &[(label::RESULT, &authentication::outcomes())]);
+    start_at_zero(names::REQUESTS_UNAUTHENTICATED_TOTAL, &[]);
     let lanes = Lane::ALL.map(Lane::as_str);
     let signals = Signal::ALL.map(Signal::as_str);
     let labels: [(_, &[&str]); 2] = [(label::SIGNAL, &signals), (label::LANE, &lanes)];

@@ -3,8 +3,12 @@
 use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use broker::BrokerConfig;
-use domain::{PriceList, pricing::MAX_PRICE};
+use domain::{
+    ApiKey, CountryCode, KeyHash, KeyKind, Numbering, PriceList, PriceUnit, Tariff,
+    pricing::{MAX_PRICE, MAX_SEGMENTS},
+};
 use persistence::DatabaseConfig;
+use secrecy::ExposeSecret as _;
 use service_kit::CommonSettings;
 use settings::{ListenAddr, SettingError, Source, processors};
 
@@ -24,8 +28,12 @@ pub struct Settings {
     pub database: DatabaseConfig,
     /// RabbitMQ: the names that go into outbox payloads, and what readiness reports.
     pub broker: BrokerConfig,
-    /// `PRICE_NORMAL` (1), `PRICE_EXPRESS` (3).
-    pub prices: PriceList,
+    /// `AUTH_REQUIRED` (false): whether every request needs an API key.
+    pub auth_required: bool,
+    /// `ADMIN_API_KEY`: the digest of a key that may make others, for the start.
+    pub admin_key: Option<KeyHash>,
+    /// What messages may be, and what they cost.
+    pub composition: Composition,
     /// `READYZ_REQUIRES_BROKER` (false): be not ready while RabbitMQ is away, as the reference.
     pub readyz_requires_broker: bool,
     /// `ACCEPT_LANES` (half as many as processors, 1 to 8): transactions that accept messages at the same time.
@@ -40,20 +48,88 @@ pub struct Settings {
     pub drain: Duration,
 }
 
+/// What messages may be, and what they cost.
+#[derive(Debug, Clone)]
+pub struct Composition {
+    /// `PRICE_NORMAL` (1), `PRICE_EXPRESS` (3), `PRICE_UNIT` (recipient): what one costs.
+    pub tariff: Tariff,
+    /// `MAX_SEGMENTS` (49): most segments of a text. As many as 1,600 characters can come to.
+    pub max_segments: u8,
+    /// `SENDERS` (any): whether senders have to be registered for their customers.
+    pub senders: Senders,
+    /// `DEFAULT_COUNTRY_CODE` (unset), `NATIONAL_PREFIX` (0): how numbers become international ones.
+    pub numbering: Numbering,
+}
+
+/// Which senders a customer may send from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Senders {
+    /// Any that is well-formed.
+    Any,
+    /// Those that were registered for it.
+    Registered,
+}
+
+impl Senders {
+    fn parse(name: &str) -> Option<Self> {
+        match name {
+            "any" => Some(Self::Any),
+            "registered" => Some(Self::Registered),
+            _ => None,
+        }
+    }
+}
+
+impl Composition {
+    fn load(source: &Source) -> Result<Self, SettingError> {
+        let normal = source.integer("PRICE_NORMAL", 1, 1..=MAX_PRICE)?;
+        let express = source.integer("PRICE_EXPRESS", 3, 1..=MAX_PRICE)?;
+        let unit = source.parsed_with_default("PRICE_UNIT", "recipient", "recipient or segment", PriceUnit::parse)?;
+        let prices = PriceList::new(normal, express).expect("both are in range");
+        Ok(Self {
+            tariff: Tariff { prices, unit },
+            max_segments: source.integer("MAX_SEGMENTS", 49, 1..=MAX_SEGMENTS)?,
+            senders: source.parsed_with_default("SENDERS", "any", "any or registered", Senders::parse)?,
+            numbering: numbering(source)?,
+        })
+    }
+}
+
+fn numbering(source: &Source) -> Result<Numbering, SettingError> {
+    const ACCEPTED: &str = "a country code of 1 to 3 digits without a + or zeros before it";
+    const PREFIX: &str = "up to 3 digits; empty where a country has none";
+    let code = source.parsed_with("DEFAULT_COUNTRY_CODE", ACCEPTED, CountryCode::parse)?;
+    let prefix = source.possibly_empty("NATIONAL_PREFIX", "0", PREFIX);
+    // It is looked at even where nobody needs it, so that a mistake is found before it matters.
+    let any = CountryCode::parse("1").expect("it is one");
+    let known = code.as_ref().unwrap_or(&any);
+    let numbering = Numbering::new(known, &prefix);
+    let numbering = numbering.ok_or_else(|| SettingError::new("NATIONAL_PREFIX", &prefix, PREFIX))?;
+    Ok(if code.is_some() { numbering } else { Numbering::as_written() })
+}
+
+/// The digest of `ADMIN_API_KEY`; no error shows what was there.
+fn admin_key(source: &Source) -> Result<Option<KeyHash>, SettingError> {
+    const ACCEPTED: &str = "an API key that begins with mpa_, such as `cargo xtask key` prints";
+    let Some(text) = source.secret("ADMIN_API_KEY") else { return Ok(None) };
+    let key = ApiKey::parse(text.expose_secret()).filter(|key| key.kind() == KeyKind::Platform);
+    key.map(|key| Some(key.hash())).ok_or_else(|| SettingError::hidden("ADMIN_API_KEY", ACCEPTED))
+}
+
 impl Settings {
     /// Reads the settings.
     ///
     /// # Errors
     /// The first variable with a value that is not accepted.
     pub fn load(source: &Source) -> Result<Self, SettingError> {
-        let normal = source.integer("PRICE_NORMAL", 1, 1..=MAX_PRICE)?;
-        let express = source.integer("PRICE_EXPRESS", 3, 1..=MAX_PRICE)?;
         Ok(Self {
             common: CommonSettings::load(source, "api-gateway")?,
             listen: source.listen_addr(LISTEN_ADDR.variable, LISTEN_ADDR.default)?,
             database: DatabaseConfig { operation_timeout: DATABASE_TIMEOUT, ..DatabaseConfig::load(source)? },
             broker: BrokerConfig::load(source)?,
-            prices: PriceList::new(normal, express).expect("both are in range"),
+            auth_required: source.boolean("AUTH_REQUIRED", false)?,
+            admin_key: admin_key(source)?,
+            composition: Composition::load(source)?,
             readyz_requires_broker: source.boolean("READYZ_REQUIRES_BROKER", false)?,
             accept_lanes: source.integer("ACCEPT_LANES", (processors() / 2).clamp(1, 8), 1..=64)?,
             global_rate: rate(source, ("GLOBAL_RATE_LIMIT_RPS", "GLOBAL_RATE_LIMIT_BURST"), 1_000)?,
@@ -80,7 +156,9 @@ mod tests {
     fn defaults_are_the_contracts() {
         let settings = Settings::load(&Source::from_pairs::<&str, &str>([])).expect("accepted");
         assert_eq!(settings.listen[0].port(), 8080);
-        assert_eq!(settings.prices, PriceList::default());
+        assert_eq!(settings.composition.tariff, Tariff::default());
+        assert_eq!(settings.composition.max_segments, 49);
+        assert!(!settings.auth_required && settings.admin_key.is_none());
         let per_second = |rps, burst| Rate::new(rps, NonZeroU32::new(burst).expect("positive"));
         assert_eq!(settings.global_rate, per_second(1_000, 1_000));
         assert_eq!(settings.customer_rate, per_second(20, 20));
@@ -96,6 +174,11 @@ mod tests {
             ("LISTEN_ADDR", "nowhere"),
             ("ACCEPT_LANES", ""),
             ("USER_RATE_LIMIT_BURST", "0"),
+            ("PRICE_UNIT", "part"),
+            ("MAX_SEGMENTS", "256"),
+            ("SENDERS", "none"),
+            ("DEFAULT_COUNTRY_CODE", "+98"),
+            ("NATIONAL_PREFIX", "x"),
         ] {
             let loaded = Settings::load(&Source::from_pairs([(name, value)]));
             match loaded {
@@ -103,5 +186,30 @@ mod tests {
                 Err(error) => assert!(error.to_string().starts_with(&format!("{name}={value} ")), "{error}"),
             }
         }
+    }
+
+    #[test]
+    fn a_wrong_admin_key_is_refused_without_being_shown() {
+        for wrong in
+            ["secret", "mpk_0123456789abcdefghijABCDEFGHIJ011PgylC", "mpa_ZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZ16kT6H"]
+        {
+            let error =
+                Settings::load(&Source::from_pairs([("ADMIN_API_KEY", wrong)])).expect_err("refused").to_string();
+            assert!(error.starts_with("ADMIN_API_KEY=[hidden] ") && !error.contains(wrong), "{error}");
+        }
+        let right = "mpa_ZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZ16kT6G";
+        let settings = Settings::load(&Source::from_pairs([("ADMIN_API_KEY", right)])).expect("accepted");
+        assert!(settings.admin_key.is_some() && !format!("{settings:?}").contains("ZZZ"));
+    }
+
+    #[test]
+    fn a_national_prefix_may_be_empty() {
+        let numbers = |prefix| {
+            let pairs = [("DEFAULT_COUNTRY_CODE", "39"), ("NATIONAL_PREFIX", prefix)];
+            let numbering = Settings::load(&Source::from_pairs(pairs)).expect("accepted").composition.numbering;
+            let written = domain::Recipients::parse(vec!["0612345678".to_owned()]).expect("valid");
+            numbering.normalise(written).expect("valid").as_slice()[0].to_string()
+        };
+        assert_eq!([numbers("0"), numbers("")], ["+39612345678", "0612345678"]);
     }
 }

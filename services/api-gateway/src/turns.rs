@@ -8,7 +8,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use domain::{CustomerId, FairOrder, Lane, MessageType, PerLane, Recipients, Turn};
+use domain::{CustomerId, FairOrder, Lane, MessageType, PerLane, Recipients, SegmentCount, Turn};
 
 /// The orders of both lanes. Clones share them.
 #[derive(Debug, Clone)]
@@ -22,8 +22,14 @@ impl Turns {
     }
 
     /// The turn of a new message.
-    pub(crate) fn take(&self, customer: CustomerId, kind: MessageType, recipients: &Recipients) -> Turn {
-        self.orders[Lane::of(kind)].lock().unwrap_or_else(PoisonError::into_inner).take(customer, recipients)
+    pub(crate) fn take(
+        &self,
+        customer: CustomerId,
+        kind: MessageType,
+        recipients: &Recipients,
+        segments: SegmentCount,
+    ) -> Turn {
+        self.orders[Lane::of(kind)].lock().unwrap_or_else(PoisonError::into_inner).take(customer, recipients, segments)
     }
 
     /// The lowest turn that waits in the lane, `None` where nothing does.

@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::{MessageBody, Recipient};
+use domain::{Encoding, EncodingChoice, MessageBody, Recipient, Segmentation, Sender};
 use futures_util::future::join_all;
-use operators::{Operators, Prior, Submission, Verdict};
+use operators::{Coding, Operators, Prior, Submission, Verdict};
 use persistence::{Begin, BeginRequest, ClaimedRecipient, Deferred, Outcome, PutOff, Settlement};
 use rand::RngExt as _;
 use telemetry::names;
@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    CHUNK, age, series,
+    CHUNK, WorkerConfig, age, series,
     state_writer::{StateWriter, Stopping},
 };
 
@@ -45,12 +45,19 @@ pub(crate) struct Deliver {
     operators: Operators,
     states: StateWriter,
     calls: Arc<Semaphore>,
+    default_sender: Option<Sender>,
     stop: CancellationToken,
 }
 
 impl Deliver {
-    pub(crate) fn new(operators: Operators, states: StateWriter, max_calls: usize, stop: CancellationToken) -> Self {
-        Self { operators, states, calls: Arc::new(Semaphore::new(max_calls)), stop }
+    pub(crate) fn new(
+        operators: Operators,
+        states: StateWriter,
+        config: &WorkerConfig,
+        stop: CancellationToken,
+    ) -> Self {
+        let calls = Arc::new(Semaphore::new(config.max_calls));
+        Self { operators, states, calls, default_sender: config.default_sender.clone(), stop }
     }
 
     /// How long recipients are taken for: no round of calls takes longer.
@@ -61,9 +68,13 @@ impl Deliver {
     /// Works on a message until it is final for all recipients, put off, or cannot go on. What it logs names the
     /// message by the span around it.
     pub(crate) async fn deliver(&self, body: &MessageBody) -> Decision {
-        let text: Arc<str> = body.text.as_str().into();
+        let shared = Shared {
+            text: body.text.as_str().into(),
+            from: body.from.clone().or_else(|| self.default_sender.clone()),
+            coding: coding(body),
+        };
         for chunk in body.recipients.as_slice().chunks(CHUNK) {
-            match self.deliver_chunk(body, chunk, &text).await {
+            match self.deliver_chunk(body, chunk, &shared).await {
                 Ok(Chunk::Known) => {}
                 Ok(Chunk::NeverAccepted) => return Decision::DeadLetter("it was never accepted".into()),
                 Err(Stopping) => return Decision::Requeue,
@@ -76,7 +87,7 @@ impl Deliver {
         &self,
         body: &MessageBody,
         recipients: &[Recipient],
-        text: &Arc<str>,
+        shared: &Shared,
     ) -> Result<Chunk, Stopping> {
         let message_id = body.message_identifier.clone();
         let request = BeginRequest { message_id, recipients: recipients.to_vec() };
@@ -95,7 +106,7 @@ impl Deliver {
                     return Ok(Chunk::NeverAccepted);
                 }
             }
-            let left_over = self.send_and_settle(body, claimed, text).await?;
+            let left_over = self.send_and_settle(body, claimed, shared).await?;
             drop(permits);
             let wait = match (left_over, busy) {
                 (LeftOver::Nothing, None) => return Ok(Chunk::Known),
@@ -113,16 +124,16 @@ impl Deliver {
         &self,
         body: &MessageBody,
         claimed: Vec<ClaimedRecipient>,
-        text: &Arc<str>,
+        shared: &Shared,
     ) -> Result<LeftOver, Stopping> {
         if claimed.is_empty() {
             return Ok(LeftOver::Nothing);
         }
-        let verdicts = join_all(claimed.iter().map(|recipient| self.send(body, recipient, text))).await;
+        let verdicts = join_all(claimed.iter().map(|recipient| self.send(body, recipient, shared))).await;
         let (mut settlements, mut unknown) = (Vec::new(), Vec::new());
         for (recipient, verdict) in claimed.into_iter().zip(verdicts) {
-            match outcome(verdict) {
-                Some(outcome) => settlements.push(Settlement::new(&recipient, outcome)),
+            match settlement(&recipient, verdict) {
+                Some(settlement) => settlements.push(settlement),
                 None => unknown.push(recipient),
             }
         }
@@ -139,12 +150,14 @@ impl Deliver {
         self.put_off(body, &unknown).await
     }
 
-    async fn send(&self, body: &MessageBody, claimed: &ClaimedRecipient, text: &Arc<str>) -> Verdict {
+    async fn send(&self, body: &MessageBody, claimed: &ClaimedRecipient, shared: &Shared) -> Verdict {
         let submission = Submission {
             message_id: body.message_identifier.clone(),
             recipient: claimed.recipient.clone(),
-            text: Arc::clone(text),
+            text: Arc::clone(&shared.text),
             kind: body.kind,
+            from: shared.from.clone(),
+            coding: shared.coding,
         };
         let prior = match claimed.resumed {
             None => Prior::First,
@@ -195,12 +208,38 @@ enum LeftOver {
     TryAgain,
 }
 
+/// What all recipients of a message have in common.
+struct Shared {
+    text: Arc<str>,
+    from: Option<Sender>,
+    coding: Option<Coding>,
+}
+
+/// How the text goes over the air, where its request asked about that. It was cut in the same way when it was charged.
+fn coding(body: &MessageBody) -> Option<Coding> {
+    let choice = match body.encoding? {
+        Encoding::Gsm7 => EncodingChoice::Gsm7,
+        Encoding::Ucs2 => EncodingChoice::Ucs2,
+    };
+    match Segmentation::of(&body.text, choice) {
+        Ok(segmentation) => Some(Coding { encoding: segmentation.encoding(), segments: segmentation.count() }),
+        Err(error) => {
+            tracing::warn!(%error, "a message names an encoding that cannot carry it; the operator decides");
+            None
+        }
+    }
+}
+
 /// How a verdict is recorded; `None` while nobody can tell.
-fn outcome(verdict: Verdict) -> Option<Outcome> {
+fn settlement(recipient: &ClaimedRecipient, verdict: Verdict) -> Option<Settlement> {
+    let failed = |provider| Some(Settlement::new(recipient, Outcome::Failed { provider }));
     match verdict {
-        Verdict::Accepted { operator, .. } => Some(Outcome::Done { provider: operator.to_string() }),
-        Verdict::Rejected { operator, .. } => Some(Outcome::Failed { provider: operator.to_string() }),
-        Verdict::Failed { .. } => Some(Outcome::Failed { provider: String::new() }),
+        Verdict::Accepted { operator, provider_message_id } => {
+            let done = Outcome::Done { provider: operator.to_string() };
+            Some(Settlement::new(recipient, done).called(provider_message_id))
+        }
+        Verdict::Rejected { operator, .. } => failed(operator.to_string()),
+        Verdict::Failed { .. } => failed(String::new()),
         Verdict::Unknown { .. } => None,
     }
 }

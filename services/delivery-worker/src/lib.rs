@@ -38,7 +38,7 @@ pub fn start(config: &WorkerConfig, database: &Database, broker: &Broker, operat
         // Writers and calls are per queue: normal messages, many or at a slow operator, never hold up express ones.
         let lease = Deliver::lease(operators);
         let states = StateWriter::start(database, config.state_lanes, config.pace[lane], lease, scope);
-        let deliver = Deliver::new(operators.clone(), states, config.max_calls, scope.stop.clone());
+        let deliver = Deliver::new(operators.clone(), states, config, scope.stop.clone());
         let queue = broker.topology().queue(lane).to_owned();
         let (broker, database) = (broker.clone(), database.clone());
         let consume = Consume { broker, database, queue, prefetch: config.prefetch[lane], deliver };

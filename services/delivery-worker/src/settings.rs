@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use broker::BrokerConfig;
-use domain::PerLane;
+use domain::{PerLane, Sender};
 use operators::OperatorsConfig;
 use persistence::DatabaseConfig;
 use service_kit::CommonSettings;
@@ -44,6 +44,8 @@ pub struct WorkerConfig {
     /// `WORKER_EXPRESS_PACE_MS` (15) and `WORKER_NORMAL_PACE_MS` (30): the least time between transactions that write states, while
     /// little waits.
     pub pace: PerLane<Duration>,
+    /// `DEFAULT_SENDER` (unset): from whom messages are that do not say; unset, operators decide.
+    pub default_sender: Option<Sender>,
 }
 
 impl Settings {
@@ -64,6 +66,9 @@ impl Settings {
     }
 }
 
+const SENDER: &str =
+    "1 to 11 letters, digits, spaces or &+_-. with at least one letter, or an optional + and 3 to 15 digits";
+
 impl WorkerConfig {
     /// Reads the section.
     ///
@@ -81,6 +86,7 @@ impl WorkerConfig {
                 express: source.duration_ms("WORKER_EXPRESS_PACE_MS", 15, 0..=1_000)?,
                 normal: source.duration_ms("WORKER_NORMAL_PACE_MS", 30, 0..=1_000)?,
             },
+            default_sender: source.parsed_with("DEFAULT_SENDER", SENDER, |text| Sender::parse(text.to_owned()).ok())?,
         })
     }
 }

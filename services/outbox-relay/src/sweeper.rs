@@ -120,7 +120,9 @@ async fn republish(database: &Database, after: Duration) -> Result<bool, Error> 
 
 async fn purge(database: &Database, retention: Duration, stop: &CancellationToken) -> Result<(), Error> {
     for _ in 0..PURGE_ROUNDS {
-        let deleted = database.purge_processed_events(retention).await? + database.purge_idempotency_keys().await?;
+        let deleted = database.purge_processed_events(retention).await?
+            + database.purge_idempotency_keys().await?
+            + database.purge_operator_messages().await?;
         if deleted == 0 || stop.is_cancelled() {
             break;
         }

@@ -61,7 +61,7 @@ fn unbalanced(user: i64, account: &Account) -> Option<String> {
 /// Each accepted request is in the ledger once, each failed recipient is given back once, and nothing else is there.
 fn wrong_ledger(user: i64, account: &Account, Evidence { journal, snapshot, .. }: &Evidence) -> Vec<String> {
     let sends = journal.accepted().filter(|(_, submission)| submission.user == user);
-    let prices: HashMap<&str, i64> = sends.map(|(id, submission)| (id, submission.kind.price())).collect();
+    let prices: HashMap<&str, i64> = sends.map(|(id, submission)| (id, submission.unit_price())).collect();
     let charges = journal.accepted().filter(|(_, submission)| submission.user == user);
     let charges = charges.map(|(_, submission)| -submission.price()).collect();
     let deposits = journal
@@ -203,6 +203,9 @@ mod tests {
             message_id: "m".into(),
             recipient: recipient.into(),
             r#type: "normal".into(),
+            from: None,
+            encoding: None,
+            segments: None,
             decision,
             duplicate: false,
             traceparent: None,

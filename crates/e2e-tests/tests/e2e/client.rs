@@ -50,16 +50,26 @@ pub(crate) struct Submission {
     pub(crate) recipients: Vec<String>,
     /// The trace that the client says it belongs to.
     pub(crate) traceparent: Option<String>,
+    /// What it says.
+    pub(crate) text: String,
+    /// How many times the price of one each recipient costs: the segments of the text, where they are paid for.
+    pub(crate) segments: i64,
 }
 
 impl Submission {
     pub(crate) fn new(user: i64, kind: Kind, recipients: &[&str]) -> Self {
         let recipients = recipients.iter().map(|&recipient| recipient.to_owned()).collect();
-        Self { key: Uuid::now_v7().to_string(), user, kind, recipients, traceparent: None }
+        let (key, text) = (Uuid::now_v7().to_string(), TEXT.to_owned());
+        Self { key, user, kind, recipients, traceparent: None, text, segments: 1 }
     }
 
     pub(crate) fn price(&self) -> i64 {
-        self.kind.price() * i64::try_from(self.recipients.len()).expect("few recipients")
+        self.unit_price() * i64::try_from(self.recipients.len()).expect("few recipients")
+    }
+
+    /// Of one recipient.
+    pub(crate) fn unit_price(&self) -> i64 {
+        self.kind.price() * self.segments
     }
 }
 
@@ -138,6 +148,8 @@ struct BalancePage {
 pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
+    /// The API key, where it has one.
+    key: Option<String>,
 }
 
 impl Client {
@@ -149,12 +161,31 @@ impl Client {
             .no_proxy()
             .build()
             .expect("a plain HTTP client");
-        Self { http, base }
+        Self { http, base, key: None }
+    }
+
+    /// The same with this API key.
+    pub(crate) fn with_key(&self, key: &str) -> Self {
+        Self { key: Some(key.to_owned()), ..self.clone() }
+    }
+
+    /// Any request with a JSON body, or none; the answer must be JSON, or empty.
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let method = method.parse().expect("a method");
+        let request = self.authorized(self.http.request(method, format!("{}{path}", self.base)));
+        let request = body.into_iter().fold(request, reqwest::RequestBuilder::json);
+        let response = request.send().await.expect("an answer");
+        let status = response.status().as_u16();
+        (status, response.json().await.unwrap_or_default())
+    }
+
+    fn authorized(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        self.key.iter().fold(request, reqwest::RequestBuilder::bearer_auth)
     }
 
     pub(crate) async fn send(&self, submission: &Submission) -> Answer {
-        let Submission { key, user, kind, recipients, traceparent } = submission;
-        let body = json!({ "customer_id": user, "text": TEXT, "recipients": recipients, "type": kind.as_str() });
+        let Submission { key, user, kind, recipients, traceparent, text, segments: _ } = submission;
+        let body = json!({ "customer_id": user, "text": text, "recipients": recipients, "type": kind.as_str() });
         self.post("/messages/send", key, traceparent.as_deref(), &body, "message_identifier").await
     }
 
@@ -166,7 +197,7 @@ impl Client {
 
     /// The status and the JSON body of a page; `None` when there was no answer.
     pub(crate) async fn get(&self, path: &str) -> Option<(u16, Value)> {
-        let response = self.http.get(format!("{}{path}", self.base)).send().await.ok()?;
+        let response = self.authorized(self.http.get(format!("{}{path}", self.base))).send().await.ok()?;
         let status = response.status().as_u16();
         Some((status, response.json().await.ok()?))
     }
@@ -210,7 +241,8 @@ impl Client {
     }
 
     async fn post(&self, path: &str, key: &str, traceparent: Option<&str>, body: &Value, id: &str) -> Answer {
-        let mut request = self.http.post(format!("{}{path}", self.base)).header("Idempotency-Key", key).json(body);
+        let request = self.http.post(format!("{}{path}", self.base)).header("Idempotency-Key", key).json(body);
+        let mut request = self.authorized(request);
         if let Some(traceparent) = traceparent {
             request = request.header("traceparent", traceparent);
         }

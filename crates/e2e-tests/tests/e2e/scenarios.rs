@@ -17,6 +17,7 @@ mod replicas;
 mod seeding;
 mod shutdown;
 mod starts;
+mod tenants;
 mod traces;
 mod unknown;
 mod worker_crashes;

@@ -107,6 +107,12 @@ impl Tables {
         (row.get(0), row.get::<i64, _>(1) == 1)
     }
 
+    /// All that is stored of API keys.
+    pub(crate) async fn api_keys(&self) -> String {
+        let query = "SELECT CONCAT_WS(' ', public_id, name, scopes, hint, HEX(hash)) FROM api_keys";
+        self.rows(query).await.iter().map(|row| row.get::<String, _>(0) + "\n").collect()
+    }
+
     /// Runs a statement; gives the number of rows it changed.
     pub(crate) async fn execute(&self, statement: &str) -> u64 {
         let mut connection = self.connect().await.expect("the database answers");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{event, pricing};
+use domain::event;
 use persistence::AcceptRequest;
 use sqlx::{MySqlTransaction, QueryBuilder};
 
@@ -56,7 +56,7 @@ async fn insert(tx: &mut MySqlTransaction<'_>, batch: &[AcceptRequest]) -> anyho
                 .push_bind(body.kind.as_str())
                 .push_bind(recipient.as_str().to_owned())
                 .push_bind(body.message_identifier.as_str().to_owned())
-                .push_bind(request.unit_price.get())
+                .push_bind(request.quote.price_of(recipient).get())
                 .push_bind(body.transaction_id.as_str().to_owned());
         })
         .build()
@@ -94,7 +94,7 @@ where
 }
 
 fn price(request: &AcceptRequest) -> i64 {
-    pricing::total(request.unit_price, &request.payload.message.recipients).get()
+    request.quote.total().get()
 }
 
 #[cfg(test)]

@@ -58,10 +58,7 @@ fn build(config: OperatorsConfig) -> Operators {
 }
 
 fn submission(message: &str) -> Submission {
-    Submission {
-        message_id: MessageId::try_from(message.to_owned()).expect("valid"),
-        recipient: Recipient::try_from(RECIPIENT.to_owned()).expect("valid"),
-        text: "hello".into(),
-        kind: MessageType::Express,
-    }
+    let message_id = MessageId::try_from(message.to_owned()).expect("valid");
+    let recipient = Recipient::try_from(RECIPIENT.to_owned()).expect("valid");
+    Submission::plain(message_id, recipient, "hello".into(), MessageType::Express)
 }

@@ -29,12 +29,23 @@ macro_rules! queries {
 queries! {
     Accept: "accept", "accepting messages";
     Account: "account", "reading a balance";
+    Balance: "balance", "looking at a balance";
     BeginSending: "begin_sending", "taking messages to send";
     Defer: "defer", "putting off a message";
     History: "history", "reading the history";
     IdempotencyPurge: "idempotency_purge", "deleting old idempotency keys";
+    KeyAdmin: "key_admin", "looking for a key that may make others";
+    KeyFind: "key_find", "looking up an API key";
+    KeyIssue: "key_issue", "storing an API key";
+    KeyList: "key_list", "listing API keys";
+    KeyRevoke: "key_revoke", "revoking an API key";
+    KeyRotate: "key_rotate", "replacing an API key";
+    KeyTouch: "key_touch", "recording the use of API keys";
     LedgerAudit: "ledger_audit", "auditing the ledger";
     LedgerAuditNext: "ledger_audit_next", "looking for the next user to audit";
+    Message: "message", "reading a message";
+    MessageCharged: "message_charged", "reading what a message was charged";
+    OperatorMessagesPurge: "operator_messages_purge", "deleting old ids of operators";
     OutboxClaim: "outbox_claim", "claiming outbox events";
     OutboxFail: "outbox_fail", "giving up an outbox event";
     OutboxOldest: "outbox_oldest", "looking for the oldest waiting event";
@@ -53,6 +64,10 @@ queries! {
     Ping: "ping", "checking that the database answers";
     RecoverEmbedded: "recover_embedded", "recovering after the last run";
     Schema: "schema", "looking at the schema";
+    SenderCheck: "sender_check", "looking for a registered sender";
+    SenderList: "sender_list", "listing registered senders";
+    SenderRegister: "sender_register", "registering a sender";
+    SenderRemove: "sender_remove", "removing a sender";
     Settle: "settle", "recording outcomes";
     TopUp: "top_up", "adding to a balance";
     WriteStates: "write_states", "recording outcomes and taking messages";

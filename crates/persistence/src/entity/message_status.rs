@@ -22,6 +22,10 @@ pub struct Model {
     pub transaction_id: Option<String>,
     pub claimed_by: Option<String>,
     pub claimed_until: Option<DateTime>,
+    /// How many the text has; only where the request asked about it or is charged by it.
+    pub segments: Option<i16>,
+    pub delivery_status: Option<String>,
+    pub error_code: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

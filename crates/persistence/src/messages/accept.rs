@@ -4,14 +4,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use domain::{
-    Balance, CustomerId, EventKind, LedgerKind, MessageId, MessageStatus, Money, OutboxPayload, Turn, event, pricing,
+    Balance, ClientReference, CustomerId, EventKind, LedgerKind, MessageId, MessageStatus, Money, OutboxPayload, Quote,
+    SegmentCount, Turn, event,
 };
-use sea_orm::ActiveValue::Set;
+use sea_orm::ActiveValue::{NotSet, Set};
 
 use crate::{
     Database, Error, IdempotentRequest, Query, Route,
     engine::{StepError, Tx, sql::insert, transaction},
-    entity::{idempotency_key, message_status, outbox_event, user_transaction},
+    entity::{idempotency_key, message_detail, message_status, outbox_event, user_transaction},
     money::{
         credits,
         idempotency::{self, Saved},
@@ -24,8 +25,12 @@ use crate::{
 pub struct AcceptRequest {
     /// The message with its identifiers, and where the relay shall publish it.
     pub payload: OutboxPayload,
-    /// The price of one recipient.
-    pub unit_price: Money,
+    /// The price of each recipient.
+    pub quote: Quote,
+    /// The segments of its text, where they are to be stored with each recipient: the request asked about them, or is charged by them.
+    pub segments: Option<SegmentCount>,
+    /// The client's own name for it. It is kept where the body has an encoding, as that of each request has which used a new field.
+    pub client_reference: Option<ClientReference>,
     /// The client's key, if it sent one.
     pub idempotency: Option<IdempotentRequest>,
     /// W3C trace context of the request, carried to the worker.
@@ -35,12 +40,18 @@ pub struct AcceptRequest {
 }
 
 impl AcceptRequest {
+    /// A request that says no more than what every one says, at a price for each recipient.
+    pub fn plain(payload: OutboxPayload, price: Money, turn: Turn) -> Self {
+        let quote = Quote::flat(price, &payload.message.recipients);
+        Self { payload, quote, segments: None, client_reference: None, idempotency: None, traceparent: None, turn }
+    }
+
     fn customer(&self) -> CustomerId {
         self.payload.message.customer_id
     }
 
     fn total(&self) -> Money {
-        pricing::total(self.unit_price, &self.payload.message.recipients)
+        self.quote.total()
     }
 }
 
@@ -89,7 +100,9 @@ async fn accept(tx: &Tx, batch: &[AcceptRequest]) -> Result<Vec<AcceptOutcome>, 
     if !accepted.is_empty() {
         debit(tx, &accepted).await?;
         insert(tx, accepted.iter().map(|request| charge_row(request)).collect()).await?;
-        insert(tx, accepted.iter().flat_map(|request| message_rows(request)).collect()).await?;
+        let with_segments = accepted.iter().any(|request| request.segments.is_some());
+        insert(tx, accepted.iter().flat_map(|request| message_rows(request, with_segments)).collect()).await?;
+        insert(tx, accepted.iter().filter_map(|request| details_row(request)).collect()).await?;
         insert(tx, accepted.iter().map(|request| outbox_row(request)).collect()).await?;
         insert(tx, accepted.iter().filter_map(|request| key_row(request)).collect()).await?;
     }
@@ -164,16 +177,33 @@ fn charge_row(request: &AcceptRequest) -> user_transaction::ActiveModel {
     }
 }
 
-fn message_rows(request: &AcceptRequest) -> impl Iterator<Item = message_status::ActiveModel> {
+/// The rows of one statement have the same columns: where one request of a batch stores its segments, the others store none.
+fn message_rows(request: &AcceptRequest, with_segments: bool) -> impl Iterator<Item = message_status::ActiveModel> {
     let body = &request.payload.message;
-    body.recipients.as_slice().iter().map(|recipient| message_status::ActiveModel {
+    let segments = request.segments.map(|segments| i16::from(segments.get()));
+    body.recipients.as_slice().iter().map(move |recipient| message_status::ActiveModel {
         user_id: Set(body.customer_id.get()),
         status: Set(MessageStatus::Pending.as_str().to_owned()),
         kind: Set(body.kind.as_str().to_owned()),
         recipient: Set(recipient.as_str().to_owned()),
         message_identifier: Set(body.message_identifier.as_str().to_owned()),
-        price: Set(Some(request.unit_price.get())),
+        price: Set(Some(request.quote.price_of(recipient).get())),
         transaction_id: Set(Some(body.transaction_id.as_str().to_owned())),
+        segments: if with_segments { Set(segments) } else { NotSet },
+        ..Default::default()
+    })
+}
+
+/// Only of a request that used a new field: a plain one costs nothing here.
+fn details_row(request: &AcceptRequest) -> Option<message_detail::ActiveModel> {
+    let body = &request.payload.message;
+    let encoding = body.encoding?;
+    Some(message_detail::ActiveModel {
+        message_identifier: Set(body.message_identifier.as_str().to_owned()),
+        user_id: Set(body.customer_id.get()),
+        sender: Set(body.from.as_ref().map(|sender| sender.as_str().to_owned())),
+        encoding: Set(encoding.as_str().to_owned()),
+        client_reference: Set(request.client_reference.as_ref().map(|reference| reference.as_str().to_owned())),
         ..Default::default()
     })
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::{MessageId, Recipient};
+use domain::{MessageId, ProviderMessageId, Recipient};
 
 /// Recipients of one message that a worker wants to send to.
 #[derive(Debug, Clone)]
@@ -50,6 +50,7 @@ pub struct ClaimedRecipient {
 pub struct Settlement {
     pub(super) claimed: ClaimedRecipient,
     pub(super) outcome: Outcome,
+    pub(super) provider_message_id: Option<ProviderMessageId>,
 }
 
 impl ClaimedRecipient {
@@ -62,7 +63,13 @@ impl ClaimedRecipient {
 impl Settlement {
     /// The outcome of `recipient`.
     pub fn new(recipient: &ClaimedRecipient, outcome: Outcome) -> Self {
-        Self { claimed: recipient.clone(), outcome }
+        Self { claimed: recipient.clone(), outcome, provider_message_id: None }
+    }
+
+    /// The same, with what the operator that accepted it calls it.
+    #[must_use]
+    pub fn called(self, provider_message_id: Option<ProviderMessageId>) -> Self {
+        Self { provider_message_id, ..self }
     }
 
     /// The outcome.

@@ -1,11 +1,17 @@
 //! Listing messages newest first, page by page.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, NaiveDateTime, Utc};
-use domain::{CustomerId, MessageId, MessageStatus, MessageType, Recipient};
+use domain::{ClientReference, CustomerId, DeliveryStatus, MessageId, MessageStatus, MessageType, Recipient};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
+use super::{
+    details::{MessageDetails, of_messages},
+    references::history_of_reference,
+};
 use crate::{
-    Cursor, Database, Error, Page, Query, Stored,
+    Cursor, Database, Error, Page, Query, Reader, Stored,
     engine::{Session, StepError, dialect::Dialect, reading},
     entity::message_status::{Column, Entity, Model},
     page::{after_cursor, up_to_cursor},
@@ -14,13 +20,15 @@ use crate::{
 /// Rows that a page looks at, where it lists those of one state.
 const LOOKED_AT: u64 = 5_000;
 
-/// Which messages to list; what is `None` does not narrow the list.
-#[derive(Debug, Clone, Default)]
+/// Which messages to list, and for whom; what is `None` does not narrow the list.
+#[derive(Debug, Clone)]
 pub struct HistoryFilter {
-    /// Of this customer.
-    pub customer: Option<CustomerId>,
+    /// Whose messages may be shown.
+    pub reader: Reader,
     /// In this state.
     pub status: Option<MessageStatus>,
+    /// Of which receipts tell this.
+    pub delivery_status: Option<DeliveryStatus>,
     /// Of this request.
     pub message_id: Option<MessageId>,
     /// After this place.
@@ -46,21 +54,80 @@ pub struct HistoryEntry {
     pub created_at: DateTime<Utc>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
+    /// What receipts tell of it.
+    pub delivery_status: Option<Stored<DeliveryStatus>>,
+    /// Why it was not delivered, in the operator's words.
+    pub error_code: Option<String>,
+    /// Where the request said more than text, recipients and type.
+    pub extra: Option<Extra>,
+}
+
+/// What a message has whose request said more than text, recipients and type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extra {
+    /// The segments of its text.
+    pub segments: Option<i16>,
+    /// What was charged for this recipient.
+    pub price: Option<i64>,
+    /// What the request said.
+    pub details: MessageDetails,
+}
+
+impl HistoryFilter {
+    /// All that this reader may see.
+    pub fn of(reader: Reader) -> Self {
+        Self { reader, status: None, delivery_status: None, message_id: None, cursor: None }
+    }
+
+    fn customer(&self) -> Option<CustomerId> {
+        self.reader.customer()
+    }
+
+    fn is_by_state(&self) -> bool {
+        self.status.is_some() || self.delivery_status.is_some()
+    }
+
+    /// Whether a row is in the states that are asked for.
+    pub(super) fn matches_state(&self, row: &Model) -> bool {
+        let is_in = |wanted: Option<&str>, stored: Option<&str>| wanted.is_none_or(|wanted| stored == Some(wanted));
+        is_in(self.status.map(MessageStatus::as_str), Some(&row.status))
+            && is_in(self.delivery_status.map(DeliveryStatus::as_str), row.delivery_status.as_deref())
+    }
 }
 
 impl Database {
     /// The newest messages that match `filter`, at most `limit`. A page of one state may hold fewer, even none, and yet have a next
     /// one: it looks at a bounded number of rows.
     pub async fn history(&self, filter: &HistoryFilter, limit: u64) -> Result<Page<HistoryEntry>, Error> {
-        reading!(self, Query::History, |db| history(db, filter, limit)).await
+        reading!(self, Query::History, |db| async {
+            let page = history(db, filter, limit).await?;
+            with_details(db, page).await
+        })
+        .await
+    }
+
+    /// Those of this customer's messages that it gave this reference, in the order of [`history`](Self::history); of `filter` the
+    /// states, the request and the cursor count.
+    pub async fn history_of_reference(
+        &self,
+        customer: CustomerId,
+        reference: &ClientReference,
+        filter: &HistoryFilter,
+        limit: u64,
+    ) -> Result<Page<HistoryEntry>, Error> {
+        reading!(self, Query::History, |db| async {
+            let page = history_of_reference(db, customer, reference, filter, limit).await?;
+            with_details(db, page).await
+        })
+        .await
     }
 }
 
-async fn history(db: &Session, filter: &HistoryFilter, limit: u64) -> Result<Page<HistoryEntry>, StepError> {
+async fn history(db: &Session, filter: &HistoryFilter, limit: u64) -> Result<Page<Model>, StepError> {
     let mut query = narrowed(db, filter);
     // Rows of one state may lie far apart, and no index holds states: a page looks at so many rows and the next one goes on there.
-    let last = match (filter.status, &filter.message_id) {
-        (Some(_), None) => last_to_look_at(db, filter).await?,
+    let last = match &filter.message_id {
+        None if filter.is_by_state() => last_to_look_at(db, filter).await?,
         _ => None,
     };
     if let Some(last) = last {
@@ -69,12 +136,15 @@ async fn history(db: &Session, filter: &HistoryFilter, limit: u64) -> Result<Pag
     if let Some(status) = filter.status {
         query = query.filter(Column::Status.eq(status.as_str()));
     }
+    if let Some(status) = filter.delivery_status {
+        query = query.filter(Column::DeliveryStatus.eq(status.as_str()));
+    }
     if let Some(message_id) = &filter.message_id {
         query = query.filter(Column::MessageIdentifier.eq(message_id.as_str()));
     }
     let rows = newest_first(query, filter).limit(limit + 1).all(db).await?;
     let page = Page::cut(rows, limit, |row| Cursor::new(row.created_at, row.id));
-    Ok(Page { next: page.next.or(last), ..page.map(entry) })
+    Ok(Page { next: page.next.or(last), ..page })
 }
 
 /// The customer's rows after the cursor, or everybody's. With a customer `(user_id, created_at, id)` is an index in the order
@@ -82,7 +152,7 @@ async fn history(db: &Session, filter: &HistoryFilter, limit: u64) -> Result<Pag
 /// instant.
 fn narrowed(db: &Session, filter: &HistoryFilter) -> Select<Entity> {
     let query = Entity::find();
-    match (filter.customer, filter.cursor) {
+    match (filter.customer(), filter.cursor) {
         (Some(customer), Some(cursor)) => query.filter(Column::UserId.eq(customer.get())).filter(after_cursor(
             db.dialect(),
             Column::CreatedAt,
@@ -96,7 +166,7 @@ fn narrowed(db: &Session, filter: &HistoryFilter) -> Select<Entity> {
 }
 
 fn newest_first(query: Select<Entity>, filter: &HistoryFilter) -> Select<Entity> {
-    let query = if filter.customer.is_some() { query.order_by_desc(Column::CreatedAt) } else { query };
+    let query = if filter.customer().is_some() { query.order_by_desc(Column::CreatedAt) } else { query };
     query.order_by_desc(Column::Id)
 }
 
@@ -110,15 +180,27 @@ async fn last_to_look_at(db: &Session, filter: &HistoryFilter) -> Result<Option<
 
 /// Rows up to this one, in the order of the listing.
 fn not_after(dialect: Dialect, filter: &HistoryFilter, last: Cursor) -> Condition {
-    if filter.customer.is_some() {
+    if filter.customer().is_some() {
         up_to_cursor(dialect, Column::CreatedAt, Column::Id, last)
     } else {
         Condition::all().add(Column::Id.gte(last.id()))
     }
 }
 
-fn entry(row: Model) -> HistoryEntry {
+/// Adds what is kept of the requests that said more. A row that knows its segments may be of one; where none does nothing is asked.
+async fn with_details(db: &Session, page: Page<Model>) -> Result<Page<HistoryEntry>, StepError> {
+    let may_have = page.entries.iter().filter(|row| row.segments.is_some());
+    let ids: BTreeSet<&str> = may_have.map(|row| row.message_identifier.as_str()).collect();
+    let details = of_messages(db, &ids.into_iter().collect::<Vec<_>>()).await?;
+    Ok(page.map(|row| {
+        let details = details.get(&row.message_identifier).cloned();
+        entry(row, details)
+    }))
+}
+
+fn entry(row: Model, details: Option<MessageDetails>) -> HistoryEntry {
     HistoryEntry {
+        extra: details.map(|details| Extra { segments: row.segments, price: row.price, details }),
         user_id: row.user_id,
         kind: Stored::word(&row.kind, |kind| MessageType::parse(kind).ok()),
         status: Stored::word(&row.status, |status| MessageStatus::parse(status).ok()),
@@ -127,5 +209,9 @@ fn entry(row: Model) -> HistoryEntry {
         message_id: Stored::text(row.message_identifier),
         created_at: row.created_at.and_utc(),
         updated_at: row.updated_at.and_utc(),
+        delivery_status: row
+            .delivery_status
+            .map(|status| Stored::word(&status, |word| DeliveryStatus::parse(word).ok())),
+        error_code: row.error_code,
     }
 }

@@ -7,6 +7,7 @@ use domain::{LedgerKind, MessageId};
 
 use super::{
     delivery::{Begin, BeginRequest, ClaimedRecipient, Deferred, PutOff, Settlement},
+    operator_messages::keep_ids,
     settle::{defer, fail, record_done},
     take::begin,
 };
@@ -114,6 +115,7 @@ async fn write(tx: &Tx, writes: &[StateWrite], lease: Duration) -> Result<(Vec<S
     }
     let mut recorded = vec![false; to_settle.len()];
     record_done(tx, &to_settle, &mut recorded).await?;
+    keep_ids(tx, &to_settle, &recorded).await?;
     for write in writes {
         if let StateWrite::Defer(message_id, recipients, put_off) = write {
             deferred.push(defer(tx, message_id, recipients, *put_off).await?);

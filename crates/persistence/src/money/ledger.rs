@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use domain::{Balance, CustomerId, LedgerKind, TopUpAmount, TransactionId};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    SqlErr, sea_query::SimpleExpr,
+    Select, SqlErr, sea_query::SimpleExpr,
 };
 
 use super::{
@@ -81,6 +81,15 @@ impl Database {
         Ok(outcome)
     }
 
+    /// A customer's balance; 0 of one that was never seen.
+    pub async fn balance(&self, customer: CustomerId) -> Result<Balance, Error> {
+        reading!(self, Query::Balance, |db| async {
+            let credits = balance_of(customer).into_tuple().one(db).await?;
+            Ok(Balance::from_stored(credits.unwrap_or(0)))
+        })
+        .await
+    }
+
     /// A customer's balance with its newest ledger entries, as of one moment. Unknown customers have nothing.
     pub async fn account(
         &self,
@@ -103,16 +112,17 @@ struct EntryRow {
     balance: Option<i64>,
 }
 
+fn balance_of(customer: CustomerId) -> Select<user_balance::Entity> {
+    user_balance::Entity::find().select_only().column(Balances::Balance).filter(Balances::UserId.eq(customer.get()))
+}
+
 async fn account(
     db: &Session,
     customer: CustomerId,
     cursor: Option<Cursor>,
     limit: u64,
 ) -> Result<(Balance, Page<LedgerEntry>), StepError> {
-    let balance = user_balance::Entity::find()
-        .select_only()
-        .column(Balances::Balance)
-        .filter(Balances::UserId.eq(customer.get()));
+    let balance = balance_of(customer);
     // One statement, hence one snapshot: the balance and the entries always agree.
     let mut entries = user_transaction::Entity::find()
         .expr_as(SimpleExpr::SubQuery(None, Box::new(balance.clone().into_query().into())), "balance")

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use domain::{IdempotencyKey, Lane, MessageId, MessageStatus, Turn};
+use domain::{
+    ApiKey, ClientReference, DeliveryStatus, Encoding, Grant, IdempotencyKey, KeyName, Lane, MessageId, MessageStatus,
+    Owner, ProviderMessageId, Scope, Scopes, SegmentCount, Sender, Turn,
+};
+use rand::{SeedableRng as _, rngs::StdRng};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 use test_support::TestDatabase;
 use uuid::Uuid;
@@ -10,7 +14,7 @@ use uuid::Uuid;
 use super::Sent;
 use crate::{
     AcceptRequest, ClaimToken, Cursor, Database, DatabaseConfig, Deferred, HeldOutcome, HistoryFilter,
-    IdempotentRequest, Outcome, Query, Settlement, StateWrite,
+    IdempotentRequest, NewKey, Outcome, Query, Reader, Settlement, StateWrite,
     samples::{begin_request, customer, request, top_up},
 };
 
@@ -73,11 +77,21 @@ impl Life {
         self.schema(&mut sent).await;
         self.money(&mut sent).await;
         self.listing(&mut sent).await;
+        self.details(&mut sent).await;
+        self.tenants(&mut sent).await;
         self.backlog(&mut sent).await;
         self.claims(&mut sent).await;
         self.delivery(&mut sent).await;
         self.housekeeping(&mut sent).await;
         sent
+    }
+
+    /// What accepting one request sends that says no more than what every one says.
+    pub(super) async fn plain_accept(&self) -> Vec<String> {
+        let mut sent = Sent::default();
+        sent.of(Query::Accept, self.db.accept(&[request(1)])).await;
+        let statements = sent.0.remove(&Query::Accept).unwrap_or_default();
+        statements.into_iter().map(|statement| statement.sql).collect()
     }
 
     async fn execute(&self, statement: &str) {
@@ -110,9 +124,11 @@ impl Life {
         let (_, first) = sent.of(Query::Account, self.db.account(customer(7), None, 5)).await;
         sent.of(Query::Account, self.db.account(customer(7), first.next, 5)).await;
         sent.of(Query::Account, self.db.account(customer(99), None, 5)).await;
-        for customer in [None, Some(customer(7))] {
+        sent.of(Query::Balance, self.db.balance(customer(7))).await;
+        let own = Reader::Customer(customer(7));
+        for reader in [Reader::Staff, own] {
             for status in [None, Some(MessageStatus::Done)] {
-                let mut filter = HistoryFilter { customer, status, ..HistoryFilter::default() };
+                let mut filter = HistoryFilter { status, ..HistoryFilter::of(reader) };
                 let page = sent.of(Query::History, self.db.history(&filter, 2)).await;
                 filter.cursor = page.next;
                 sent.of(Query::History, self.db.history(&filter, 2)).await;
@@ -121,11 +137,71 @@ impl Life {
         let message_id = Some(MessageId::from_uuid(Uuid::now_v7()));
         let cursor = Some(Cursor::parse("64484c7271240-ffff").expect("a cursor"));
         for filter in [
-            HistoryFilter { message_id: message_id.clone(), ..HistoryFilter::default() },
-            HistoryFilter { message_id, customer: Some(customer(7)), cursor, ..HistoryFilter::default() },
+            HistoryFilter { message_id: message_id.clone(), ..HistoryFilter::of(Reader::Staff) },
+            HistoryFilter { message_id, cursor, ..HistoryFilter::of(own) },
+            HistoryFilter { delivery_status: Some(DeliveryStatus::Delivered), ..HistoryFilter::of(own) },
         ] {
             sent.of(Query::History, self.db.history(&filter, 2)).await;
         }
+    }
+
+    /// Messages whose requests said more, and what is asked of them.
+    async fn details(&self, sent: &mut Sent) {
+        let messages: Vec<_> = (0..4).map(|_| detailed(7)).collect();
+        sent.of(Query::Accept, self.db.accept(&messages)).await;
+        let reference = reference();
+        let own = Reader::Customer(customer(7));
+        let mut filter = HistoryFilter::of(own);
+        let page = sent.of(Query::History, self.db.history_of_reference(customer(7), &reference, &filter, 2)).await;
+        assert_eq!(page.entries.iter().filter(|entry| entry.extra.is_some()).count(), 2);
+        filter.cursor = page.next;
+        filter.message_id = Some(messages[0].payload.message.message_identifier.clone());
+        let page = sent.of(Query::History, self.db.history_of_reference(customer(7), &reference, &filter, 2)).await;
+        assert_eq!(page.entries.len(), 1);
+        let id = &messages[0].payload.message.message_identifier;
+        for (reader, cursor) in [(Reader::Staff, None), (own, None), (own, filter.cursor)] {
+            let found = sent.of(Query::Message, self.db.message(reader, id, cursor, 2)).await;
+            assert!(found.is_some());
+        }
+        sent.of(Query::MessageCharged, self.db.charged(own, id)).await;
+    }
+
+    async fn tenants(&self, sent: &mut Sent) {
+        let owner = Owner::Tenant(customer(7));
+        let mut random = StdRng::seed_from_u64(1);
+        let mut new = |owner: Owner| {
+            let key = ApiKey::generate(owner.key_kind(), &mut random);
+            let grant = Grant::new(owner, Scopes::of(&[Scope::Send])).expect("may have it");
+            NewKey::new(Uuid::now_v7(), &key, grant, KeyName::parse("shop".to_owned()).expect("a name"))
+        };
+        let key = new(owner);
+        for owner in (100..300).map(|user| Owner::Tenant(customer(user))).chain([Owner::Platform]) {
+            self.db.issue_key(&new(owner)).await.expect("stores");
+        }
+        self.execute("ANALYZE TABLE api_keys").await;
+        sent.of(Query::KeyIssue, self.db.issue_key(&key)).await;
+        let found = sent.of(Query::KeyFind, self.db.find_key(&key.hash)).await.expect("was stored");
+        let make = |kind| ApiKey::generate(kind, &mut StdRng::seed_from_u64(2));
+        sent.of(Query::KeyRotate, self.db.rotate_key(key.id, Uuid::now_v7(), MINUTE, make)).await;
+        sent.of(Query::KeyTouch, self.db.touch_keys(&[found.row])).await;
+        for whose in [Reader::Staff, Reader::Customer(customer(7))] {
+            let page = sent.of(Query::KeyList, self.db.keys(whose, None, 1)).await;
+            sent.of(Query::KeyList, self.db.keys(whose, page.next, 1)).await;
+        }
+        sent.of(Query::KeyAdmin, self.db.has_admin_key()).await;
+        assert!(sent.of(Query::KeyRevoke, self.db.revoke_key(key.id)).await);
+        let sender = Sender::parse("BANK".to_owned()).expect("a sender");
+        for user in 1..=200 {
+            self.db.register_sender(customer(user), &sender).await.expect("stores");
+        }
+        self.execute("ANALYZE TABLE customer_senders").await;
+        sent.of(Query::SenderRegister, self.db.register_sender(customer(7), &sender)).await;
+        assert!(sent.of(Query::SenderCheck, self.db.is_registered(customer(7), &sender)).await);
+        for whose in [Reader::Staff, Reader::Customer(customer(7))] {
+            let page = sent.of(Query::SenderList, self.db.senders(whose, None, 1)).await;
+            sent.of(Query::SenderList, self.db.senders(whose, page.next, 1)).await;
+        }
+        assert!(sent.of(Query::SenderRemove, self.db.remove_sender(customer(7), &sender)).await);
     }
 
     async fn backlog(&self, sent: &mut Sent) {
@@ -176,7 +252,8 @@ impl Life {
         sent.of(Query::BeginSending, self.db.begin_sending(&[begin_request(&left)], LEASE)).await;
         let provider = || "operator".to_owned();
         let settlements = [
-            Settlement::new(&claimed[0], Outcome::Done { provider: provider() }),
+            Settlement::new(&claimed[0], Outcome::Done { provider: provider() })
+                .called(ProviderMessageId::parse("X-1")),
             Settlement::new(&claimed[1], Outcome::Failed { provider: provider() }),
         ];
         let recorded = sent.of(Query::Settle, self.db.settle(&settlements)).await;
@@ -233,10 +310,24 @@ impl Life {
             .await;
         assert_ne!(sent.of(Query::OutboxPurge, self.db.purge_processed_events(MINUTE)).await, 0);
         assert_ne!(sent.of(Query::IdempotencyPurge, self.db.purge_idempotency_keys()).await, 0);
+        self.execute("UPDATE operator_messages SET created_at = '2020-01-01 00:00:00'").await;
+        assert_ne!(sent.of(Query::OperatorMessagesPurge, self.db.purge_operator_messages()).await, 0);
         sent.of(Query::RecoverEmbedded, self.db.recover_embedded()).await;
         // What is claimed is explained below as it is found in work: beside other claims.
         self.db.claim_events(Lane::Normal, 200, LEASE, &ClaimToken::unique()).await.expect("claims");
     }
+}
+
+fn reference() -> ClientReference {
+    ClientReference::parse("order-4711".to_owned()).expect("a reference")
+}
+
+/// A message whose request said more.
+fn detailed(user: i64) -> AcceptRequest {
+    let mut request = request(user);
+    request.payload.message.from = Some(Sender::parse("BANK".to_owned()).expect("a sender"));
+    request.payload.message.encoding = Some(Encoding::Gsm7);
+    AcceptRequest { segments: Some(SegmentCount::ONE), client_reference: Some(reference()), ..request }
 }
 
 fn key(key: &str) -> IdempotentRequest {

@@ -1,7 +1,7 @@
 //! Listing messages.
 
 use domain::{MessageStatus, MessageType};
-use persistence::{HistoryFilter, Outcome, Settlement, Stored};
+use persistence::{HistoryFilter, Outcome, Reader, Settlement, Stored};
 
 use crate::support::{Fixture, customer, message_id, request, typed_request};
 
@@ -21,15 +21,18 @@ pub(crate) async fn filters_narrow_the_list(f: &Fixture) {
         let page = f.db.history(&filter, 100).await.expect("reads");
         page.entries.into_iter().map(|entry| entry.recipient.to_string()).collect::<Vec<_>>()
     };
-    let of = |user| HistoryFilter { customer: Some(customer(user)), ..Default::default() };
-    assert_eq!(list(HistoryFilter::default()).await, ["444", "333", "222", "111"]);
+    let of = |user| HistoryFilter::of(Reader::Customer(customer(user)));
+    assert_eq!(list(HistoryFilter::of(Reader::Staff)).await, ["444", "333", "222", "111"]);
     assert_eq!(list(of(1)).await, ["333", "222", "111"]);
     assert_eq!(list(of(3)).await, [] as [&str; 0]);
     let done = Some(MessageStatus::Done);
-    assert_eq!(list(HistoryFilter { status: done, ..Default::default() }).await, ["333"]);
+    assert_eq!(list(HistoryFilter { status: done, ..HistoryFilter::of(Reader::Staff) }).await, ["333"]);
     assert_eq!(list(HistoryFilter { status: done, ..of(2) }).await, [] as [&str; 0]);
     let message = Some(message_id(&first).clone());
-    assert_eq!(list(HistoryFilter { message_id: message.clone(), ..Default::default() }).await, ["222", "111"]);
+    assert_eq!(
+        list(HistoryFilter { message_id: message.clone(), ..HistoryFilter::of(Reader::Staff) }).await,
+        ["222", "111"]
+    );
     assert_eq!(list(HistoryFilter { message_id: message, ..of(2) }).await, [] as [&str; 0]);
 
     let page = f.db.history(&HistoryFilter { status: done, ..of(1) }, 1).await.expect("reads");
@@ -51,7 +54,7 @@ pub(crate) async fn pages_follow_each_other_without_gaps(f: &Fixture) {
     f.execute("UPDATE message_status SET created_at = '2026-01-01 00:00:00.000' WHERE recipient < '106'").await;
     let expected = ["108", "107", "106", "105", "104", "103", "102", "101", "100"];
     for user in [Some(customer(1)), None] {
-        let mut filter = HistoryFilter { customer: user, ..Default::default() };
+        let mut filter = HistoryFilter::of(reader(user));
         let mut seen = Vec::new();
         loop {
             let page = f.db.history(&filter, 2).await.expect("reads");
@@ -81,7 +84,7 @@ pub(crate) async fn a_rare_state_is_found_page_by_page(f: &Fixture) {
     }
     for user in [Some(customer(1)), None] {
         let status = Some(domain::MessageStatus::Failed);
-        let mut filter = HistoryFilter { customer: user, status, ..Default::default() };
+        let mut filter = HistoryFilter { status, ..HistoryFilter::of(reader(user)) };
         let (mut found, mut pages) = (Vec::new(), 0);
         loop {
             let page = f.db.history(&filter, 10).await.expect("reads");
@@ -100,4 +103,8 @@ pub(crate) async fn a_rare_state_is_found_page_by_page(f: &Fixture) {
         let next = f.db.history(&HistoryFilter { cursor: page.next, ..full }, 1).await.expect("reads");
         assert_ne!(next.entries[0].recipient.to_string(), last);
     }
+}
+
+fn reader(user: Option<domain::CustomerId>) -> Reader {
+    user.map_or(Reader::Staff, Reader::Customer)
 }

@@ -4,6 +4,7 @@ mod accept;
 mod audit;
 mod compatibility;
 mod delivery;
+mod details;
 mod full_disk;
 mod hang;
 mod held;
@@ -84,6 +85,11 @@ test_support::on_each_backend! {
         odd_rows_harm_no_other,
         a_refund_survives_a_reset_row,
         settling_reports_each_outcome_by_itself,
+    }
+    details {
+        what_an_operator_calls_a_message_is_kept_with_its_outcome,
+        details_are_stored_where_a_request_has_them,
+        a_refund_is_what_that_recipient_cost,
     }
     history {
         filters_narrow_the_list,

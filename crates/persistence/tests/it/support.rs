@@ -165,26 +165,22 @@ pub(crate) fn request(user: i64, recipients: &[&str]) -> AcceptRequest {
 }
 
 pub(crate) fn typed_request(user: i64, recipients: &[&str], kind: MessageType, text: &str) -> AcceptRequest {
-    let message = Message {
-        customer: customer(user),
-        text: MessageText::try_from(text.to_owned()).expect("a valid text"),
-        recipients: Recipients::parse(recipients.iter().map(ToString::to_string).collect()).expect("valid recipients"),
+    let message = Message::plain(
+        customer(user),
+        MessageText::try_from(text.to_owned()).expect("a valid text"),
+        Recipients::parse(recipients.iter().map(ToString::to_string).collect()).expect("valid recipients"),
         kind,
-    };
+    );
     let transaction_id = TransactionId::from_uuid(Uuid::now_v7());
     let message = MessageBody::new(message, transaction_id.clone(), MessageId::from_uuid(Uuid::now_v7()));
-    AcceptRequest {
-        payload: OutboxPayload {
-            exchange: "message_exchange".to_owned(),
-            routing_key: format!("message_{}", kind.as_str()),
-            message,
-            transaction_id,
-        },
-        unit_price: Money::new(if kind == MessageType::Express { 3 } else { 1 }).expect("positive"),
-        idempotency: None,
-        traceparent: None,
-        turn: domain::Turn::from_stored(1),
-    }
+    let payload = OutboxPayload {
+        exchange: "message_exchange".to_owned(),
+        routing_key: format!("message_{}", kind.as_str()),
+        message,
+        transaction_id,
+    };
+    let price = Money::new(if kind == MessageType::Express { 3 } else { 1 }).expect("positive");
+    AcceptRequest::plain(payload, price, domain::Turn::from_stored(1))
 }
 
 pub(crate) fn with_key(mut request: AcceptRequest, key: &str, fingerprint: &str) -> AcceptRequest {

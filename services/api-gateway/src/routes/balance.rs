@@ -1,12 +1,13 @@
 //! `GET /balance`
 
 use actix_web::{HttpResponse, web::Data};
-use domain::CustomerId;
+use domain::Scope;
 use persistence::LedgerEntry;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
+    caller::Caller,
     error::{ApiError, ErrorBody},
     observe::about_user,
     query::Query,
@@ -46,7 +47,7 @@ pub(crate) struct Transaction {
 #[utoipa::path(
     get, path = "/balance", tag = "balance", operation_id = "getBalance",
     params(
-        ("user_id" = i64, Query, description = "Whose balance"),
+        ("user_id" = i64, Query, description = "Whose balance; with a customer's API key it may be left out"),
         ("limit" = Option<u64>, Query, description = "Most entries of a page"),
         ("cursor" = Option<String>, Query, description = "next_cursor of the page before"),
     ),
@@ -64,9 +65,8 @@ pub(crate) struct Transaction {
         (status = 503, body = ErrorBody, description = "unavailable"),
     )
 )]
-pub(crate) async fn handler(state: Data<State>, query: Query) -> Result<HttpResponse, ApiError> {
-    let user = query.integer("user_id")?.ok_or_else(|| ApiError::InvalidInput("user_id is missing".into()))?;
-    let customer = CustomerId::parse("user_id", user)?;
+pub(crate) async fn handler(state: Data<State>, caller: Caller, query: Query) -> Result<HttpResponse, ApiError> {
+    let customer = caller.permit(Scope::Read)?.customer("user_id", query.integer("user_id")?)?;
     about_user(customer);
     let (balance, page) = state.database.account(customer, query.cursor()?, query.limit()?).await?;
     Ok(HttpResponse::Ok().json(BalanceResponse {

@@ -1,17 +1,16 @@
 //! `POST /messages/send`
 
 use actix_web::{HttpMessage as _, HttpRequest, web::Data};
-use domain::{
-    CustomerId, Lane, Message, MessageBody, MessageId, MessageText, MessageType, OutboxPayload, Recipient, Recipients,
-    TransactionId,
-};
-use persistence::{AcceptOutcome, AcceptRequest, IdempotentRequest, Route};
+use domain::{Lane, MessageBody, MessageId, OutboxPayload, PriceUnit, Scope, TransactionId};
+use persistence::{AcceptOutcome, AcceptRequest, Charged, IdempotentRequest, Reader, Route};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
     body::JsonObject,
+    caller::Caller,
+    draft::Draft,
     error::{ApiError, ErrorBody},
     idempotency::{Replayable, request_key},
     observe::{about_message, about_user},
@@ -31,6 +30,12 @@ pub(crate) struct SendRequest {
     recipients: Vec<String>,
     #[schema(schema_with = schemas::message_type)]
     r#type: Option<String>,
+    #[schema(schema_with = schemas::from)]
+    from: Option<String>,
+    #[schema(schema_with = schemas::client_reference)]
+    client_reference: Option<String>,
+    #[schema(schema_with = schemas::encoding)]
+    encoding: Option<String>,
 }
 
 /// The request was charged and will be sent.
@@ -42,6 +47,22 @@ pub(crate) struct SendResponse {
     /// Find it again in `/messages/history`.
     #[schema(example = "0199f2b4-5d0e-7cc0-8f6e-2f1b0c9a7d11")]
     message_identifier: String,
+    /// What the request said; this and what follows where it used `from`, `client_reference` or `encoding`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "order-4711")]
+    client_reference: Option<String>,
+    /// How the text goes over the air: `gsm7` or `ucs2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "gsm7")]
+    encoding: Option<&'static str>,
+    /// Into how many parts it is cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 1)]
+    segments: Option<i16>,
+    /// What was charged, for all recipients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 1)]
+    price: Option<i64>,
 }
 
 /// Charges the customer and stores the message; it is delivered in the background.
@@ -75,61 +96,99 @@ pub(crate) struct SendResponse {
 pub(crate) async fn handler(
     state: Data<State>,
     request: HttpRequest,
+    caller: Caller,
     body: JsonObject,
 ) -> Result<Replayable<SendResponse>, ApiError> {
-    let message = parse(&body)?;
-    about_user(message.customer);
-    let used = request_key(&request, &fingerprinted(&message))?;
-    if let Some(status) = state.limits.check_customer(message.customer)? {
+    let customer = caller.permit(Scope::Send)?.customer("customer_id", body.optional_integer("customer_id")?)?;
+    about_user(customer);
+    let draft = Draft::read(&body, customer, &state.composition)?;
+    let used = request_key(&request, &draft.fingerprinted())?;
+    if let Some(status) = state.limits.check_customer(customer)? {
         request.extensions_mut().insert(status);
     }
-    state.backpressure.check(message.kind)?;
-    let _reserved = state.in_flight.reserve(Route::Send, message.customer, used.as_ref())?;
-    let outcome = state.accept.accept(accept_request(&state, message, used)).await?;
+    state.backpressure.check(draft.message.kind)?;
+    draft.check_sender(&state.composition, &state.database).await?;
+    let _reserved = state.in_flight.reserve(Route::Send, customer, used.as_ref())?;
+    let composed = Composed::of(&draft);
+    let outcome = state.accept.accept(accept_request(&state, draft, used)).await?;
     if let AcceptOutcome::Accepted(id) | AcceptOutcome::Replayed(id) = &outcome {
         about_message(id);
     }
     match outcome {
-        AcceptOutcome::Accepted(id) => Ok(Replayable::first(answer(id))),
-        AcceptOutcome::Replayed(id) => Ok(Replayable::replay(answer(id))),
+        AcceptOutcome::Accepted(id) => Ok(Replayable::first(answer(id, composed))),
+        AcceptOutcome::Replayed(id) => {
+            // What it cost then: prices may have changed since. A plain answer tells nothing of it.
+            let charged = match &composed {
+                Some(_) => state.database.charged(Reader::Customer(customer), &id).await?,
+                None => None,
+            };
+            let composed = composed.map(|composed| composed.charged_before(charged));
+            Ok(Replayable::replay(answer(id, composed)))
+        }
         AcceptOutcome::KeyReused => Err(ApiError::IdempotencyMismatch),
         AcceptOutcome::InsufficientBalance => Err(ApiError::InsufficientBalance),
     }
 }
 
-fn parse(body: &JsonObject) -> Result<Message, ApiError> {
-    let kind = body.optional_string("type")?;
-    Ok(Message {
-        customer: CustomerId::parse("customer_id", body.integer("customer_id")?)?,
-        text: MessageText::parse(body.string("text")?)?,
-        recipients: Recipients::parse(body.strings("recipients")?)?,
-        kind: kind.as_deref().map(MessageType::parse).transpose()?.unwrap_or_default(),
-    })
-}
-
-/// What makes two requests the same.
-fn fingerprinted(message: &Message) -> (CustomerId, &str, &[Recipient], MessageType) {
-    (message.customer, message.text.as_str(), message.recipients.as_slice(), message.kind)
-}
-
-fn accept_request(state: &State, message: Message, idempotency: Option<IdempotentRequest>) -> AcceptRequest {
+fn accept_request(state: &State, draft: Draft, idempotency: Option<IdempotentRequest>) -> AcceptRequest {
     let transaction_id = TransactionId::from_uuid(Uuid::now_v7());
+    let Draft { message, segments, quote, options, .. } = draft;
     let kind = message.kind;
-    let turn = state.turns.take(message.customer, kind, &message.recipients);
+    let turn = state.turns.take(message.customer, kind, &message.recipients, segments);
+    let by_segment = state.composition.tariff.unit == PriceUnit::Segment;
     AcceptRequest {
+        segments: (by_segment || !options.is_empty()).then_some(segments),
+        client_reference: options.client_reference,
         payload: OutboxPayload {
             exchange: state.topology.exchange().to_owned(),
             routing_key: state.topology.queue(Lane::of(kind)).to_owned(),
             message: MessageBody::new(message, transaction_id.clone(), MessageId::from_uuid(Uuid::now_v7())),
             transaction_id,
         },
-        unit_price: state.prices.of(kind),
+        quote,
         idempotency,
         traceparent: telemetry::propagation::current_traceparent(),
         turn,
     }
 }
 
-fn answer(id: MessageId) -> SendResponse {
-    SendResponse { status: "processing", message_identifier: id.into() }
+/// What is told of a message whose request used a new field.
+struct Composed {
+    client_reference: Option<String>,
+    encoding: &'static str,
+    segments: i16,
+    price: i64,
+}
+
+impl Composed {
+    fn of(draft: &Draft) -> Option<Self> {
+        Some(Self {
+            encoding: draft.message.encoding?.as_str(),
+            client_reference: draft.options.client_reference.clone().map(Into::into),
+            segments: draft.segments.get().into(),
+            price: draft.quote.total().get(),
+        })
+    }
+
+    /// The same, with what was charged for the first of these requests.
+    fn charged_before(self, charged: Option<Charged>) -> Self {
+        let Some(Charged { price, segments }) = charged else { return self };
+        Self { price, segments: segments.unwrap_or(self.segments), ..self }
+    }
+}
+
+fn answer(id: MessageId, composed: Option<Composed>) -> SendResponse {
+    let (status, message_identifier) = ("processing", id.into());
+    let Some(Composed { client_reference, encoding, segments, price }) = composed else {
+        return SendResponse {
+            status,
+            message_identifier,
+            client_reference: None,
+            encoding: None,
+            segments: None,
+            price: None,
+        };
+    };
+    let (encoding, segments, price) = (Some(encoding), Some(segments), Some(price));
+    SendResponse { status, message_identifier, client_reference, encoding, segments, price }
 }

@@ -1,7 +1,7 @@
 //! `POST /balance/add`
 
 use actix_web::{HttpRequest, web::Data};
-use domain::{Balance, CustomerId, TopUpAmount, TransactionId, money::MAX_BALANCE};
+use domain::{Balance, CustomerId, Scope, TopUpAmount, TransactionId, money::MAX_BALANCE};
 use persistence::{Route, TopUpOutcome, TopUpRequest};
 use serde::Serialize;
 use utoipa::{
@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     body::JsonObject,
+    caller::Caller,
     error::{ApiError, ErrorBody},
     idempotency::{Replayable, request_key},
     observe::about_user,
@@ -83,9 +84,11 @@ pub(crate) struct AddBalanceResponse {
 pub(crate) async fn handler(
     state: Data<State>,
     request: HttpRequest,
+    caller: Caller,
     body: JsonObject,
 ) -> Result<Replayable<AddBalanceResponse>, ApiError> {
-    let mut top_up = parse(&body)?;
+    let customer = caller.permit(Scope::Topup)?.customer("user_id", body.optional_integer("user_id")?)?;
+    let mut top_up = parse(&body, customer)?;
     about_user(top_up.customer);
     let fingerprinted = (top_up.customer, top_up.amount.get(), &top_up.description);
     top_up.idempotency = request_key(&request, &fingerprinted)?;
@@ -101,13 +104,13 @@ pub(crate) async fn handler(
     }
 }
 
-fn parse(body: &JsonObject) -> Result<TopUpRequest, ApiError> {
+fn parse(body: &JsonObject, customer: CustomerId) -> Result<TopUpRequest, ApiError> {
     let description = body.optional_string("description")?;
     if description.as_ref().is_some_and(|text| text.chars().count() > MAX_DESCRIPTION) {
         return Err(ApiError::InvalidInput(format!("description must have at most {MAX_DESCRIPTION} characters")));
     }
     Ok(TopUpRequest {
-        customer: CustomerId::parse("user_id", body.integer("user_id")?)?,
+        customer,
         amount: TopUpAmount::parse(body.integer("balance")?)?,
         description,
         transaction_id: TransactionId::from_uuid(Uuid::now_v7()),

@@ -4,34 +4,41 @@
 use regex::Regex;
 use serde_json::{Value, json};
 
-use crate::support::{Fixture, Gateway, Request, routes::taking_bodies};
+use api_gateway::endpoints;
+
+use crate::support::{Fixture, Gateway, Request, routes::target};
 
 /// What a body needs besides the field that is tried; each route ignores the others'.
 fn good() -> Value {
-    json!({"customer_id": 1, "text": "hi", "recipients": ["111"], "user_id": 1, "balance": 1})
+    json!({"customer_id": 1, "text": "hi", "recipients": ["111"], "user_id": 1, "balance": 1, "name": "shop",
+        "scopes": ["send"], "sender": "BANK", "overlap_seconds": 0})
 }
 
 pub(crate) async fn fields_are_taken_as_the_document_says(f: &Fixture) {
     let api = f.gateway(&[]).await;
     api.fund(1, 1_000_000).await;
     let document = api.get("/openapi.json").await.ok();
-    for route in taking_bodies() {
+    let mut sql = f.sql().await;
+    for endpoint in endpoints().iter().filter(|endpoint| endpoint.takes_body()) {
+        let (route, target) = (endpoint.path(), &*target(endpoint.path()));
         let body = &document["paths"][route]["post"]["requestBody"];
         assert!(body["description"].as_str().is_some_and(|text| text.contains("262144 bytes")), "{route}: no limit");
         let schema = resolve(&document, &body["content"]["application/json"]["schema"]);
-        let required = schema["required"].as_array().expect("a list of names");
+        let required = schema["required"].as_array().cloned().unwrap_or_default();
         for (field, schema) in schema["properties"].as_object().expect("fields") {
             assert_bounded(&format!("{route} {field}"), schema);
             for value in candidates(schema) {
                 let mut body = good();
                 body[field] = value.clone();
-                let answer = api.call(Request::post(route, &body)).await;
+                // A customer has a bounded number of keys.
+                sql.execute("DELETE FROM api_keys").await;
+                let answer = api.call(Request::post(target, &body)).await;
                 let place = format!("{route}: {field} = {}", short(&value));
                 assert_eq!(answer.status != 400, conforms(schema, &value), "{place}: {}", answer.text());
             }
             let mut body = good();
             body.as_object_mut().expect("an object").remove(field);
-            let answer = api.call(Request::post(route, &body)).await;
+            let answer = api.call(Request::post(target, &body)).await;
             assert_eq!(answer.status == 400, required.contains(&json!(field)), "{route} without {field}");
         }
     }
@@ -66,7 +73,9 @@ async fn assert_taken_as_told(api: &Gateway, (method, path): (&str, &str), opera
         if is_special {
             continue;
         }
-        let target = target_with(path, operation, name, &text);
+        // A reference is looked for among a customer's messages.
+        let user = if name == "client_reference" { "&user_id=1" } else { "" };
+        let target = target_with(path, operation, name, &text) + user;
         let request = if operation["requestBody"].is_object() {
             Request::post(&target, &good())
         } else {
@@ -78,6 +87,15 @@ async fn assert_taken_as_told(api: &Gateway, (method, path): (&str, &str), opera
         let said =
             if schema["type"] == "integer" { serde_json::from_str(&text).unwrap_or(json!(text)) } else { json!(text) };
         let place = format!("{path}: {name} = {}", short(&said));
+        if parameter["in"] == "path" {
+            // What is no identifier is that of nothing.
+            assert!(
+                answer.status == 404 || conforms(schema, &said) && answer.status < 300,
+                "{place}: {}",
+                answer.text()
+            );
+            continue;
+        }
         assert_eq!(![400, 422].contains(&answer.status), conforms(schema, &said), "{place}: {}", answer.text());
     }
 }
@@ -91,7 +109,11 @@ fn target_with(path: &str, operation: &Value, name: &str, text: &str) -> String 
         if known != name && parameter["required"] != json!(true) {
             continue;
         }
-        let value = if known == name { percent_encoded(text) } else { "1".to_owned() };
+        let value = match known {
+            _ if known == name => percent_encoded(text),
+            "sender" => "BANK".to_owned(),
+            _ => "1".to_owned(),
+        };
         match parameter["in"].as_str() {
             Some("path") => target = target.replace(&format!("{{{known}}}"), &value),
             Some("query") => query.push(format!("{known}={value}")),

@@ -217,7 +217,7 @@ pub(crate) async fn any_json_and_any_bytes_are_answered(f: &Fixture) {
     let mut bodies = Source::new(bytes);
     let routes = taking_bodies();
     for number in 0..1_500 {
-        let request = Request::post_bytes(routes[number % routes.len()], bodies.next());
+        let request = Request::post_bytes(&routes[number % routes.len()], bodies.next());
         client.call(&request).await.error(400, "invalid_input");
     }
 }
@@ -291,6 +291,7 @@ pub(crate) async fn any_header_is_answered(f: &Fixture) {
             200 => drop(answer.json()),
             400 if answer.body.is_empty() => {} // HTTP itself was broken, such as a second Host
             400 => drop(answer.error(400, "invalid_input")),
+            401 => drop(answer.error(401, "unauthorized")), // an Authorization that is no key
             415 => drop(answer.error(415, "unsupported_media_type")),
             422 => drop(answer.error(422, "idempotency_mismatch")),
             other => panic!("{other} for {request:?}"),

@@ -1,9 +1,11 @@
 //! The REST contract, against a running gateway on a real database: one suite, run on SQLite in a file and on the
 //! server that `TEST_DATABASE_URL` names.
 
+mod authentication;
 mod balance;
 mod bodies;
 mod bounds;
+mod composition;
 mod concurrency;
 mod documents;
 mod fuzz;
@@ -13,6 +15,7 @@ mod history;
 mod idempotency;
 mod limits;
 mod links;
+mod matrix;
 mod measured;
 mod outage;
 mod protocol;
@@ -82,6 +85,30 @@ test_support::on_each_backend! {
         a_balance_never_passes_its_limit,
         descriptions_are_texts,
         first_top_ups_at_once_all_count,
+    }
+    authentication {
+        a_key_is_shown_once,
+        a_customer_has_twenty_good_keys,
+        a_wrong_key_is_not_made,
+        a_key_is_replaced_with_an_overlap,
+        a_revoked_key_is_refused_by_every_gateway_within_ten_seconds,
+        a_key_may_have_a_limit_of_its_own,
+        checks_of_keys_come_in_the_contracts_order,
+        the_key_of_the_start_makes_keys_and_does_nothing_else,
+        customers_see_nothing_of_each_other,
+        an_open_gateway_counts_who_has_no_key_yet,
+    }
+    matrix { every_route_knows_every_kind_of_caller }
+    composition {
+        what_a_message_says_is_kept_and_told,
+        messages_are_found_by_their_reference,
+        what_a_message_may_not_say_is_refused,
+        a_preview_tells_all_and_does_nothing,
+        segments_are_what_is_paid_for_where_they_are_the_unit,
+        keys_of_earlier_releases_still_replay,
+        a_retry_is_told_what_was_charged_then,
+        one_phone_is_charged_once_however_it_is_written,
+        senders_may_have_to_be_registered,
     }
     limits {
         the_global_limit_covers_every_route,

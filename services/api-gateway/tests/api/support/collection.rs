@@ -1,8 +1,10 @@
 //! The Postman collection: a good request to every route.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
-use super::Request;
+use super::{Answer, Request};
 
 const COLLECTION: &str = include_str!("../../../../../postman/collections/messaging-platform.postman_collection.json");
 
@@ -10,10 +12,16 @@ const COLLECTION: &str = include_str!("../../../../../postman/collections/messag
 #[derive(Debug)]
 pub(crate) struct Collected {
     pub(crate) name: String,
-    pub(crate) request: Request,
+    method: String,
+    url: String,
+    body: Option<String>,
     /// What Postman runs on the answer.
     pub(crate) script: String,
 }
+
+/// What requests take from answers before them.
+#[derive(Debug, Default)]
+pub(crate) struct Variables(BTreeMap<&'static str, String>);
 
 /// All of them, in their order.
 pub(crate) fn collected() -> Vec<Collected> {
@@ -24,18 +32,40 @@ pub(crate) fn collected() -> Vec<Collected> {
 
 fn collect(item: &Value) -> Collected {
     let request = &item["request"];
-    let url = request["url"]["raw"].as_str().expect("a URL").strip_prefix("{{base_url}}").expect("the variable");
-    let target = url.replace("{{message_identifier}}", "01a204c9-12bd-75be-b8d5-2986e23477a4");
-    let called = Request::new(request["method"].as_str().expect("a method"), target);
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let body = request["body"]["raw"].as_str().map(str::to_owned);
+    if let Some(body) = &body {
+        serde_json::from_str::<Value>(body).expect("a JSON body");
+    }
     Collected {
-        name: item["name"].as_str().expect("a name").to_owned(),
-        request: match request["body"]["raw"].as_str() {
-            Some(body) => {
-                serde_json::from_str::<Value>(body).expect("a JSON body");
-                called.header("Content-Type", "application/json").body(body)
-            }
-            None => called,
-        },
+        name: text(&item["name"]),
+        method: text(&request["method"]),
+        url: text(&request["url"]["raw"]),
+        body,
         script: item["event"][0]["script"]["exec"].to_string(),
+    }
+}
+
+impl Collected {
+    /// The request, with what is known of earlier answers.
+    pub(crate) fn request(&self, known: &Variables) -> Request {
+        let target = self.url.strip_prefix("{{base_url}}").expect("the variable").to_owned();
+        let filled =
+            known.0.iter().fold(target, |target, (name, value)| target.replace(&format!("{{{{{name}}}}}"), value));
+        assert!(!filled.contains("{{"), "{}: no request before sets what {filled} needs", self.name);
+        let called = Request::new(&self.method, filled);
+        match &self.body {
+            Some(body) => called.header("Content-Type", "application/json").body(body.clone()),
+            None => called,
+        }
+    }
+
+    /// Takes from an answer what the script takes.
+    pub(crate) fn learn(&self, answer: &Answer, known: &mut Variables) {
+        for (name, member) in [("message_identifier", "message_identifier"), ("key_id", "id")] {
+            if self.script.contains(&format!("set(\\\"{name}\\\"")) {
+                known.0.insert(name, answer.json()[member].as_str().expect("a text").to_owned());
+            }
+        }
     }
 }

@@ -14,10 +14,11 @@ use telemetry::{Guard, LogFormat, MetricsHandle, TelemetryConfig};
 use tempfile::TempDir;
 use test_support::TestDatabase;
 
-use super::{Gateway, sql::Sql};
+use super::{ADMIN_KEY, Gateway, sql::Sql};
 
 /// Limits that only matter to tests about limits are off, those that a busy machine would meet too; the port is free.
-const DEFAULTS: [(&str, &str); 6] = [
+const DEFAULTS: [(&str, &str); 7] = [
+    ("ADMIN_API_KEY", ADMIN_KEY),
     ("LISTEN_ADDR", "127.0.0.1:0"),
     ("GLOBAL_RATE_LIMIT_RPS", "0"),
     ("USER_RATE_LIMIT_RPS", "0"),

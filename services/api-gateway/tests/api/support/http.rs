@@ -3,6 +3,9 @@
 use serde_json::Value;
 use uuid::Uuid;
 
+/// `ADMIN_API_KEY` of the gateways in tests.
+pub(crate) const ADMIN_KEY: &str = "mpa_ZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZ16kT6G";
+
 /// A request, written out byte by byte.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
@@ -13,9 +16,20 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// A request without headers or body.
+    /// A request without headers or body; where nobody gets in without a key, with one that may do all there.
     pub(crate) fn new(method: &str, target: impl Into<String>) -> Self {
+        let request = Self::bare(method, target);
+        if request.target.starts_with("/admin") { request.with_key(ADMIN_KEY) } else { request }
+    }
+
+    /// A request without headers or body, wherever it goes.
+    pub(crate) fn bare(method: &str, target: impl Into<String>) -> Self {
         Self { method: method.to_owned(), target: target.into(), headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// With an API key.
+    pub(crate) fn with_key(self, key: &str) -> Self {
+        self.header("Authorization", format!("Bearer {key}"))
     }
 
     /// The target without its query.

@@ -18,9 +18,9 @@ pub(crate) fn described() -> Vec<(&'static str, &'static str)> {
     all
 }
 
-/// Paths of endpoints that read a body.
-pub(crate) fn taking_bodies() -> Vec<&'static str> {
-    endpoints().iter().filter(|endpoint| endpoint.takes_body()).map(Endpoint::path).collect()
+/// Targets of endpoints that read a body.
+pub(crate) fn taking_bodies() -> Vec<String> {
+    endpoints().iter().filter(|endpoint| endpoint.takes_body()).map(Endpoint::path).map(target).collect()
 }
 
 /// Methods and paths of all there is.

@@ -249,6 +249,7 @@ pub(crate) fn config() -> WorkerConfig {
         max_calls: 100,
         state_lanes: 1,
         pace: PerLane::from_fn(|_| Duration::ZERO),
+        default_sender: None,
     }
 }
 
@@ -274,24 +275,20 @@ pub(crate) fn express(id: &str, recipient: &str) -> AcceptRequest {
 }
 
 fn request(id: &str, recipients: &[&str], kind: MessageType) -> AcceptRequest {
-    let message = Message {
-        customer: CustomerId::try_from(CUSTOMER).expect("a valid id"),
-        text: MessageText::try_from("hello".to_owned()).expect("a valid text"),
-        recipients: Recipients::parse(recipients.iter().map(ToString::to_string).collect()).expect("valid recipients"),
+    let message = Message::plain(
+        CustomerId::try_from(CUSTOMER).expect("a valid id"),
+        MessageText::try_from("hello".to_owned()).expect("a valid text"),
+        Recipients::parse(recipients.iter().map(ToString::to_string).collect()).expect("valid recipients"),
         kind,
-    };
+    );
     let transaction_id = TransactionId::try_from(format!("charge-{id}")).expect("a valid id");
     let message_id = MessageId::try_from(id.to_owned()).expect("a valid id");
-    AcceptRequest {
-        payload: OutboxPayload {
-            exchange: "exchange".to_owned(),
-            routing_key: kind.as_str().to_owned(),
-            message: MessageBody::new(message, transaction_id.clone(), message_id),
-            transaction_id,
-        },
-        unit_price: Money::new(PRICE).expect("positive"),
-        idempotency: None,
-        traceparent: None,
-        turn: Turn::from_stored(1),
-    }
+    let payload = OutboxPayload {
+        exchange: "exchange".to_owned(),
+        routing_key: kind.as_str().to_owned(),
+        message: MessageBody::new(message, transaction_id.clone(), message_id),
+        transaction_id,
+    };
+    let price = Money::new(PRICE).expect("positive");
+    AcceptRequest::plain(payload, price, Turn::from_stored(1))
 }

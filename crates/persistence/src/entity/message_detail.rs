@@ -1,0 +1,20 @@
+//! What a message is beyond its text; only of requests that used a field for it.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "message_details")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub message_identifier: String,
+    pub user_id: i64,
+    pub sender: Option<String>,
+    pub encoding: String,
+    pub client_reference: Option<String>,
+    pub created_at: DateTime,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
