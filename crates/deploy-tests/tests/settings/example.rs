@@ -37,7 +37,10 @@ fn services() -> String {
 
 /// A comment with the meaning and, after its first part, what is accepted; then the variable with its default.
 fn variable(told: &Told) -> String {
-    let meaning = told.meaning.replace('`', "").replace("[operators.md](operators.md)", "docs/operators.md");
+    let mut meaning = told.meaning.replace('`', "");
+    for page in ["operators.md", "authentication.md"] {
+        meaning = meaning.replace(&format!("[{page}]({page})"), &format!("docs/{page}"));
+    }
     let (first, rest) = meaning.split_once("; ").map_or((&*meaning, None), |(first, rest)| (first, Some(rest)));
     let mut letters = first.chars();
     let first: String = letters.next().iter().flat_map(|letter| letter.to_uppercase()).chain(letters).collect();

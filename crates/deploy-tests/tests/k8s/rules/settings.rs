@@ -11,6 +11,8 @@ use crate::platform::{Platform, Pods, SECRET_TEMPLATE, name_of};
 
 /// What a person must replace.
 const PLACEHOLDER: &str = "CHANGE_ME";
+/// A key of the form that `cargo xtask key` prints.
+const SOME_KEY: &str = "mpa_ZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZ16kT6G";
 /// Not set here: it would override `DB_HOST` to `DB_PASSWORD`.
 const NOT_DEPLOYED: [&str; 1] = ["DATABASE_URL"];
 
@@ -19,7 +21,9 @@ pub(crate) fn of(platform: &Platform, pods: &Pods) -> BTreeMap<String, String> {
     let secrets = platform.all::<Secret>();
     let secret = |name: &str, key: &str| {
         let found = secrets.iter().find(|secret| name_of(*secret) == name);
-        found.and_then(|secret| secret.string_data.as_ref()?.get(key).cloned())
+        let written = found.and_then(|secret| secret.string_data.as_ref()?.get(key).cloned());
+        // What a person puts there.
+        written.map(|value| if key == "ADMIN_API_KEY" { value.replace(PLACEHOLDER, SOME_KEY) } else { value })
     };
     let mut environment = BTreeMap::new();
     for container in pods.containers() {
@@ -102,7 +106,8 @@ pub(super) fn no_secret_is_written_down(platform: &Platform) -> Vec<String> {
             problems.push(name);
         }
     }
-    let sounds_secret = |name: &str| ["PASS", "SECRET", "TOKEN", "URI"].iter().any(|part| name.contains(part));
+    let sounds_secret =
+        |name: &str| ["PASS", "SECRET", "TOKEN", "URI", "API_KEY"].iter().any(|part| name.contains(part));
     problems.extend(config_variables(platform).into_iter().filter(|name| sounds_secret(name)));
     for pods in platform.pods() {
         let written = pods.containers().into_iter().flat_map(|container| container.env.unwrap_or_default());
