@@ -7,6 +7,11 @@ use crate::{CustomerId, Invalid, api_key::KeyKind, invisible::is_invisible};
 /// Most characters of a key's name.
 pub const MAX_KEY_NAME: usize = 100;
 
+/// Highest limit of a key of its own, in requests a second.
+pub const MAX_REQUESTS_PER_SECOND: u32 = 1_000_000;
+/// Longest time that a key and the one in its place are both good, in seconds: a week.
+pub const MAX_OVERLAP: u64 = 604_800;
+
 /// One thing that a key may be good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {

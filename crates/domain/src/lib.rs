@@ -4,6 +4,7 @@
 //! never check the same thing twice: they parse at the edge and pass these types on.
 
 pub mod api_key;
+pub mod encoding;
 pub mod event;
 pub mod grant;
 pub mod id;
@@ -24,6 +25,7 @@ pub mod status;
 pub mod turn;
 
 pub use api_key::{ApiKey, KeyHash, KeyKind};
+pub use encoding::{Encoding, EncodingChoice};
 pub use event::{CarriedMessage, EventKind, MessageBody, OutboxPayload};
 pub use grant::{Grant, KeyName, Owner, Scope, Scopes};
 pub use id::{CustomerId, MessageId, TransactionId};
@@ -37,7 +39,7 @@ pub use pricing::{PriceList, PriceUnit, Quote, SegmentCount, Tariff};
 pub use provider_message_id::ProviderMessageId;
 pub use reference::ClientReference;
 pub use retry::{Jitter, RetrySchedule};
-pub use segments::{Encoding, EncodingChoice, Segmentation};
+pub use segments::Segmentation;
 pub use sender::Sender;
 pub use status::{DeliveryStatus, MessageStatus, OutboxStatus};
 pub use turn::{FairOrder, Turn};

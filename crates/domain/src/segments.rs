@@ -1,106 +1,9 @@
-//! How a text goes over the air: in which characters, and cut into how many parts.
+//! How a text is cut into parts.
 //!
-//! GSM 03.38 (3GPP TS 23.038): the basic table, and an extension whose characters take two septets, an escape and their own. One
-//! character that is in neither makes the whole text UCS-2, as UTF-16BE. National tables are left out: what handsets and operators
-//! make of them is not known, and nobody bills by them. Parts are counted by cutting and never by dividing: none ends between an
-//! escape and its character or between two surrogates, so one may be a unit shorter than it could be.
+//! One character that GSM 7 cannot carry makes the whole text UCS-2, as UTF-16BE. Parts are counted by cutting and never by dividing: none ends
+//! between an escape and its character or between two surrogates, so one may be a unit shorter than it could be.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
-use crate::{Invalid, MessageText};
-
-/// What a text goes over the air in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Encoding {
-    /// GSM 03.38, in septets.
-    Gsm7,
-    /// UTF-16BE.
-    Ucs2,
-}
-
-impl Encoding {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Gsm7, Self::Ucs2];
-
-    /// The name in bodies and tables.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Gsm7 => "gsm7",
-            Self::Ucs2 => "ucs2",
-        }
-    }
-
-    /// The encoding of this name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|encoding| encoding.as_str() == name)
-    }
-
-    /// Units of a text that is one part, and of each part where there are more: a header takes six octets of those.
-    fn limits(self) -> (usize, usize) {
-        match self {
-            Self::Gsm7 => (160, 153),
-            Self::Ucs2 => (70, 67),
-        }
-    }
-
-    /// Units that a character takes; `None` where it cannot be carried.
-    fn units(self, character: char) -> Option<usize> {
-        match self {
-            Self::Gsm7 => septets(character),
-            Self::Ucs2 => Some(character.len_utf16()),
-        }
-    }
-}
-
-impl fmt::Display for Encoding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// What a request asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum EncodingChoice {
-    /// GSM 7 where that can carry the text, otherwise UCS-2.
-    #[default]
-    Auto,
-    /// GSM 7, or to be refused.
-    Gsm7,
-    /// UCS-2.
-    Ucs2,
-}
-
-impl EncodingChoice {
-    /// All choices.
-    pub const ALL: [Self; 3] = [Self::Auto, Self::Gsm7, Self::Ucs2];
-
-    /// The name in bodies.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Gsm7 => "gsm7",
-            Self::Ucs2 => "ucs2",
-        }
-    }
-
-    /// Parses a choice's name.
-    pub fn parse(name: &str) -> Result<Self, Invalid> {
-        let found = Self::ALL.into_iter().find(|choice| choice.as_str() == name);
-        found.ok_or_else(|| Invalid::new("encoding", "must be auto, gsm7 or ucs2"))
-    }
-}
-
-impl From<Encoding> for EncodingChoice {
-    fn from(encoding: Encoding) -> Self {
-        match encoding {
-            Encoding::Gsm7 => Self::Gsm7,
-            Encoding::Ucs2 => Self::Ucs2,
-        }
-    }
-}
+use crate::{Encoding, EncodingChoice, Invalid, MessageText, encoding::septets};
 
 /// How one text is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,19 +75,6 @@ impl Segmentation {
     /// The first character that GSM 7 cannot carry: its position, counted in characters from 1.
     pub fn first_not_gsm7(&self) -> Option<usize> {
         self.first_not_gsm7
-    }
-}
-
-/// Septets that a character takes in GSM 03.38; `None` where it is in neither table.
-fn septets(character: char) -> Option<usize> {
-    /// What the basic table has beyond ASCII.
-    const BEYOND_ASCII: &str = "£¥èéùìòÇØøÅåΔΦΓΛΩΠΨΣΘΞÆæßÉ¤¡ÄÖÑÜ§¿äöñüà";
-    match character {
-        '\u{c}' | '^' | '{' | '}' | '\\' | '[' | '~' | ']' | '|' | '€' => Some(2),
-        '`' => None,
-        '\n' | '\r' | ' '..='~' => Some(1),
-        _ if character.is_ascii() => None,
-        _ => BEYOND_ASCII.contains(character).then_some(1),
     }
 }
 

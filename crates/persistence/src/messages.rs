@@ -3,6 +3,7 @@
 mod accept;
 mod delivery;
 mod details;
+mod filter;
 mod history;
 mod operator_messages;
 mod references;
@@ -13,7 +14,8 @@ mod take;
 pub use accept::{AcceptOutcome, AcceptRequest};
 pub use delivery::{Begin, BeginRequest, ClaimedRecipient, Deferred, Outcome, PutOff, Settlement};
 pub use details::{Charged, MessageDetails, MessageOverview, RecipientEntry};
-pub use history::{Extra, HistoryEntry, HistoryFilter};
+pub use filter::HistoryFilter;
+pub use history::{Extra, HistoryEntry};
 pub use operator_messages::OperatorMessage;
 pub use states::{StateWrite, StateWritten};
 

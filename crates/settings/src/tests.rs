@@ -100,3 +100,13 @@ fn what_was_asked_for_is_noted_with_default_and_range() {
     ];
     assert_eq!(source.asked(), expected);
 }
+
+#[test]
+fn one_may_be_set_to_nothing() {
+    let prefix = |source: &Source| source.possibly_empty("PREFIX", "0", "digits");
+    let empty = || Source::from_pairs([("PREFIX", "")]);
+    assert_eq!(prefix(&Source::from_pairs::<&str, &str>([])), "0");
+    assert_eq!(prefix(&empty()), "");
+    assert_eq!(prefix(&empty().with_defaults([("OTHER", "x")])), "", "through other defaults too");
+    assert_eq!(empty().with_defaults([("PREFIX", "1")]).string("PREFIX", "2"), "1");
+}

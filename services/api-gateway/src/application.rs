@@ -21,7 +21,7 @@ use telemetry::MetricsHandle;
 
 use crate::{
     accept::{AcceptBatcher, OnAccepted},
-    authentication::{Authentication, authenticate},
+    authentication::Authentication,
     backlog,
     backpressure::Backpressure,
     error::ApiError,
@@ -159,6 +159,18 @@ async fn limit(
         status.write_to(response.headers_mut());
     }
     Ok(response)
+}
+
+/// Middleware: nobody gets past it unknown. What comes after it, a path that does not exist included, is only told to those who may ask.
+async fn authenticate(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let state = request.app_data::<Data<State>>().expect("the application always has its state").clone();
+    if let Some(caller) = state.authentication.judge(request.path(), request.headers(), &state.limits).await? {
+        request.extensions_mut().insert(caller);
+    }
+    next.call(request).await
 }
 
 fn health(settings: &Settings, parts: &Parts) -> Health {

@@ -2,14 +2,7 @@
 //!
 //! `Authorization: Bearer <key>` alone is taken: keys in the query or in Basic credentials end in logs.
 
-use actix_web::{
-    Error, HttpMessage as _,
-    body::MessageBody,
-    dev::{ServiceRequest, ServiceResponse},
-    http::header::{AUTHORIZATION, HeaderMap},
-    middleware::Next,
-    web::Data,
-};
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use domain::{ApiKey, Grant, KeyHash, Owner, Scope, Scopes};
 use persistence::{Database, KeyStanding, KeyUse};
 use service_kit::Scope as Tasks;
@@ -21,7 +14,6 @@ use crate::{
     keys::Keys,
     limits::Limits,
     observe::about_key,
-    state::State,
 };
 
 /// What answers without a key whatever is set: those who watch the process, and the document.
@@ -90,21 +82,6 @@ pub(crate) fn outcomes() -> Vec<&'static str> {
     Outcome::ALL.map(Outcome::as_str).to_vec()
 }
 
-/// Middleware: nobody gets past it unknown. What comes after it, a path that does not exist included, is only told to those
-/// who may ask.
-pub(crate) async fn authenticate(
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    if !is_public(request.path()) {
-        let state = request.app_data::<Data<State>>().expect("the application always has its state").clone();
-        let never_open = NEVER_OPEN.iter().any(|path| is_at_or_below(request.path(), path));
-        let caller = state.authentication.identify(request.headers(), never_open, &state.limits).await?;
-        request.extensions_mut().insert(caller);
-    }
-    next.call(request).await
-}
-
 fn is_public(path: &str) -> bool {
     PUBLIC.contains(&path) || path.starts_with(PUBLIC_BELOW)
 }
@@ -122,7 +99,23 @@ impl Authentication {
         Self { is_required, bootstrap, keys }
     }
 
-    /// Who sent these headers.
+    /// Who sent these headers to this path; `None` where nobody is asked who it is.
+    ///
+    /// # Errors
+    /// 401 where it is nobody, 429 where the key has used up its limit, 503 where the database had to be asked and did not answer.
+    pub(crate) async fn judge(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        limits: &Limits,
+    ) -> Result<Option<Caller>, ApiError> {
+        if is_public(path) {
+            return Ok(None);
+        }
+        let never_open = NEVER_OPEN.iter().any(|top| is_at_or_below(path, top));
+        self.identify(headers, never_open, limits).await.map(Some)
+    }
+
     async fn identify(&self, headers: &HeaderMap, never_open: bool, limits: &Limits) -> Result<Caller, ApiError> {
         let hash = match sent_in(headers) {
             Sent::Key(key) => key.hash(),

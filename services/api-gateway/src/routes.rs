@@ -11,8 +11,6 @@ mod top_up;
 
 use std::sync::LazyLock;
 
-pub(crate) use admin::{create_key::MAX_REQUESTS_PER_SECOND, rotate_key::MAX_OVERLAP};
-
 use actix_web::web::ServiceConfig;
 use persistence::Query;
 

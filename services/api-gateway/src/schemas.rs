@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use domain::{
     DeliveryStatus, MessageStatus, MessageType, Scope,
-    grant::MAX_KEY_NAME,
+    grant::{MAX_KEY_NAME, MAX_OVERLAP, MAX_REQUESTS_PER_SECOND},
     id::MAX_IDENTIFIER_LENGTH,
     idempotency::MAX_KEY_LENGTH,
     invisible::INVISIBLE,
@@ -19,10 +19,7 @@ use utoipa::openapi::{
     schema::{ArrayBuilder, SchemaType},
 };
 
-use crate::{
-    query::{DEFAULT_LIMIT, LIMITS},
-    routes::{MAX_OVERLAP, MAX_REQUESTS_PER_SECOND},
-};
+use crate::query::{DEFAULT_LIMIT, LIMITS};
 
 /// The schema of a parameter or header, the same on every route. Optional ones may be left out, but are never null.
 pub(crate) fn parameter(name: &str) -> Option<RefOr<Schema>> {

@@ -113,6 +113,11 @@ impl Tables {
         self.rows(query).await.iter().map(|row| row.get::<String, _>(0) + "\n").collect()
     }
 
+    /// How many API keys are known to have been used.
+    pub(crate) async fn used_api_keys(&self) -> i64 {
+        self.rows("SELECT COUNT(*) FROM api_keys WHERE last_used_at IS NOT NULL").await[0].get(0)
+    }
+
     /// Runs a statement; gives the number of rows it changed.
     pub(crate) async fn execute(&self, statement: &str) -> u64 {
         let mut connection = self.connect().await.expect("the database answers");

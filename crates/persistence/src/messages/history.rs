@@ -8,10 +8,11 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, Quer
 
 use super::{
     details::{MessageDetails, of_messages},
+    filter::HistoryFilter,
     references::history_of_reference,
 };
 use crate::{
-    Cursor, Database, Error, Page, Query, Reader, Stored,
+    Cursor, Database, Error, Page, Query, Stored,
     engine::{Session, StepError, dialect::Dialect, reading},
     entity::message_status::{Column, Entity, Model},
     page::{after_cursor, up_to_cursor},
@@ -19,21 +20,6 @@ use crate::{
 
 /// Rows that a page looks at, where it lists those of one state.
 const LOOKED_AT: u64 = 5_000;
-
-/// Which messages to list, and for whom; what is `None` does not narrow the list.
-#[derive(Debug, Clone)]
-pub struct HistoryFilter {
-    /// Whose messages may be shown.
-    pub reader: Reader,
-    /// In this state.
-    pub status: Option<MessageStatus>,
-    /// Of which receipts tell this.
-    pub delivery_status: Option<DeliveryStatus>,
-    /// Of this request.
-    pub message_id: Option<MessageId>,
-    /// After this place.
-    pub cursor: Option<Cursor>,
-}
 
 /// One recipient of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,28 +57,6 @@ pub struct Extra {
     pub price: Option<i64>,
     /// What the request said.
     pub details: MessageDetails,
-}
-
-impl HistoryFilter {
-    /// All that this reader may see.
-    pub fn of(reader: Reader) -> Self {
-        Self { reader, status: None, delivery_status: None, message_id: None, cursor: None }
-    }
-
-    fn customer(&self) -> Option<CustomerId> {
-        self.reader.customer()
-    }
-
-    fn is_by_state(&self) -> bool {
-        self.status.is_some() || self.delivery_status.is_some()
-    }
-
-    /// Whether a row is in the states that are asked for.
-    pub(super) fn matches_state(&self, row: &Model) -> bool {
-        let is_in = |wanted: Option<&str>, stored: Option<&str>| wanted.is_none_or(|wanted| stored == Some(wanted));
-        is_in(self.status.map(MessageStatus::as_str), Some(&row.status))
-            && is_in(self.delivery_status.map(DeliveryStatus::as_str), row.delivery_status.as_deref())
-    }
 }
 
 impl Database {

@@ -9,7 +9,7 @@ use sea_orm::{
     sea_query::extension::mysql::{IndexHintScope, MySqlSelectStatementExt as _},
 };
 
-use super::history::HistoryFilter;
+use super::filter::HistoryFilter;
 use crate::{
     Cursor, Page,
     engine::{Session, StepError, dialect::Dialect, statements::padded},

@@ -3,6 +3,8 @@
 use domain::{ClientReference, Encoding, Money, ProviderMessageId, Quote, SegmentCount, Sender};
 use persistence::{AcceptRequest, OperatorMessage, Outcome, Reader, Settlement};
 
+use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
+
 use crate::support::{Fixture, customer, message_id, request};
 
 fn done() -> Outcome {
@@ -79,6 +81,31 @@ pub(crate) async fn a_refund_is_what_that_recipient_cost(f: &Fixture) {
     for expected in [[true; 3], [false; 3]] {
         assert_eq!(f.db.settle(&settlements).await.expect("settles"), expected);
         assert_eq!(f.balance(1).await, 1_000 - 15);
+        f.assert_conserved().await;
+    }
+}
+
+/// Whatever is sent at whatever price, and whatever becomes of it, told once or twice: what is gone is what was accepted.
+pub(crate) async fn whatever_fails_money_is_conserved(f: &Fixture) {
+    const CREDITS: i64 = 1_000_000;
+    f.fund(1, CREDITS).await;
+    let message = (1_usize..6, 1_i64..20, 1_usize..=255, prop::collection::vec(any::<bool>(), 5), any::<bool>());
+    let mut runner = TestRunner::deterministic();
+    let (mut spent, numbers) = (0, ["111", "222", "333", "444", "555"]);
+    for _ in 0..24 {
+        let (count, price, segments, accepts, twice) = message.new_tree(&mut runner).expect("a value").current();
+        let price = price * i64::try_from(segments).expect("few");
+        let sent = detailed(&numbers[..count], price, segments);
+        f.accept_one(sent.clone()).await;
+        let claimed = f.begin(&sent).await;
+        let outcome = |accepts: bool| if accepts { done() } else { Outcome::Failed { provider: String::new() } };
+        let settlements: Vec<_> =
+            claimed.iter().zip(&accepts).map(|(claim, accepts)| Settlement::new(claim, outcome(*accepts))).collect();
+        for _ in 0..=i32::from(twice) {
+            f.db.settle(&settlements).await.expect("settles");
+        }
+        spent += price * i64::try_from(accepts[..count].iter().filter(|accepts| **accepts).count()).expect("few");
+        assert_eq!(f.balance(1).await, CREDITS - spent);
         f.assert_conserved().await;
     }
 }

@@ -90,6 +90,7 @@ test_support::on_each_backend! {
         what_an_operator_calls_a_message_is_kept_with_its_outcome,
         details_are_stored_where_a_request_has_them,
         a_refund_is_what_that_recipient_cost,
+        whatever_fails_money_is_conserved,
     }
     history {
         filters_narrow_the_list,

@@ -9,8 +9,7 @@ pub(crate) mod remove_sender;
 pub(crate) mod revoke_key;
 pub(crate) mod rotate_key;
 
-use domain::ApiKey;
-use domain::KeyKind;
+use domain::{ApiKey, KeyKind};
 use persistence::MAX_LIVE_KEYS;
 use rand::{rand_core::UnwrapErr, rngs::SysRng};
 use uuid::Uuid;

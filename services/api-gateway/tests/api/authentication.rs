@@ -155,11 +155,6 @@ pub(crate) async fn a_revoked_key_is_refused_by_every_gateway_within_ten_seconds
         wait_until(Duration::from_secs(15), "the gateway refuses it", refused).await;
         assert_eq!(as_key(api, &key, reads()).await.error(401, "unauthorized"), "This API key was revoked.");
     }
-    let last_used = async || {
-        let used = f.sql().await.number("SELECT COUNT(*) FROM api_keys WHERE last_used_at IS NOT NULL").await;
-        (used == 0).then_some(())
-    };
-    wait_until(Duration::from_secs(1), "its use is recorded once a minute", last_used).await;
 }
 
 pub(crate) async fn a_key_may_have_a_limit_of_its_own(f: &Fixture) {

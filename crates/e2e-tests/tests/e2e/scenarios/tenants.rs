@@ -8,6 +8,7 @@ use test_support::{ServiceProcess, binary, wait_until};
 
 use crate::{
     client::{Client, Kind, Submission},
+    collector::Collector,
     platform::{SETTLED, Setup},
 };
 
@@ -27,8 +28,10 @@ async fn make_key(admin: &Client, customer: Option<i64>, scopes: &[&str]) -> (St
 /// Every key that was shown or tried, and nothing of it anywhere but in the one answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_business_sends_with_its_key_and_the_key_is_found_nowhere() {
+    let collector = Collector::start();
     let mut platform = Setup::new()
         .set("RUST_LOG", "trace")
+        .set("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.address())
         .set_for("api-gateway", "AUTH_REQUIRED", "true")
         .set_for("api-gateway", "ADMIN_API_KEY", ADMIN_KEY)
         .set_for("delivery-worker", "DEFAULT_SENDER", "PLATFORM")
@@ -66,9 +69,15 @@ async fn a_business_sends_with_its_key_and_the_key_is_found_nowhere() {
     let refused = async || (tenant.ask("GET", "/balance", None).await.0 == 401).then_some(());
     wait_until(Duration::from_secs(20), "the revoked key is refused", refused).await;
 
-    let keys = [ADMIN_KEY, UNKNOWN, &platform_key, &tenant_key, &other];
+    let (_, listed) = admin.ask("GET", "/admin/keys", None).await;
+    let (_, denied) = open.with_key("garbage").ask("GET", "/balance", None).await;
     let (_, metrics) = platform.gateway.get("/metrics").await.expect("metrics");
-    let mut outputs = vec![platform.tables.api_keys().await, metrics];
+    // It records the last use of its keys, and sends the last of its traces.
+    assert!(platform.gateway.terminate().await.success());
+    assert_eq!(platform.tables.used_api_keys().await, 3, "all but the bootstrap key, which is not stored");
+    let keys = [ADMIN_KEY, UNKNOWN, &platform_key, &tenant_key, &other];
+    let mut outputs = vec![platform.tables.api_keys().await, metrics, collector.everything()];
+    outputs.extend([listed, denied].map(|answer| answer.to_string()));
     outputs.extend([&platform.gateway, &platform.relays[0], &platform.workers[0]].map(ServiceProcess::output));
     for output in outputs {
         assert!(!output.is_empty());

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use actix_web::{HttpResponse, web::Data};
 use chrono::{DateTime, Utc};
-use domain::{Grant, Invalid, KeyName, Owner, Scope, Scopes};
+use domain::{Grant, Invalid, KeyName, Owner, Scope, Scopes, grant::MAX_REQUESTS_PER_SECOND};
 use persistence::{Issued, NewKey};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -17,9 +17,6 @@ use crate::{
     schemas,
     state::State,
 };
-
-/// Highest limit of a key.
-pub(crate) const MAX_REQUESTS_PER_SECOND: u32 = 1_000_000;
 
 /// A key to make.
 #[derive(Debug, ToSchema)]

@@ -1,7 +1,11 @@
 //! `DELETE /admin/senders`
 
-use actix_web::{FromRequest as _, http::header, web::Data};
-use actix_web::{HttpRequest, HttpResponse, dev::Payload, web};
+use actix_web::{
+    FromRequest as _, HttpRequest, HttpResponse,
+    dev::Payload,
+    http::header,
+    web::{self, Data},
+};
 use domain::{Scope, Sender};
 
 use crate::{

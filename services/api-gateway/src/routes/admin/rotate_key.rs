@@ -6,7 +6,7 @@ use actix_web::{
     HttpResponse,
     web::{Data, Path},
 };
-use domain::{Invalid, Scope};
+use domain::{Invalid, Scope, grant::MAX_OVERLAP};
 use persistence::{RotatedFrom, Rotation};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -19,9 +19,6 @@ use crate::{
     schemas,
     state::State,
 };
-
-/// Longest time that both keys are good, in seconds: a week.
-pub(crate) const MAX_OVERLAP: u64 = 604_800;
 
 /// How a key is to be replaced.
 #[derive(Debug, ToSchema)]
