@@ -100,15 +100,35 @@ impl From<Encoding> for EncodingChoice {
     }
 }
 
+/// Septets of each character of ASCII; 0 where GSM 03.38 lacks it.
+const ASCII: [u8; 128] = {
+    let mut septets = [0; 128];
+    let mut character = 0x20;
+    while character < 0x7f {
+        septets[character] = 1;
+        character += 1;
+    }
+    septets[b'\n' as usize] = 1;
+    septets[b'\r' as usize] = 1;
+    septets[b'`' as usize] = 0;
+    let escaped = b"\x0c^{}\\[~]|";
+    let mut place = 0;
+    while place < escaped.len() {
+        septets[escaped[place] as usize] = 2;
+        place += 1;
+    }
+    septets
+};
+
+/// What the basic table has beyond ASCII.
+const BEYOND_ASCII: &str = "£¥èéùìòÇØøÅåΔΦΓΛΩΠΨΣΘΞÆæßÉ¤¡ÄÖÑÜ§¿äöñüà";
+
 /// Septets that a character takes in GSM 03.38; `None` where it is in neither table.
 pub(crate) fn septets(character: char) -> Option<usize> {
-    /// What the basic table has beyond ASCII.
-    const BEYOND_ASCII: &str = "£¥èéùìòÇØøÅåΔΦΓΛΩΠΨΣΘΞÆæßÉ¤¡ÄÖÑÜ§¿äöñüà";
-    match character {
-        '\u{c}' | '^' | '{' | '}' | '\\' | '[' | '~' | ']' | '|' | '€' => Some(2),
-        '`' => None,
-        '\n' | '\r' | ' '..='~' => Some(1),
-        _ if character.is_ascii() => None,
-        _ => BEYOND_ASCII.contains(character).then_some(1),
-    }
+    let septets = match ASCII.get(character as usize) {
+        Some(septets) => usize::from(*septets),
+        None if character == '€' => 2,
+        None => usize::from(BEYOND_ASCII.contains(character)),
+    };
+    (septets > 0).then_some(septets)
 }

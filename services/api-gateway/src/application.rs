@@ -104,8 +104,7 @@ pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketA
     let auth_required = settings.auth_required;
     let app = move || {
         App::new()
-            .wrap(from_fn(authenticate))
-            .wrap(from_fn(limit))
+            .wrap(from_fn(admit))
             .wrap(from_fn(observe))
             .app_data(state.clone())
             .app_data(PathConfig::default().error_handler(|_, _| ApiError::NotFound.into()))
@@ -142,9 +141,10 @@ fn ending(drain: Duration) -> Ending {
     Ending { farewell, drain: drain.saturating_sub(farewell) }
 }
 
-/// Middleware: the global rate limit. What watches the process is never limited. Whatever the answer, it says where
-/// the client stands with its own limit, where that was asked.
-async fn limit(
+/// Middleware: the global rate limit, then who asks. What watches the process is never limited, and nobody else gets past it unknown: what
+/// comes after it, a path that does not exist included, is only told to those who may ask. Whatever the answer, it says where the client
+/// stands with its own limit, where that was asked.
+async fn admit(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
@@ -153,24 +153,15 @@ async fn limit(
     if !watched {
         state.limits.check_global()?;
     }
+    if let Some(caller) = state.authentication.judge(request.path(), request.headers(), &state.limits).await? {
+        request.extensions_mut().insert(caller);
+    }
     let mut response = next.call(request).await?;
     let status = response.request().extensions().get::<LimitStatus>().copied();
     if let Some(status) = status {
         status.write_to(response.headers_mut());
     }
     Ok(response)
-}
-
-/// Middleware: nobody gets past it unknown. What comes after it, a path that does not exist included, is only told to those who may ask.
-async fn authenticate(
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let state = request.app_data::<Data<State>>().expect("the application always has its state").clone();
-    if let Some(caller) = state.authentication.judge(request.path(), request.headers(), &state.limits).await? {
-        request.extensions_mut().insert(caller);
-    }
-    next.call(request).await
 }
 
 fn health(settings: &Settings, parts: &Parts) -> Health {
