@@ -34,7 +34,7 @@ fn write(
     }
     if let Some(key) = first_key {
         writeln!(out, "  First key   {}", key.expose())?;
-        writeln!(out, "              It may do everything, is stored nowhere and is not shown again.")?;
+        writeln!(out, "              It may do everything. Only its digest is kept: it is not shown again.")?;
     }
     // With a key where one is needed.
     let key = if settings.gateway.auth_required { " -H \"Authorization: Bearer $KEY\"" } else { "" };

@@ -1,5 +1,6 @@
 //! Bodies that are not what they should be, the same on all routes that take one.
 
+use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::support::{Answer, Connection, Fixture, Gateway, Request, message, routes::taking_bodies};
@@ -183,24 +184,27 @@ pub(crate) async fn encoded_bodies_are_refused(f: &Fixture) {
 
 pub(crate) async fn a_declared_length_over_the_limit_is_refused_at_once(f: &Fixture) {
     let api = funded(f).await;
-    for route in taking_bodies() {
-        for length in ["262145", "100000000", "9223372036854775807", "18446744073709551615"] {
-            let request = Request::post_bytes(&route, "").header("Content-Length", length);
-            // Not a byte of the body follows.
-            let mut connection = Connection::open(api.address).await;
-            let answer = connection.exchange(&request).await;
-            answer.error(413, "payload_too_large");
-            assert_eq!(answer.header("Connection"), Some("close"), "what follows cannot be told from the body");
-            assert!(connection.is_closed().await);
-            // Nor is the client told to send it.
-            let mut connection = Connection::open(api.address).await;
-            let answer = connection.exchange(&request.header("Expect", "100-continue")).await;
-            answer.error(413, "payload_too_large");
-            assert!(connection.is_closed().await);
-        }
-    }
+    // A gateway waits a second for what a client may have sent already: all at once.
+    join_all(taking_bodies().iter().map(|route| declared_too_long(api, route))).await;
     let counted = [("path", "/messages/send"), ("method", "POST"), ("status", "413")];
     assert!(api.metrics().await.sum("http_requests_total", &counted) >= 8.0);
+}
+
+async fn declared_too_long(api: Gateway, route: &str) {
+    for length in ["262145", "100000000", "9223372036854775807", "18446744073709551615"] {
+        let request = Request::post_bytes(route, "").header("Content-Length", length);
+        // Not a byte of the body follows.
+        let mut connection = Connection::open(api.address).await;
+        let answer = connection.exchange(&request).await;
+        answer.error(413, "payload_too_large");
+        assert_eq!(answer.header("Connection"), Some("close"), "what follows cannot be told from the body");
+        assert!(connection.is_closed().await);
+        // Nor is the client told to send it.
+        let mut connection = Connection::open(api.address).await;
+        let answer = connection.exchange(&request.header("Expect", "100-continue")).await;
+        answer.error(413, "payload_too_large");
+        assert!(connection.is_closed().await);
+    }
 }
 
 pub(crate) async fn nobody_is_told_to_send_a_body_that_is_refused(f: &Fixture) {
