@@ -235,12 +235,12 @@ SELECT api_keys.id, api_keys.public_id, api_keys.customer_id, api_keys.name, api
     ORDER BY api_keys.id DESC
     LIMIT ?;
 SELECT api_keys.id, api_keys.public_id, api_keys.customer_id, api_keys.name, api_keys.scopes, api_keys.hash, api_keys.hint, api_keys.requests_per_second, api_keys.created_at, api_keys.expires_at, api_keys.revoked_at, api_keys.last_used_at
-    FROM api_keys
+    FROM api_keys FORCE INDEX (idx_api_keys_customer)
     WHERE api_keys.customer_id = ?
     ORDER BY api_keys.id DESC
     LIMIT ?;
 SELECT api_keys.id, api_keys.public_id, api_keys.customer_id, api_keys.name, api_keys.scopes, api_keys.hash, api_keys.hint, api_keys.requests_per_second, api_keys.created_at, api_keys.expires_at, api_keys.revoked_at, api_keys.last_used_at
-    FROM api_keys
+    FROM api_keys FORCE INDEX (idx_api_keys_customer)
     WHERE api_keys.customer_id = ? AND api_keys.id < ?
     ORDER BY api_keys.id DESC
     LIMIT ?;
