@@ -28,17 +28,20 @@ pub enum KeyKind {
     Tenant,
     /// Of those who run the platform: `mpa_`.
     Platform,
+    /// Of an operator that sends receipts and cannot sign them: `mpr_`. It allows nothing else.
+    Receipt,
 }
 
 impl KeyKind {
-    /// Both kinds.
-    pub const ALL: [Self; 2] = [Self::Tenant, Self::Platform];
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Tenant, Self::Platform, Self::Receipt];
 
     /// What keys of this kind begin with.
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Tenant => "mpk_",
             Self::Platform => "mpa_",
+            Self::Receipt => "mpr_",
         }
     }
 }

@@ -47,9 +47,64 @@ impl ProviderMessageId {
     }
 }
 
+/// How the id in a receipt is the id in the operator's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum IdMatch {
+    /// It is the same.
+    Same,
+    /// The answer had it in hexadecimal digits, the receipt in decimal ones.
+    HexDec,
+    /// The other way round.
+    DecHex,
+}
+
+impl IdMatch {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Same, Self::HexDec, Self::DecHex];
+
+    /// The name used in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::HexDec => "hex_dec",
+            Self::DecHex => "dec_hex",
+        }
+    }
+}
+
+/// Longest id that may be a number, in hexadecimal digits.
+const MAX_NUMBER: usize = 16;
+
+/// What else a normalised id may have been in the operator's answer, or in a receipt: the same number in the other digits (Vonage answers
+/// in hexadecimal ones and reports in decimal ones; jookies/jasmin issues 210, 535 and 1034).
+pub fn other_digits(normalised: &str) -> Vec<(IdMatch, String)> {
+    if normalised.len() > MAX_NUMBER {
+        return Vec::new();
+    }
+    let in_hex = normalised.parse::<u64>().ok().map(|number| (IdMatch::HexDec, format!("{number:x}")));
+    let in_decimal = u64::from_str_radix(normalised, 16).ok().map(|number| (IdMatch::DecHex, number.to_string()));
+    // Both parsers take a sign.
+    let is_number = normalised.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let others = in_hex.into_iter().chain(in_decimal).filter(|(_, other)| is_number && other != normalised);
+    others.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_may_be_written_in_other_digits() {
+        let others = |id: &str| {
+            other_digits(id).into_iter().map(|(how, other)| format!("{} {other}", how.as_str())).collect::<Vec<_>>()
+        };
+        assert_eq!(others("439041048"), ["hex_dec 1a2b3c18", "dec_hex 18136436808"]);
+        assert_eq!(others("1a2b3c18"), ["dec_hex 439041048"]);
+        assert_eq!(others("ffffffffffffffff"), ["dec_hex 18446744073709551615"]);
+        for none in ["7", "x-1", "+12", "-5", "", "0123456789abcdef0", "0199f2b4-5d0e"] {
+            assert_eq!(others(none), Vec::<String>::new(), "{none}");
+        }
+    }
 
     fn normalised(given: &str) -> String {
         ProviderMessageId::parse(given).expect("an id").normalised()

@@ -62,6 +62,8 @@ impl Dependency {
 const SERVICES: [&str; 3] = ["api-gateway", "outbox-relay", "delivery-worker"];
 /// What every service is made of.
 const LIBRARIES: [&str; 6] = ["domain", "settings", "persistence", "broker", "telemetry", "service-kit"];
+/// Of those that send or take signed requests.
+const SIGNED: [&str; 1] = ["callbacks"];
 /// Any crate may use these in its tests, none may ship them.
 const TEST_ONLY: [&str; 2] = ["test-support", "operator-simulator"];
 /// Nothing but tests, which may use anything.
@@ -79,6 +81,7 @@ fn allowed(package: &str) -> Option<Vec<&'static str>> {
         | "e2e-tests"
         | "deploy-tests"
         | "observability-tests" => &[],
+        "callbacks" => &[&["domain"]],
         "telemetry" => &[&["instruments"]],
         // Balances and backlogs are stored by what the gateway stores them with.
         "loadtest" => &[&["domain", "persistence"]],
@@ -86,10 +89,10 @@ fn allowed(package: &str) -> Option<Vec<&'static str>> {
         "persistence" => &[&["domain", "instruments", "migrations", "settings"]],
         "service-kit" => &[&["settings", "telemetry"]],
         "xtask" => &[&["domain", "loadtest", "test-support"]],
-        "api-gateway" | "outbox-relay" => &[&LIBRARIES],
+        "api-gateway" | "outbox-relay" => &[&LIBRARIES, &SIGNED],
         // Nobody else talks to operators.
-        "delivery-worker" => &[&LIBRARIES, &["operators"]],
-        "standalone" => &[&LIBRARIES, &["operators"], &SERVICES],
+        "delivery-worker" => &[&LIBRARIES, &SIGNED, &["operators"]],
+        "standalone" => &[&LIBRARIES, &SIGNED, &["operators"], &SERVICES],
         _ => return None,
     };
     Some(rule.concat())
@@ -105,7 +108,7 @@ const EXCLUSIVE: [(&str, &[&str], bool); 8] = [
     // Named for its `rsa` feature alone.
     ("sqlx-mysql", &["migrations"], false),
     ("amqprs", &["broker"], false),
-    ("reqwest", &["operators"], true),
+    ("reqwest", &["callbacks", "operator-simulator", "operators"], true),
     ("testcontainers", &["test-support"], false),
 ];
 

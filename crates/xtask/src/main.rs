@@ -60,7 +60,11 @@ enum Command {
         action: migrate::Action,
     },
     /// Print a new key for `ADMIN_API_KEY`, without asking anything of anybody
-    Key,
+    Key {
+        /// Print a token for `RECEIPT_SECRETS` in its place, for an operator that cannot sign
+        #[arg(long)]
+        receipt: bool,
+    },
     /// Run the static checks: format, clippy, docs, cargo-deny and the import directions
     Lint,
     /// Check that workspace crates import only what they may, and that no files import each other in a circle
@@ -76,7 +80,7 @@ async fn main() -> ExitCode {
         Command::Upgrade(arguments) => upgrade::run(arguments).await,
         Command::Servers => servers::run().await,
         Command::Migrate { action } => migrate::run(action).await,
-        Command::Key => key::run(),
+        Command::Key { receipt } => key::run(receipt),
         Command::Lint => lint::run().await,
         Command::Directions => directions::run(),
     };
