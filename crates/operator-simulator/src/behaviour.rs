@@ -4,10 +4,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 
+use crate::{Receipts, choice};
+
 /// Why a behaviour was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct InvalidBehaviour(&'static str);
+pub struct InvalidBehaviour(pub(crate) &'static str);
 
 /// What happens to one submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +135,8 @@ pub struct Behaviour {
     pub suffixes: BTreeMap<String, Rule>,
     /// Whether a key accepted before is recognised.
     pub dedupe: bool,
+    /// What it reports of submissions that it accepted; `None` is nothing.
+    pub receipts: Option<Receipts>,
 }
 
 impl Default for Behaviour {
@@ -152,7 +156,7 @@ impl From<Mode> for Behaviour {
 impl From<Rule> for Behaviour {
     /// The same for all recipients.
     fn from(default: Rule) -> Self {
-        Self { default, recipients: BTreeMap::new(), suffixes: BTreeMap::new(), dedupe: true }
+        Self { default, recipients: BTreeMap::new(), suffixes: BTreeMap::new(), dedupe: true, receipts: None }
     }
 }
 
@@ -171,17 +175,20 @@ impl Behaviour {
         self
     }
 
+    /// The same behaviour, with delivery receipts for what it accepts.
+    #[must_use]
+    pub fn with_receipts(mut self, receipts: Receipts) -> Self {
+        self.receipts = Some(receipts);
+        self
+    }
+
     pub(crate) fn check(&self) -> Result<(), InvalidBehaviour> {
         let mut rules = self.recipients.values().chain(self.suffixes.values()).chain([&self.default]);
         rules.try_for_each(|rule| rule.mode.check())
     }
 
     pub(crate) fn rule_for(&self, recipient: &str) -> Rule {
-        if let Some(rule) = self.recipients.get(recipient) {
-            return *rule;
-        }
-        let fitting = self.suffixes.iter().filter(|(suffix, _)| recipient.ends_with(suffix.as_str()));
-        fitting.max_by_key(|(suffix, _)| suffix.len()).map_or(self.default, |(_, rule)| *rule)
+        *choice::most_specific(&self.recipients, &self.suffixes, recipient).unwrap_or(&self.default)
     }
 }
 

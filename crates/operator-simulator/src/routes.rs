@@ -7,9 +7,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    Behaviour,
+    Behaviour, BehaviourError,
     connection::Connection,
-    state::{Action, State, Submission},
+    posting::Hold,
+    state::{Action, Decided, State, Submission},
 };
 
 /// The longest that a stalled request is kept.
@@ -47,18 +48,22 @@ async fn submit(
         return refuse(StatusCode::BAD_REQUEST, "the header Idempotency-Key is needed");
     };
     let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
-    let action = match state.submit(&name, key, traceparent, submission.into_inner()) {
-        Ok(Ok(action)) => action,
+    let Decided { action, mut hold } = match state.submit(&name, key, traceparent, submission.into_inner()) {
+        Ok(Ok(decided)) => decided,
         Ok(Err(error)) => {
             let message = format!("could not append to the journal file: {error}");
             return refuse(StatusCode::INTERNAL_SERVER_ERROR, &message);
         }
         Err(error) => return refuse(StatusCode::NOT_FOUND, &error.to_string()),
     };
-    act(action, &request).await
+    if let Some(hold) = &mut hold {
+        hold.until_released().await;
+    }
+    act(action, hold, &request).await
 }
 
-async fn act(action: Action, request: &HttpRequest) -> HttpResponse {
+/// Does `action`; receipts that come after it do so once `hold` is dropped, be it because the client left.
+async fn act(action: Action, mut hold: Option<Hold>, request: &HttpRequest) -> HttpResponse {
     match action {
         Action::Accept { receipt, delay } => {
             if !delay.is_zero() {
@@ -70,12 +75,16 @@ async fn act(action: Action, request: &HttpRequest) -> HttpResponse {
             let status = StatusCode::from_u16(code).expect("behaviours are checked when they are set");
             return HttpResponse::build(status).json(json!({ "error": "simulated" }));
         }
-        Action::Stall => sleep(LONGEST_STALL).await,
+        Action::Stall => {
+            drop(hold.take());
+            sleep(LONGEST_STALL).await;
+        }
         Action::HangUp => {}
     }
     if let Some(connection) = request.conn_data::<Connection>() {
         connection.hang_up();
     }
+    drop(hold);
     // The server drops this request once it notices. The answer below has nowhere to go.
     sleep(LONGEST_STALL).await;
     HttpResponse::InternalServerError().finish()
@@ -88,7 +97,8 @@ async fn set_behaviour(
 ) -> HttpResponse {
     match state.set_behaviour(&name, behaviour.into_inner()) {
         Ok(()) => HttpResponse::NoContent().finish(),
-        Err(error) => refuse(StatusCode::NOT_FOUND, &error.to_string()),
+        Err(error @ BehaviourError::Invalid(_)) => refuse(StatusCode::BAD_REQUEST, &error.to_string()),
+        Err(error @ BehaviourError::Operator(_)) => refuse(StatusCode::NOT_FOUND, &error.to_string()),
     }
 }
 

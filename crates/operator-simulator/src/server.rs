@@ -3,10 +3,10 @@
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use actix_web::{App, HttpServer, dev::ServerHandle, web};
-use tokio::task::JoinSet;
+use tokio::{runtime::Handle, task::JoinSet};
 
 use crate::{
-    Behaviour, Entry, InvalidBehaviour, Stats, UnknownOperator, connection::Connection, journal::Journal, routes,
+    Behaviour, BehaviourError, Entry, Stats, connection::Connection, journal::Journal, posting::Poster, routes,
     state::State,
 };
 
@@ -52,17 +52,9 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
-}
-
-/// Why a behaviour was not set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BehaviourError {
-    /// The behaviour itself is wrong.
-    #[error(transparent)]
-    Invalid(#[from] InvalidBehaviour),
-    /// There is no such operator, nor can there be.
-    #[error(transparent)]
-    Operator(#[from] UnknownOperator),
+    /// There is no client to post receipts with.
+    #[error("could not set up the HTTP client that posts receipts")]
+    Client(#[source] reqwest::Error),
 }
 
 /// A running simulator. Stop it with [`Simulator::stop`]; dropping it leaves the port open for a while.
@@ -83,14 +75,15 @@ impl Simulator {
         Self::start_with(address, &Options::default())
     }
 
-    /// Starts on `address` with `options`. Must be called inside a tokio runtime.
+    /// Starts on `address` with `options`. Must be called inside a tokio runtime, from which receipts are posted.
     ///
     /// # Errors
-    /// When the journal file cannot be opened, or the address cannot be listened on.
+    /// When the journal file cannot be opened, the address cannot be listened on, or no client can be made.
     pub fn start_with(address: SocketAddr, options: &Options) -> Result<Self, StartError> {
         let journal = Journal::open(options.capacity, options.journal.as_deref())
             .map_err(|source| StartError::Journal { path: options.journal.clone().unwrap_or_default(), source })?;
-        let state = Arc::new(State::new(journal, options.capacity));
+        let poster = Poster::new(Handle::current()).map_err(StartError::Client)?;
+        let state = Arc::new(State::new(journal, poster, options.capacity));
         let data = web::Data::from(Arc::clone(&state));
         let server = HttpServer::new(move || App::new().app_data(data.clone()).configure(routes::configure))
             .on_connect(Connection::remember)
@@ -124,14 +117,14 @@ impl Simulator {
         self.address
     }
 
-    /// Sets how the operator `name` answers from now on, and starts counting calls anew.
+    /// Sets how the operator `name` answers from now on, and starts counting calls anew. Receipts that wait are still posted.
     ///
     /// # Errors
-    /// When a code of the behaviour or the name is not allowed.
+    /// When a code of the behaviour, where or how its receipts are posted, or the name is not allowed.
     pub fn set_behaviour(&self, name: &str, behaviour: impl Into<Behaviour>) -> Result<(), BehaviourError> {
         let behaviour = behaviour.into();
         behaviour.check()?;
-        Ok(self.state.set_behaviour(name, behaviour)?)
+        self.state.set_behaviour(name, behaviour)
     }
 
     /// All entries in memory, oldest first.
@@ -154,11 +147,13 @@ impl Simulator {
         self.state.stats()
     }
 
-    /// Closes the port and every connection, answered or not. Once it returns, nothing is accepted any more.
+    /// Closes the port and every connection, answered or not, and forgets receipts that wait. Once it returns, nothing is
+    /// accepted or posted any more.
     pub async fn stop(mut self) {
         // The server's thread outlives its stop by a moment, in which it still serves idle connections.
         self.state.stop();
         self.handle.stop(false).await;
+        self.state.end_posts().await;
         while self.server.join_next().await.is_some() {}
     }
 }

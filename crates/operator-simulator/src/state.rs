@@ -3,13 +3,19 @@
 use std::{
     collections::BTreeMap,
     io,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Behaviour, Decision, Entry, Mode, journal::Journal, keys::Keys};
+use crate::{
+    AnsweredId, Behaviour, Decision, Entry, InvalidBehaviour, Mode, clock,
+    journal::Journal,
+    keys::Keys,
+    posting::{Counts, Hold, Poster, Reporting},
+    receipts::Accepted,
+};
 
 /// Most operators of one simulator.
 const MAX_OPERATORS: usize = 100;
@@ -22,6 +28,17 @@ const MAX_NAME: usize = 50;
     "an operator's name must be 1 to {MAX_NAME} letters, digits, '_', '.' or '-', and there may be {MAX_OPERATORS} operators"
 )]
 pub struct UnknownOperator;
+
+/// Why a behaviour was not set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BehaviourError {
+    /// The behaviour itself is wrong.
+    #[error(transparent)]
+    Invalid(#[from] InvalidBehaviour),
+    /// There is no such operator, nor can there be.
+    #[error(transparent)]
+    Operator(#[from] UnknownOperator),
+}
 
 /// The body of a submission; its text is read and forgotten.
 #[derive(Debug, Deserialize)]
@@ -49,6 +66,14 @@ pub(crate) enum Action {
     HangUp,
 }
 
+/// What was decided about a submission.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    pub(crate) action: Action,
+    /// Of a submission that has receipts.
+    pub(crate) hold: Option<Hold>,
+}
+
 /// Counts of one operator since the start or the last `DELETE /journal`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperatorStats {
@@ -66,6 +91,12 @@ pub struct OperatorStats {
     pub duplicates: u64,
     /// Different keys accepted.
     pub accepted_keys: u64,
+    /// Posts of receipts that were answered with 2xx.
+    #[serde(default)]
+    pub receipts_posted: u64,
+    /// Posts of receipts that were given up: refused, not taken within a minute, or too many.
+    #[serde(default)]
+    pub receipts_refused: u64,
 }
 
 impl OperatorStats {
@@ -93,6 +124,7 @@ pub struct Stats {
 #[derive(Debug)]
 pub(crate) struct State {
     inner: Mutex<Inner>,
+    poster: Poster,
     key_capacity: usize,
 }
 
@@ -109,17 +141,22 @@ struct Operator {
     behaviour: Behaviour,
     keys: Keys,
     stats: OperatorStats,
+    /// Where and how the behaviour's receipts are posted.
+    reporting: Option<Arc<Reporting>>,
+    receipts: Arc<Counts>,
 }
 
 impl State {
-    pub(crate) fn new(journal: Journal, key_capacity: usize) -> Self {
+    pub(crate) fn new(journal: Journal, poster: Poster, key_capacity: usize) -> Self {
         let inner = Mutex::new(Inner { is_stopped: false, journal, operators: BTreeMap::new() });
-        Self { inner, key_capacity: key_capacity.max(1) }
+        Self { inner, poster, key_capacity: key_capacity.max(1) }
     }
 
-    pub(crate) fn set_behaviour(&self, name: &str, behaviour: Behaviour) -> Result<(), UnknownOperator> {
+    pub(crate) fn set_behaviour(&self, name: &str, mut behaviour: Behaviour) -> Result<(), BehaviourError> {
+        let reporting = behaviour.receipts.take().map(Reporting::parse).transpose()?;
         let mut inner = self.lock();
         let operator = inner.operator(name, self.key_capacity)?;
+        operator.reporting = reporting.map(|reporting| Arc::new(reporting.counted_in(&operator.receipts)));
         operator.behaviour = behaviour;
         operator.keys.reset_calls();
         Ok(())
@@ -132,14 +169,18 @@ impl State {
         key: &str,
         traceparent: Option<&str>,
         submission: Submission,
-    ) -> Result<io::Result<Action>, UnknownOperator> {
+    ) -> Result<io::Result<Decided>, UnknownOperator> {
         let mut inner = self.lock();
         if inner.is_stopped {
-            return Ok(Ok(Action::HangUp));
+            return Ok(Ok(Decided { action: Action::HangUp, hold: None }));
         }
         let seq = inner.journal.next_seq();
         let operator = inner.operator(name, self.key_capacity)?;
-        let (action, decision, duplicate) = operator.decide(key, &submission.recipient, &format!("{name}-{seq}"));
+        let id = operator.new_id(name, seq);
+        let (action, decision, duplicate) = operator.decide(key, &submission.recipient, &id);
+        let reporting = operator.reporting.clone().filter(|_| decision == Decision::Accepted && !duplicate);
+        let report =
+            reporting.map(|reporting| (reporting, Accepted { seq, id, recipient: submission.recipient.clone() }));
         let Submission { message_id, recipient, r#type, from, encoding, segments, .. } = submission;
         let entry = Entry {
             seq,
@@ -154,14 +195,23 @@ impl State {
             decision,
             duplicate,
             traceparent: traceparent.map(ToOwned::to_owned),
-            at_ms: now_ms(),
+            at_ms: clock::now_ms(),
         };
-        Ok(inner.journal.append(entry).map(|()| action))
+        // Still under the lock: after a stop no post is begun.
+        Ok(inner.journal.append(entry).map(|()| {
+            let hold = report.map(|(reporting, accepted)| self.poster.begin(&reporting, &accepted));
+            Decided { action, hold }
+        }))
     }
 
     /// From the return of this call on, submissions are neither recorded nor answered.
     pub(crate) fn stop(&self) {
         self.lock().is_stopped = true;
+    }
+
+    /// Ends all posts of receipts, those that wait too. To be called after [`stop`](Self::stop).
+    pub(crate) async fn end_posts(&self) {
+        self.poster.stop().await;
     }
 
     pub(crate) fn journal(&self, after: u64, operator: Option<&str>) -> Vec<Entry> {
@@ -173,12 +223,13 @@ impl State {
         inner.journal.clear();
         for operator in inner.operators.values_mut() {
             operator.stats = OperatorStats::default();
+            operator.receipts.clear();
         }
     }
 
     pub(crate) fn stats(&self) -> Stats {
         let inner = self.lock();
-        let operators = inner.operators.iter().map(|(name, operator)| (name.clone(), operator.stats.clone()));
+        let operators = inner.operators.iter().map(|(name, operator)| (name.clone(), operator.stats()));
         Stats { operators: operators.collect(), journal_dropped: inner.journal.dropped() }
     }
 
@@ -202,7 +253,24 @@ impl Inner {
 
 impl Operator {
     fn new(key_capacity: usize) -> Self {
-        Self { behaviour: Behaviour::default(), keys: Keys::new(key_capacity), stats: OperatorStats::default() }
+        Self {
+            behaviour: Behaviour::default(),
+            keys: Keys::new(key_capacity),
+            stats: OperatorStats::default(),
+            reporting: None,
+            receipts: Arc::default(),
+        }
+    }
+
+    /// What the operator called `name` calls the submission with the number `seq`.
+    fn new_id(&self, name: &str, seq: u64) -> String {
+        let form = self.reporting.as_ref().map_or(AnsweredId::Name, |reporting| reporting.ids());
+        form.write(name, seq)
+    }
+
+    fn stats(&self) -> OperatorStats {
+        let (receipts_posted, receipts_refused) = (self.receipts.posted(), self.receipts.refused());
+        OperatorStats { receipts_posted, receipts_refused, ..self.stats.clone() }
     }
 
     /// The action for a submission, what the journal says of it, and whether its key was recognised.
@@ -238,8 +306,15 @@ fn is_name(name: &str) -> bool {
     (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_allowed)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a journal for people and tests")]
-fn now_ms() -> u64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_of_simulators_without_receipts_can_be_read() {
+        let older = r#"{"accepted": 3, "rejected": 0, "failed": 0, "stalled": 0, "reset": 0, "duplicates": 1,
+                        "accepted_keys": 2}"#;
+        let stats: OperatorStats = serde_json::from_str(older).expect("valid");
+        assert_eq!(stats, OperatorStats { accepted: 3, duplicates: 1, accepted_keys: 2, ..OperatorStats::default() });
+    }
 }

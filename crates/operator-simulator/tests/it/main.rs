@@ -3,6 +3,8 @@
 mod binary;
 mod client;
 mod modes;
+mod receipts;
+mod receiver;
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
