@@ -74,7 +74,7 @@ UPDATE message_status
     WHERE id IN (?);
 
 -- defer: putting off a message
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
     FROM message_status
     WHERE message_status.message_identifier = ? AND message_status.recipient = ? FOR UPDATE;
 UPDATE message_status
@@ -89,11 +89,11 @@ UPDATE outbox_events
     WHERE outbox_events.id = ?;
 
 -- history: reading the history
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
     FROM message_status
     ORDER BY message_status.id DESC
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
     FROM message_status
     WHERE message_status.id < ?
     ORDER BY message_status.id DESC
@@ -102,7 +102,7 @@ SELECT message_status.created_at, message_status.id
     FROM message_status
     ORDER BY message_status.id DESC
     LIMIT ? OFFSET ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
     FROM message_status
     WHERE message_status.id >= ? AND message_status.status = ?
     ORDER BY message_status.id DESC
@@ -112,17 +112,17 @@ SELECT message_status.created_at, message_status.id
     WHERE message_status.id < ?
     ORDER BY message_status.id DESC
     LIMIT ? OFFSET ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
     FROM message_status
     WHERE message_status.id < ? AND message_status.id >= ? AND message_status.status = ?
     ORDER BY message_status.id DESC
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
     FROM message_status
     WHERE message_status.user_id = ?
     ORDER BY message_status.created_at DESC, message_status.id DESC
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
     FROM message_status
     WHERE message_status.user_id = ? AND created_at <= ? AND (created_at < ? OR id < ?)
     ORDER BY message_status.created_at DESC, message_status.id DESC
@@ -132,7 +132,7 @@ SELECT message_status.created_at, message_status.id
     WHERE message_status.user_id = ?
     ORDER BY message_status.created_at DESC, message_status.id DESC
     LIMIT ? OFFSET ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
     FROM message_status
     WHERE message_status.user_id = ? AND message_status.status = ?
     ORDER BY message_status.created_at DESC, message_status.id DESC
@@ -142,22 +142,22 @@ SELECT message_status.created_at, message_status.id
     WHERE message_status.user_id = ? AND created_at <= ? AND (created_at < ? OR id < ?)
     ORDER BY message_status.created_at DESC, message_status.id DESC
     LIMIT ? OFFSET ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
     FROM message_status
     WHERE message_status.user_id = ? AND created_at <= ? AND (created_at < ? OR id < ?) AND message_status.status = ?
     ORDER BY message_status.created_at DESC, message_status.id DESC
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
     FROM message_status
     WHERE message_status.message_identifier = ?
     ORDER BY message_status.id DESC
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
     FROM message_status
     WHERE message_status.user_id = ? AND created_at <= ? AND (created_at < ? OR id < ?) AND message_status.message_identifier = ?
     ORDER BY message_status.created_at DESC, message_status.id DESC
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
     FROM message_status
     WHERE message_status.user_id = ? AND message_status.delivery_status = ?
     ORDER BY message_status.created_at DESC, message_status.id DESC
@@ -167,7 +167,7 @@ SELECT message_details.message_identifier
     WHERE message_details.user_id = ? AND message_details.client_reference = ?
     ORDER BY message_details.message_identifier DESC
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
     FROM message_status FORCE INDEX (uq_message_status_identifier_recipient)
     WHERE message_status.user_id = ? AND message_status.message_identifier IN (?)
     ORDER BY message_status.message_identifier DESC, message_status.recipient DESC
@@ -184,7 +184,7 @@ SELECT message_details.message_identifier
     WHERE message_details.user_id = ? AND message_details.client_reference = ? AND message_details.message_identifier = ? AND message_details.message_identifier <= ?
     ORDER BY message_details.message_identifier DESC
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
     FROM message_status FORCE INDEX (uq_message_status_identifier_recipient)
     WHERE message_status.user_id = ? AND message_status.message_identifier IN (?) AND (message_status.message_identifier < ? OR (message_status.message_identifier = ? AND message_status.recipient < ?))
     ORDER BY message_status.message_identifier DESC, message_status.recipient DESC
@@ -299,12 +299,12 @@ SELECT COUNT(message_status.id) AS recipients, CAST(COALESCE(SUM(message_status.
     FROM message_status
     WHERE message_status.message_identifier = ?
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
     FROM message_status
     WHERE message_status.message_identifier = ?
     ORDER BY message_status.id DESC
     LIMIT ?;
-SELECT operator_messages.id, operator_messages.operator, operator_messages.provider_id, operator_messages.given_id, operator_messages.message_row, operator_messages.part, operator_messages.parts, operator_messages.state, operator_messages.created_at
+SELECT operator_messages.id, operator_messages.operator, operator_messages.provider_id, operator_messages.given_id, operator_messages.message_row, operator_messages.part, operator_messages.parts, operator_messages.state, operator_messages.created_at, operator_messages.receipt_due_at
     FROM operator_messages
     WHERE operator_messages.message_row IN (?)
     ORDER BY operator_messages.id ASC;
@@ -315,12 +315,12 @@ SELECT COUNT(message_status.id) AS recipients, CAST(COALESCE(SUM(message_status.
     FROM message_status
     WHERE message_status.message_identifier = ? AND message_status.user_id = ?
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
     FROM message_status
     WHERE message_status.message_identifier = ? AND message_status.user_id = ?
     ORDER BY message_status.id DESC
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
     FROM message_status
     WHERE message_status.message_identifier = ? AND message_status.user_id = ? AND message_status.id < ?
     ORDER BY message_status.id DESC
@@ -360,7 +360,7 @@ SELECT outbox_events.aggregate_id, outbox_events.attempts
 UPDATE outbox_events
     SET status = ?, next_run_at = UTC_TIMESTAMP(6), last_error = ?, attempts = ?, claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
     WHERE outbox_events.id = ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
     FROM message_status
     WHERE message_status.message_identifier = ? AND message_status.status = ?
     ORDER BY message_status.id ASC FOR UPDATE;
@@ -530,6 +530,106 @@ SELECT outbox_events.turn
 -- ping: checking that the database answers
 SELECT CONCAT(@@GLOBAL.read_only, ' ', @@GLOBAL.innodb_read_only) AS flags;
 
+-- receipts_give_up: giving up receipts that did not come
+SELECT operator_messages.message_row
+    FROM operator_messages
+    WHERE receipt_due_at <= (UTC_TIMESTAMP(6))
+    ORDER BY operator_messages.receipt_due_at ASC
+    LIMIT ?;
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
+    FROM message_status
+    WHERE message_status.id IN (?) FOR UPDATE;
+SELECT operator_messages.id, operator_messages.operator, operator_messages.provider_id, operator_messages.given_id, operator_messages.message_row, operator_messages.part, operator_messages.parts, operator_messages.state, operator_messages.created_at, operator_messages.receipt_due_at
+    FROM operator_messages
+    WHERE operator_messages.message_row IN (?);
+SELECT UTC_TIMESTAMP(6) AS now;
+UPDATE message_status
+    SET delivery_status = ?, error_code = ?, delivered_at = ?, updated_at = UTC_TIMESTAMP(6)
+    WHERE id IN (?);
+UPDATE operator_messages
+    SET receipt_due_at = ?
+    WHERE operator_messages.message_row IN (?) AND operator_messages.receipt_due_at IS NOT NULL;
+
+-- receipts_join: joining receipts with their messages
+SELECT receipts.id, receipts.operator, receipts.provider_id, receipts.recipient, receipts.state, receipts.error_code, receipts.part, receipts.digest, receipts.matched_row, receipts.received_at
+    FROM receipts
+    WHERE receipts.matched_row IS NULL AND received_at > (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND)
+    ORDER BY receipts.received_at DESC, receipts.id DESC
+    LIMIT ?;
+SELECT *
+    FROM (SELECT om.id, om.provider_id, om.message_row, om.part, ms.recipient
+    FROM operator_messages om JOIN message_status ms ON ms.id = om.message_row
+    WHERE om.operator = ? AND om.provider_id = ?
+    ORDER BY om.id DESC
+    LIMIT 16) AS newest;
+SELECT receipts.id, receipts.operator, receipts.provider_id, receipts.recipient, receipts.state, receipts.error_code, receipts.part, receipts.digest, receipts.matched_row, receipts.received_at
+    FROM receipts
+    WHERE receipts.matched_row IS NULL AND received_at > (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND) AND received_at <= ? AND (received_at < ? OR (received_at = ? AND receipts.id < ?))
+    ORDER BY receipts.received_at DESC, receipts.id DESC
+    LIMIT ?;
+
+-- receipts_orphan: giving up the messages of old receipts
+SELECT receipts.id
+    FROM receipts
+    WHERE receipts.matched_row IS NULL AND received_at <= (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND)
+    ORDER BY receipts.received_at ASC
+    LIMIT ? FOR UPDATE SKIP LOCKED;
+UPDATE receipts
+    SET matched_row = ?
+    WHERE receipts.id IN (?);
+
+-- receipts_parked: counting receipts that wait for their messages
+SELECT COUNT(*)
+    FROM (SELECT receipts.received_at
+    FROM receipts
+    WHERE receipts.matched_row IS NULL
+    LIMIT ?) AS counted;
+
+-- receipts_purge: deleting old receipts
+SELECT receipts.id
+    FROM receipts
+    WHERE received_at < (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND)
+    ORDER BY receipts.received_at ASC
+    LIMIT ? FOR UPDATE SKIP LOCKED;
+DELETE
+    FROM receipts
+    WHERE receipts.id IN (?);
+
+-- receipts_take: storing receipts
+SELECT receipts.id, receipts.operator, receipts.provider_id, receipts.recipient, receipts.state, receipts.error_code, receipts.part, receipts.digest, receipts.matched_row, receipts.received_at
+    FROM receipts
+    WHERE receipts.operator = ? AND receipts.digest IN (?)
+    LIMIT ?;
+INSERT INTO receipts (operator, provider_id, recipient, state, error_code, part, digest)
+    VALUES (?) ON DUPLICATE KEY UPDATE id = id;
+SELECT *
+    FROM (SELECT om.id, om.provider_id, om.message_row, om.part, ms.recipient
+    FROM operator_messages om JOIN message_status ms ON ms.id = om.message_row
+    WHERE om.operator = ? AND om.provider_id = ?
+    ORDER BY om.id DESC
+    LIMIT 16) AS newest;
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
+    FROM message_status
+    WHERE message_status.id IN (?) FOR UPDATE;
+SELECT operator_messages.id, operator_messages.operator, operator_messages.provider_id, operator_messages.given_id, operator_messages.message_row, operator_messages.part, operator_messages.parts, operator_messages.state, operator_messages.created_at, operator_messages.receipt_due_at
+    FROM operator_messages
+    WHERE operator_messages.message_row IN (?);
+SELECT receipts.id
+    FROM receipts
+    WHERE receipts.id IN (?) AND receipts.matched_row IS NULL FOR UPDATE;
+UPDATE receipts
+    SET matched_row = CASE id WHEN ? THEN ? WHEN ? THEN ? ELSE matched_row END
+    WHERE id IN (?);
+UPDATE operator_messages
+    SET state = ?
+    WHERE id IN (?);
+UPDATE message_status
+    SET delivery_status = ?, error_code = ?, delivered_at = ?, updated_at = UTC_TIMESTAMP(6)
+    WHERE id IN (?);
+UPDATE operator_messages
+    SET receipt_due_at = ?
+    WHERE operator_messages.message_row IN (?) AND operator_messages.receipt_due_at IS NOT NULL;
+
 -- recover_embedded: recovering after the last run
 UPDATE message_status
     SET claimed_by = ?, claimed_until = ?
@@ -591,9 +691,9 @@ UPDATE message_status
 SELECT message_status.id, message_status.message_identifier, message_status.recipient
     FROM message_status
     WHERE message_status.message_identifier = ? AND message_status.recipient = ?;
-INSERT INTO operator_messages (operator, provider_id, given_id, message_row)
-    VALUES (?);
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code
+INSERT INTO operator_messages (operator, provider_id, given_id, message_row, receipt_due_at)
+    VALUES (?, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND);
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
     FROM message_status
     WHERE message_status.message_identifier = ? AND message_status.recipient = ? FOR UPDATE;
 UPDATE message_status
@@ -611,12 +711,48 @@ INSERT INTO user_transactions (user_id, amount, transaction_type, description, t
 UPDATE user_balances
     SET balance = CASE WHEN user_id = ? THEN balance + ? ELSE balance END, last_updated = UTC_TIMESTAMP(6)
     WHERE user_id IN (?);
+SELECT receipts.id, receipts.operator, receipts.provider_id, receipts.recipient, receipts.state, receipts.error_code, receipts.part, receipts.digest, receipts.matched_row, receipts.received_at
+    FROM receipts
+    WHERE receipts.operator = ? AND receipts.provider_id IN (?) AND receipts.matched_row IS NULL
+    LIMIT ?;
 SELECT message_status.message_identifier, message_status.recipient
     FROM message_status
     WHERE message_status.message_identifier = ? AND message_status.recipient = ? AND message_status.status = ? AND message_status.provider = ?;
 UPDATE message_status
     SET status = ?, provider = ?, claimed_by = NULL, claimed_until = NULL, updated_at = UTC_TIMESTAMP(6)
     WHERE status = ? AND ((message_identifier = ? AND recipient = ? AND claimed_by = ?) OR (message_identifier = ? AND recipient = ? AND claimed_by = ?);
+SELECT message_status.id, message_status.message_identifier, message_status.recipient
+    FROM message_status
+    WHERE (message_status.message_identifier = ? AND message_status.recipient = ?) OR (message_status.message_identifier = ? AND message_status.recipient = ?);
+INSERT INTO operator_messages (operator, provider_id, given_id, message_row, receipt_due_at)
+    VALUES (?, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND), (?, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND), (?, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND);
+SELECT *
+    FROM (SELECT om.id, om.provider_id, om.message_row, om.part, ms.recipient
+    FROM operator_messages om JOIN message_status ms ON ms.id = om.message_row
+    WHERE om.operator = ? AND om.provider_id = ?
+    ORDER BY om.id DESC
+    LIMIT 16) AS newest;
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
+    FROM message_status
+    WHERE message_status.id IN (?) FOR UPDATE;
+SELECT operator_messages.id, operator_messages.operator, operator_messages.provider_id, operator_messages.given_id, operator_messages.message_row, operator_messages.part, operator_messages.parts, operator_messages.state, operator_messages.created_at, operator_messages.receipt_due_at
+    FROM operator_messages
+    WHERE operator_messages.message_row IN (?);
+SELECT receipts.id
+    FROM receipts
+    WHERE receipts.id IN (?) AND receipts.matched_row IS NULL FOR UPDATE;
+UPDATE receipts
+    SET matched_row = CASE id WHEN ? THEN ? WHEN ? THEN ? ELSE matched_row END
+    WHERE id IN (?);
+UPDATE operator_messages
+    SET state = ?
+    WHERE id IN (?);
+UPDATE message_status
+    SET delivery_status = ?, error_code = ?, delivered_at = ?, updated_at = UTC_TIMESTAMP(6)
+    WHERE id IN (?);
+UPDATE operator_messages
+    SET receipt_due_at = ?
+    WHERE operator_messages.message_row IN (?) AND operator_messages.receipt_due_at IS NOT NULL;
 
 -- top_up: adding to a balance
 SELECT user_balances.id, user_balances.user_id, user_balances.balance, user_balances.last_updated

@@ -19,6 +19,7 @@ mod m0006_schema_compatibility;
 mod m0007_lean_tables;
 mod m0008_tenants;
 mod m0009_message_details;
+mod m0010_receipts;
 mod migrator;
 mod steps;
 
@@ -40,6 +41,7 @@ pub const CHANGES: &[Change] = &[
     m0007_lean_tables::CHANGE,
     m0008_tenants::CHANGE,
     m0009_message_details::CHANGE,
+    m0010_receipts::CHANGE,
 ];
 
 /// That of this release.

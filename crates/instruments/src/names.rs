@@ -26,10 +26,12 @@ pub mod label {
     pub const LANE: &str = "lane";
     /// Type of a message (`express` or `normal`) or of a ledger entry (`deposit`, `withdrawal` or `corrective`).
     pub const TYPE: &str = "type";
-    /// Which pooled connections: all that are `open`, or those of them that are `idle`.
+    /// Of pooled connections: all that are `open`, or those of them that are `idle`. Of receipts: what they tell, such as `delivered`.
     pub const STATE: &str = "state";
     /// `publisher` or `consumer`.
     pub const CONNECTION: &str = "connection";
+    /// How a receipt's message was found: by the `same` id, or by the same number in other digits (`hex_dec`, `dec_hex`).
+    pub const HOW: &str = "how";
     /// What a backpressure decision rests on, such as `outbox_pending`.
     pub const SIGNAL: &str = "signal";
 }
@@ -129,6 +131,15 @@ metrics_table! {
     OUTBOX_DRAIN_RATE: "outbox_drain_rate", Gauge, CountPerSecond, [LANE], [Gateway], "Outbox events published a second, over the last seconds";
     QUEUE_MESSAGES: "queue_messages", Gauge, Count, [QUEUE], [Relay], "Messages that wait in a queue of the broker";
     RELAY_PAUSED: "relay_paused", Gauge, Count, [LANE], [Relay], "1 while the relay claims nothing of a lane because its queue is long enough";
+    RECEIPTS_TOTAL: "receipts_total", Counter, Count, [OPERATOR, STATE], [Gateway], "Delivery receipts of operators, each different one once";
+    RECEIPTS_REFUSED_TOTAL: "receipts_refused_total", Counter, Count, [OPERATOR, RESULT], [Gateway], "Requests of operators with receipts that were not taken: unauthorized, stale or invalid";
+    RECEIPT_MATCHES_TOTAL: "receipt_matches_total", Counter, Count, [HOW], [Gateway, Relay, Worker], "Delivery receipts whose message was found, by how their ids were the same";
+    RECEIPT_DELAY_SECONDS: "receipt_delay_seconds", Histogram, Seconds, [OPERATOR], [Gateway, Worker], "Time from recording that an operator took a message to the receipt that told its end";
+    RECEIPTS_CONFLICTING_TOTAL: "receipts_conflicting_total", Counter, Count, [], [Gateway, Relay, Worker], "Delivery receipts that told another end than one before them";
+    RECEIPTS_AFTER_REFUND_TOTAL: "receipts_after_refund_total", Counter, Count, [], [Gateway, Relay, Worker], "Delivery receipts for messages that had failed and were refunded";
+    RECEIPTS_MISSING_TOTAL: "receipts_missing_total", Counter, Count, [], [Relay], "Messages of which no receipt told the end in time";
+    RECEIPTS_ORPHANED_TOTAL: "receipts_orphaned_total", Counter, Count, [], [Relay], "Delivery receipts whose message was not found within 72 hours";
+    RECEIPTS_PARKED: "receipts_parked", Gauge, Count, [], [Relay], "Delivery receipts that wait for their message, up to 100,000";
     TOKIO_WORKERS: "tokio_workers", Gauge, Count, [], [Process], "Threads of the async runtime";
     TOKIO_ALIVE_TASKS: "tokio_alive_tasks", Gauge, Count, [], [Process], "Tasks of the async runtime that have not ended";
     TOKIO_GLOBAL_QUEUE_DEPTH: "tokio_global_queue_depth", Gauge, Count, [], [Process], "Tasks that wait in the shared queue of the async runtime";

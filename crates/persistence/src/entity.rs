@@ -8,6 +8,7 @@ pub(crate) mod message_detail;
 pub(crate) mod message_status;
 pub(crate) mod operator_message;
 pub(crate) mod outbox_event;
+pub(crate) mod receipt;
 pub(crate) mod sweep_progress;
 pub(crate) mod user_balance;
 pub(crate) mod user_transaction;

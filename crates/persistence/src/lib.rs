@@ -19,6 +19,8 @@ mod page;
 #[cfg(test)]
 mod plans;
 mod reader;
+mod receipt_policy;
+mod receipts;
 #[cfg(test)]
 mod samples;
 mod stored;
@@ -26,15 +28,17 @@ mod tenants;
 
 pub use engine::{Database, DatabaseConfig, Error, HELD_AT_MOST, Query, Readiness, tcp_nodelay_to};
 pub use messages::{
-    AcceptOutcome, AcceptRequest, Begin, BeginRequest, Charged, ClaimedRecipient, Deferred, Extra, HistoryEntry,
-    HistoryFilter, MessageDetails, MessageOverview, OperatorMessage, Outcome, PutOff, RecipientEntry, Settlement,
-    StateWrite, StateWritten,
+    AcceptOutcome, AcceptRequest, Begin, BeginRequest, Called, Charged, ClaimedRecipient, Deferred, Extra,
+    HistoryEntry, HistoryFilter, MessageDetails, MessageOverview, OperatorMessage, Outcome, PutOff, RecipientEntry,
+    Settlement, StateWrite, StateWritten,
 };
 pub use migrations::{ACCEPTED_URLS, Address, AddressError};
 pub use money::{IdempotentRequest, LedgerEntry, LedgerSlice, Route, TopUpOutcome, TopUpRequest};
 pub use outbox::{ClaimToken, ClaimedEvent, EventContent, Held, HeldOutcome, OutboxEventId, Promoted, Search};
 pub use page::{Cursor, Page};
 pub use reader::Reader;
+pub use receipt_policy::ReceiptPolicy;
+pub use receipts::{NewReceipt, ParkedPage, ParkedPlace, Received};
 pub use stored::Stored;
 pub use tenants::{
     Issued, KeyStanding, KeyUse, MAX_LIVE_KEYS, NewKey, RegisteredSender, RotatedFrom, Rotation, StoredKey,

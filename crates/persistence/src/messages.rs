@@ -12,7 +12,7 @@ mod states;
 mod take;
 
 pub use accept::{AcceptOutcome, AcceptRequest};
-pub use delivery::{Begin, BeginRequest, ClaimedRecipient, Deferred, Outcome, PutOff, Settlement};
+pub use delivery::{Begin, BeginRequest, Called, ClaimedRecipient, Deferred, Outcome, PutOff, Settlement};
 pub use details::{Charged, MessageDetails, MessageOverview, RecipientEntry};
 pub use filter::HistoryFilter;
 pub use history::{Extra, HistoryEntry};

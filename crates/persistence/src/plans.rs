@@ -208,7 +208,7 @@ fn readable(sql: &str) -> String {
             sql = sql.replace(repeated, once);
         }
     }
-    for word in [" OR ", " WHEN "] {
+    for word in [" OR ", " WHEN ", " UNION ALL "] {
         let mut terms: Vec<&str> = sql.split(word).collect();
         terms.dedup_by(|next, last| next.trim_end_matches(')') == last.trim_end_matches(')') || next == last);
         sql = terms.join(word);

@@ -38,7 +38,7 @@ async fn serve(settings: &Settings, metrics: MetricsHandle) -> anyhow::Result<Ex
 
     let file = lock::take(&settings.file)?;
     let restarted = recover(&file).await.with_context(|| format!("preparing the database file {}", file.display()))?;
-    let database = Database::open(Settings::database_config(&file)?).await?;
+    let database = Database::open(settings.database_config(&file)?).await?;
     database.assume_migrated();
     let first_key = first_key::make(settings, &database).await?;
     let broker = Broker::in_process(settings.gateway.broker.topology.clone());

@@ -53,13 +53,15 @@ impl Settings {
 
     /// How the database at `file` is used; recovery is done before anybody waits for an answer.
     pub(crate) fn recovery_config(file: &Path) -> Result<DatabaseConfig, AddressError> {
-        Ok(DatabaseConfig { operation_timeout: RECOVERY_TIMEOUT, ..Self::database_config(file)? })
+        let url = SecretString::from(Address::at_file(file)?.url());
+        Ok(DatabaseConfig { operation_timeout: RECOVERY_TIMEOUT, ..DatabaseConfig::new(url) })
     }
 
     /// How the database at `file` is used.
-    pub(crate) fn database_config(file: &Path) -> Result<DatabaseConfig, AddressError> {
+    pub(crate) fn database_config(&self, file: &Path) -> Result<DatabaseConfig, AddressError> {
         let url = SecretString::from(Address::at_file(file)?.url());
-        Ok(DatabaseConfig { operation_timeout: DATABASE_TIMEOUT, ..DatabaseConfig::new(url) })
+        let receipts = self.gateway.database.receipts;
+        Ok(DatabaseConfig { operation_timeout: DATABASE_TIMEOUT, receipts, ..DatabaseConfig::new(url) })
     }
 }
 
@@ -92,7 +94,7 @@ mod tests {
         ] {
             let settings = load(url).expect(url);
             assert_eq!(settings.file, Path::new(file), "{url}");
-            let config = Settings::database_config(&settings.file).expect("a file's URL");
+            let config = settings.database_config(&settings.file).expect("a file's URL");
             let opened = Address::parse(config.url.expose_secret()).expect("accepted");
             assert_eq!(opened.file(), Some(Path::new(file)), "{url}");
         }

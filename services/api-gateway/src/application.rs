@@ -31,6 +31,7 @@ use crate::{
     observe::observe,
     openapi,
     rate::LimitStatus,
+    receipts::{Receipts, is_receipts},
     routes, series,
     settings::Settings,
     state::State,
@@ -73,7 +74,7 @@ impl BindError {
 /// [`BindError`] when none of the addresses can be listened on.
 pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketAddr, BindError> {
     let failed = |source| BindError::new(&settings.listen, source);
-    series::start();
+    series::start(&settings.receipt_secrets);
     let health = health(settings, &parts);
     let turns = Turns::new();
     let backpressure = Backpressure::new(settings.backpressure);
@@ -95,6 +96,7 @@ pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketA
         authentication: Authentication::start(settings.auth_required, settings.admin_key, &parts.database, scope),
         accept,
         in_flight: InFlight::default(),
+        receipts: Receipts::start(settings.receipt_secrets.clone(), &parts.database, scope),
         limits: Limits::start(settings, scope),
         backpressure,
         turns,
@@ -141,7 +143,7 @@ fn ending(drain: Duration) -> Ending {
     Ending { farewell, drain: drain.saturating_sub(farewell) }
 }
 
-/// Middleware: the global rate limit, then who asks. What watches the process is never limited, and nobody else gets past it unknown: what
+/// Middleware: the global rate limit, then who asks. What watches the process is never limited, receipts of operators have a limit of their own, and nobody else gets past it unknown: what
 /// comes after it, a path that does not exist included, is only told to those who may ask. Whatever the answer, it says where the client
 /// stands with its own limit, where that was asked.
 async fn admit(
@@ -150,11 +152,16 @@ async fn admit(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let watched = ["/healthz", "/readyz", "/metrics"].contains(&request.path());
     let state = request.app_data::<Data<State>>().expect("the application always has its state");
-    if !watched {
-        state.limits.check_global()?;
-    }
-    if let Some(caller) = state.authentication.judge(request.path(), request.headers(), &state.limits).await? {
-        request.extensions_mut().insert(caller);
+    if is_receipts(request.path()) {
+        // Operators show who they are in ways of their own.
+        state.limits.check_receipts()?;
+    } else {
+        if !watched {
+            state.limits.check_global()?;
+        }
+        if let Some(caller) = state.authentication.judge(request.path(), request.headers(), &state.limits).await? {
+            request.extensions_mut().insert(caller);
+        }
     }
     let mut response = next.call(request).await?;
     let status = response.request().extensions().get::<LimitStatus>().copied();

@@ -12,17 +12,23 @@ use utoipa::openapi::{OpenApi, PathItem, path::Operation};
 
 use crate::error::ApiError;
 
-/// The endpoint of a module: its method and path as its `#[utoipa::path]` says, its `handler`, the scope that its callers need, and the
-/// names of the database queries that it makes.
+/// The endpoint of a module: its method and path as its `#[utoipa::path]` says, its `handler`, the scope that its callers need (none
+/// where they show in another way who they are), and the names of the database queries that it makes.
 macro_rules! endpoint {
-    ($($module:ident)::+, $scope:ident, queries: $queries:expr) => {{
+    ($($module:ident)::+, $scope:ident, queries: $queries:expr) => {
+        $crate::endpoint::endpoint!(@ $($module)::+, Some(domain::Scope::$scope), $queries)
+    };
+    ($($module:ident)::+, queries: $queries:expr) => {
+        $crate::endpoint::endpoint!(@ $($module)::+, None, $queries)
+    };
+    (@ $($module:ident)::+, $scope:expr, $queries:expr) => {{
         #[derive(utoipa::OpenApi)]
         #[openapi(paths($($module)::+::handler))]
         struct Described;
         $crate::endpoint::Endpoint::new(
             <Described as utoipa::OpenApi>::openapi(),
             |route| route.to($($module)::+::handler),
-            domain::Scope::$scope,
+            $scope,
             &$queries,
         )
     }};
@@ -35,7 +41,7 @@ pub struct Endpoint {
     method: Method,
     path: String,
     takes_body: bool,
-    scope: Scope,
+    scope: Option<Scope>,
     queries: &'static [Query],
     document: OpenApi,
     answer: fn(Route) -> Route,
@@ -43,7 +49,12 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// What [`endpoint!`] makes: `document` describes one method of one path, to which `answer` gives its handler.
-    pub(crate) fn new(document: OpenApi, answer: fn(Route) -> Route, scope: Scope, queries: &'static [Query]) -> Self {
+    pub(crate) fn new(
+        document: OpenApi,
+        answer: fn(Route) -> Route,
+        scope: Option<Scope>,
+        queries: &'static [Query],
+    ) -> Self {
         let (path, item) = document.paths.paths.iter().next().expect("it describes one path");
         let described =
             operations(item).into_iter().find_map(|(method, operation)| Some((method, operation.as_ref()?)));
@@ -62,13 +73,13 @@ impl Endpoint {
         &self.path
     }
 
-    /// Whether it reads a JSON object from the request's body.
+    /// Whether it reads a JSON object from the request's body, as clients send them.
     pub fn takes_body(&self) -> bool {
-        self.takes_body
+        self.takes_body && self.scope.is_some()
     }
 
-    /// What its callers must be allowed.
-    pub fn scope(&self) -> Scope {
+    /// What its callers must be allowed; `None` where they are no clients, and have no keys.
+    pub fn scope(&self) -> Option<Scope> {
         self.scope
     }
 

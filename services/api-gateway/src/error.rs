@@ -79,6 +79,8 @@ pub(crate) enum Denial {
     Expired,
     /// The key was revoked.
     Revoked,
+    /// An operator's secret is not what was shown.
+    Operator,
 }
 
 /// What whoever asks may not.
@@ -212,13 +214,16 @@ impl Denial {
             Self::Missing | Self::Invalid => "Send a valid API key as Authorization: Bearer <key>.",
             Self::Expired => "This API key has expired.",
             Self::Revoked => "This API key was revoked.",
+            Self::Operator => {
+                "Sign the request with this operator's secret as Standard Webhooks has it, or send its token as Authorization: Bearer <token>."
+            }
         }
     }
 
     /// `WWW-Authenticate` (RFC 6750, section 3): without an error where no key was sent.
     fn challenge(self) -> &'static str {
         match self {
-            Self::Missing => "Bearer realm=\"messaging-platform\"",
+            Self::Missing | Self::Operator => "Bearer realm=\"messaging-platform\"",
             _ => "Bearer realm=\"messaging-platform\", error=\"invalid_token\"",
         }
     }

@@ -20,6 +20,7 @@ mod observe;
 mod openapi;
 mod query;
 mod rate;
+mod receipts;
 mod routes;
 mod schemas;
 mod series;

@@ -39,6 +39,7 @@ pub(crate) struct Limits {
 
 struct Shared {
     global: Option<(Allowed, DefaultDirectRateLimiter)>,
+    receipts: Option<(Allowed, DefaultDirectRateLimiter)>,
     customers: Option<Customers>,
     /// Of the keys that have a limit of their own, by their rows.
     keys: Mutex<HashMap<i64, Arc<(Allowed, DefaultDirectRateLimiter)>>>,
@@ -50,6 +51,10 @@ impl Limits {
         let limits = Self {
             shared: Arc::new(Shared {
                 global: settings.global_rate.allowed().map(|allowed| (allowed, RateLimiter::direct(allowed.quota()))),
+                receipts: settings
+                    .receipt_rate
+                    .allowed()
+                    .map(|allowed| (allowed, RateLimiter::direct(allowed.quota()))),
                 customers: settings.customer_rate.allowed().map(|allowed| Customers::new(allowed, MAX_CUSTOMERS)),
                 keys: Mutex::default(),
                 clock: DefaultClock::default(),
@@ -61,8 +66,21 @@ impl Limits {
 
     /// All requests of this process together.
     pub(crate) fn check_global(&self) -> Result<(), ApiError> {
-        match &self.shared.global {
-            Some((allowed, limiter)) => limiter.check().map_err(|until| self.limited("global", *allowed, &until)),
+        self.check_all("global", self.shared.global.as_ref())
+    }
+
+    /// All requests of operators with receipts.
+    pub(crate) fn check_receipts(&self) -> Result<(), ApiError> {
+        self.check_all("receipts", self.shared.receipts.as_ref())
+    }
+
+    fn check_all(
+        &self,
+        scope: &'static str,
+        limit: Option<&(Allowed, DefaultDirectRateLimiter)>,
+    ) -> Result<(), ApiError> {
+        match limit {
+            Some((allowed, limiter)) => limiter.check().map_err(|until| self.limited(scope, *allowed, &until)),
             None => Ok(()),
         }
     }

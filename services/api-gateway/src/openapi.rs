@@ -17,11 +17,11 @@ use service_kit::admin::{GET_AND_HEAD, get_or_head};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        Content, ContentBuilder, Header, OpenApi as Document, Ref, RefOr, Response,
+        Components, Content, ContentBuilder, Header, OpenApi as Document, Ref, RefOr, Response,
         example::{Example, ExampleBuilder},
         header::HeaderBuilder,
         path::Operation,
-        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 use utoipa_swagger_ui::Config;
@@ -32,6 +32,9 @@ use crate::{endpoint::only, error::ApiError, routes::endpoints, schemas};
 const DOCUMENT_PATH: &str = "/openapi.json";
 /// What the document calls API keys.
 const KEY: &str = "api_key";
+/// What it calls the ways of operators to show who they are.
+const RECEIPT_SIGNATURE: &str = "receipt_signature";
+const RECEIPT_TOKEN: &str = "receipt_token";
 /// Where the Swagger UI is served.
 const PAGE_PATH: &str = "/swagger/{file:.*}";
 
@@ -49,6 +52,7 @@ const PAGE_PATH: &str = "/swagger/{file:.*}";
     tags(
         (name = "messages", description = "Send, and see what became of it"),
         (name = "balance", description = "Prepaid credits"),
+        (name = "operators", description = "For the operators that deliver the messages"),
         (name = "admin", description = "Keys, and what customers may send from; never without a key of scope admin"),
         (name = "watch", description = "For those who run it; never rate-limited")
     )
@@ -123,7 +127,9 @@ impl Modify for Security {
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("mpk_... or mpa_...");
         let told = "An API key, as `POST /admin/keys` makes one. What a route needs of it is named with the route.";
         let scheme = SecurityScheme::Http(bearer.description(Some(told)).build());
-        document.components.get_or_insert_default().add_security_scheme(KEY, scheme);
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme(KEY, scheme);
+        add_operators(components);
         for endpoint in endpoints() {
             let item = document.paths.paths.get_mut(endpoint.path()).expect("it was merged");
             let operation = match endpoint.method() {
@@ -132,12 +138,31 @@ impl Modify for Security {
                 _ => &mut item.post,
             };
             let operation = operation.as_mut().expect("it was merged");
-            let scope = endpoint.scope();
+            let Some(scope) = endpoint.scope() else {
+                operation.security = Some([RECEIPT_SIGNATURE, RECEIPT_TOKEN].map(needs_no_more).to_vec());
+                continue;
+            };
             operation.security = Some(vec![SecurityRequirement::new(KEY, [scope.as_str()])]);
             let told = operation.description.take().map_or_else(String::new, |told| format!("{told}\n\n"));
             operation.description = Some(format!("{told}With an API key: its scope must hold `{scope}`."));
         }
     }
+}
+
+/// How operators show who they are.
+fn add_operators(components: &mut Components) {
+    let signature = ApiKeyValue::with_description(
+        "webhook-signature",
+        "Standard Webhooks, with the operator's `whsec_` secret; `webhook-id` and `webhook-timestamp` belong to it.",
+    );
+    components.add_security_scheme(RECEIPT_SIGNATURE, SecurityScheme::ApiKey(ApiKey::Header(signature)));
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("mpr_...");
+    let token = bearer.description(Some("The operator's token, where it cannot sign.")).build();
+    components.add_security_scheme(RECEIPT_TOKEN, SecurityScheme::Http(token));
+}
+
+fn needs_no_more(scheme: &str) -> SecurityRequirement {
+    SecurityRequirement::new(scheme, std::iter::empty::<&str>())
 }
 
 /// Lets all be asked for without a key but what never is: the gateway is open.
@@ -164,7 +189,10 @@ impl Modify for Errors {
             operations(document).filter(|operation| operation.tags.as_ref().is_some_and(|tags| tags != &["watch"]))
         {
             let responses = &mut operation.responses.responses;
-            for code in ["unauthorized", "forbidden", "rate_limit_exceeded", "internal_error"] {
+            // Operators have no keys that could lack a scope.
+            let by_operators = operation.tags.as_ref().is_some_and(|tags| tags == &["operators"]);
+            let codes = ["unauthorized", "forbidden", "rate_limit_exceeded", "internal_error"];
+            for code in codes.into_iter().filter(|code| !(by_operators && *code == "forbidden")) {
                 let error = ApiError::one_of_each().into_iter().find(|error| error.code() == code);
                 let status = error.expect("both are codes").status_code().as_str().to_owned();
                 responses.entry(status).or_insert_with(|| RefOr::T(Response::new(code)));

@@ -6,6 +6,7 @@ mod balance;
 mod history;
 mod message;
 mod preview;
+mod receipts;
 mod send;
 mod top_up;
 
@@ -25,6 +26,7 @@ static ALL: LazyLock<Vec<Endpoint>> = LazyLock::new(|| {
         endpoint!(message, Read, queries: [Query::Message]),
         endpoint!(balance, Read, queries: [Query::Account]),
         endpoint!(top_up, Topup, queries: [Query::TopUp]),
+        endpoint!(receipts, queries: [Query::ReceiptsTake]),
         endpoint!(admin::list_keys, Admin, queries: [Query::KeyList]),
         endpoint!(admin::create_key, Admin, queries: [Query::KeyIssue]),
         endpoint!(admin::rotate_key, Admin, queries: [Query::KeyRotate]),

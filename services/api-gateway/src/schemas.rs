@@ -11,6 +11,8 @@ use domain::{
     invisible::INVISIBLE,
     message::{MAX_RECIPIENTS, MAX_TEXT_CHARACTERS},
     money::MAX_TOP_UP,
+    provider_message_id::MAX_GIVEN,
+    receipt::MAX_ERROR_CODE,
     reference::MAX_REFERENCE_LENGTH,
 };
 use serde_json::{Value, json};
@@ -30,6 +32,7 @@ pub(crate) fn parameter(name: &str) -> Option<RefOr<Schema>> {
         "sender" => text_object().min_length(Some(1)).max_length(Some(16)).pattern(Some(sender_pattern())),
         "status" => text_object().enum_values(Some(MessageStatus::ALL.map(MessageStatus::as_str))),
         "id" | "message_identifier" => visible_ascii(MAX_IDENTIFIER_LENGTH),
+        "name" => text_object().pattern(Some("^[A-Za-z0-9_.-]{1,50}$")),
         "limit" => integer(i64::try_from(*LIMITS.start()).ok(), i64::try_from(*LIMITS.end()).ok())
             .default(Some(json!(DEFAULT_LIMIT))),
         // Its form is no promise: what a `next_cursor` looks like until the year 4253.
@@ -224,6 +227,40 @@ pub(crate) fn message_type() -> RefOr<Schema> {
         .enum_values(Some(names.chain([Value::Null])))
         .default(Some(json!(MessageType::default().as_str())))
         .examples([json!("normal")])
+        .into()
+}
+
+pub(crate) fn provider_message_id() -> RefOr<Schema> {
+    let told = format!("What the operator calls the message, as it answered; at most {MAX_GIVEN} bytes.");
+    text_object()
+        .min_length(Some(1))
+        .max_length(Some(MAX_GIVEN))
+        .description(Some(told))
+        .examples([json!("x-1")])
+        .into()
+}
+
+pub(crate) fn receipt_status() -> RefOr<Schema> {
+    let told = "What became of it, in any case: delivered, undelivered, expired, rejected, unknown, scheduled, enroute, accepted, \
+        skipped, deleted, undeliverable, or a short form of SMPP such as DELIVRD.";
+    text_object().description(Some(told)).examples([json!("delivered")]).into()
+}
+
+pub(crate) fn receipt_recipient() -> RefOr<Schema> {
+    let told = "To whom it was sent; the last seven digits are compared.";
+    optional().pattern(Some(r"^\+?[0-9]{1,20}$")).description(Some(told)).examples([json!("989128582812")]).into()
+}
+
+pub(crate) fn receipt_error_code() -> RefOr<Schema> {
+    let told = format!("Why it was not delivered; the first {MAX_ERROR_CODE} visible characters are kept.");
+    optional().description(Some(told)).examples([json!("000")]).into()
+}
+
+pub(crate) fn receipt_part() -> RefOr<Schema> {
+    integer(Some(1), Some(255))
+        .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
+        .description(Some("Of which part it tells, counted from 1."))
+        .examples([json!(1)])
         .into()
 }
 

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use broker::BrokerConfig;
+use callbacks::OperatorSecrets;
 use domain::{
     ApiKey, CountryCode, KeyHash, KeyKind, Numbering, PriceList, PriceUnit, Tariff,
     pricing::{MAX_PRICE, MAX_SEGMENTS},
@@ -42,6 +43,10 @@ pub struct Settings {
     pub global_rate: Rate,
     /// `USER_RATE_LIMIT_RPS`, `USER_RATE_LIMIT_BURST` (20, 20): requests to send of one customer.
     pub customer_rate: Rate,
+    /// `RECEIPT_SECRETS` (none): the operators that send receipts, and how they show who they are.
+    pub receipt_secrets: OperatorSecrets,
+    /// `RECEIPT_RATE_LIMIT_RPS` (2000): requests of operators with receipts.
+    pub receipt_rate: Rate,
     /// `BACKPRESSURE_*`: from where on sending is refused; nothing where `BACKPRESSURE_ENABLED` (true) is false.
     pub backpressure: Thresholds,
     /// `SHUTDOWN_TIMEOUT_SECS` (20): how long requests in flight may take after SIGTERM.
@@ -134,10 +139,21 @@ impl Settings {
             accept_lanes: source.integer("ACCEPT_LANES", (processors() / 2).clamp(1, 8), 1..=64)?,
             global_rate: rate(source, ("GLOBAL_RATE_LIMIT_RPS", "GLOBAL_RATE_LIMIT_BURST"), 1_000)?,
             customer_rate: rate(source, ("USER_RATE_LIMIT_RPS", "USER_RATE_LIMIT_BURST"), 20)?,
+            receipt_secrets: receipt_secrets(source)?,
+            receipt_rate: receipt_rate(source)?,
             backpressure: Thresholds::load(source)?,
             drain: source.duration_secs("SHUTDOWN_TIMEOUT_SECS", 20, 1..=600)?,
         })
     }
+}
+
+fn receipt_secrets(source: &Source) -> Result<OperatorSecrets, SettingError> {
+    source.hidden_with_default("RECEIPT_SECRETS", "", callbacks::ACCEPTED, OperatorSecrets::parse)
+}
+
+fn receipt_rate(source: &Source) -> Result<Rate, SettingError> {
+    let per_second = source.integer("RECEIPT_RATE_LIMIT_RPS", 2_000, 0..=1_000_000)?;
+    Ok(Rate::new(per_second, NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN)))
 }
 
 fn rate(source: &Source, names: (&str, &str), default: u32) -> Result<Rate, SettingError> {

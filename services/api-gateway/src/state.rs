@@ -5,7 +5,7 @@ use persistence::Database;
 
 use crate::{
     accept::AcceptBatcher, authentication::Authentication, backpressure::Backpressure, idempotency::InFlight,
-    limits::Limits, settings::Composition, turns::Turns,
+    limits::Limits, receipts::Receipts, settings::Composition, turns::Turns,
 };
 
 /// The parts of a running gateway that its endpoints need.
@@ -16,6 +16,7 @@ pub(crate) struct State {
     pub(crate) authentication: Authentication,
     pub(crate) accept: AcceptBatcher,
     pub(crate) in_flight: InFlight,
+    pub(crate) receipts: Receipts,
     pub(crate) limits: Limits,
     pub(crate) backpressure: Backpressure,
     pub(crate) turns: Turns,

@@ -2,10 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::{Encoding, EncodingChoice, MessageBody, Recipient, Segmentation, Sender};
+use callbacks::OperatorSecrets;
+use domain::{EncodingChoice, MessageBody, Recipient, Segmentation, Sender};
 use futures_util::future::join_all;
 use operators::{Coding, Operators, Prior, Submission, Verdict};
-use persistence::{Begin, BeginRequest, ClaimedRecipient, Deferred, Outcome, PutOff, Settlement};
+use persistence::{Begin, BeginRequest, Called, ClaimedRecipient, Deferred, Outcome, PutOff, Settlement};
 use rand::RngExt as _;
 use telemetry::names;
 use tokio::sync::Semaphore;
@@ -46,6 +47,8 @@ pub(crate) struct Deliver {
     states: StateWriter,
     calls: Arc<Semaphore>,
     default_sender: Option<Sender>,
+    /// Those that tell what became of what they took.
+    reporting: OperatorSecrets,
     stop: CancellationToken,
 }
 
@@ -57,7 +60,8 @@ impl Deliver {
         stop: CancellationToken,
     ) -> Self {
         let calls = Arc::new(Semaphore::new(config.max_calls));
-        Self { operators, states, calls, default_sender: config.default_sender.clone(), stop }
+        let (default_sender, reporting) = (config.default_sender.clone(), config.receipt_secrets.clone());
+        Self { operators, states, calls, default_sender, reporting, stop }
     }
 
     /// How long recipients are taken for: no round of calls takes longer.
@@ -132,7 +136,7 @@ impl Deliver {
         let verdicts = join_all(claimed.iter().map(|recipient| self.send(body, recipient, shared))).await;
         let (mut settlements, mut unknown) = (Vec::new(), Vec::new());
         for (recipient, verdict) in claimed.into_iter().zip(verdicts) {
-            match settlement(&recipient, verdict) {
+            match settlement(&recipient, verdict, &self.reporting) {
                 Some(settlement) => settlements.push(settlement),
                 None => unknown.push(recipient),
             }
@@ -217,11 +221,7 @@ struct Shared {
 
 /// How the text goes over the air, where its request asked about that. It was cut in the same way when it was charged.
 fn coding(body: &MessageBody) -> Option<Coding> {
-    let choice = match body.encoding? {
-        Encoding::Gsm7 => EncodingChoice::Gsm7,
-        Encoding::Ucs2 => EncodingChoice::Ucs2,
-    };
-    match Segmentation::of(&body.text, choice) {
+    match Segmentation::of(&body.text, EncodingChoice::from(body.encoding?)) {
         Ok(segmentation) => Some(Coding { encoding: segmentation.encoding(), segments: segmentation.count() }),
         Err(error) => {
             tracing::warn!(%error, "a message names an encoding that cannot carry it; the operator decides");
@@ -231,12 +231,13 @@ fn coding(body: &MessageBody) -> Option<Coding> {
 }
 
 /// How a verdict is recorded; `None` while nobody can tell.
-fn settlement(recipient: &ClaimedRecipient, verdict: Verdict) -> Option<Settlement> {
+fn settlement(recipient: &ClaimedRecipient, verdict: Verdict, reporting: &OperatorSecrets) -> Option<Settlement> {
     let failed = |provider| Some(Settlement::new(recipient, Outcome::Failed { provider }));
     match verdict {
         Verdict::Accepted { operator, provider_message_id } => {
+            let reports = reporting.has(operator.as_str());
             let done = Outcome::Done { provider: operator.to_string() };
-            Some(Settlement::new(recipient, done).called(provider_message_id))
+            Some(Settlement::new(recipient, done).called(provider_message_id.map(|id| Called { id, reports })))
         }
         Verdict::Rejected { operator, .. } => failed(operator.to_string()),
         Verdict::Failed { .. } => failed(String::new()),

@@ -1,7 +1,8 @@
 //! The metrics of this service: what only it counts, and every series that is known from the start, with 0.
 
 use broker::Topology;
-use domain::{LedgerKind, MessageType};
+use callbacks::OperatorSecrets;
+use domain::{IdMatch, LedgerKind, MessageType};
 use persistence::{Outcome, Query, Settlement};
 use telemetry::{
     exports::{start_at_zero, start_connections_at_zero},
@@ -12,7 +13,7 @@ use telemetry::{
 const QUERIES: [Query; 5] = [Query::BeginSending, Query::Defer, Query::Ping, Query::Settle, Query::WriteStates];
 
 /// The operators' own series exist from when the operators are built.
-pub(crate) fn start(topology: &Topology) {
+pub(crate) fn start(topology: &Topology, reporting: &OperatorSecrets) {
     start_connections_at_zero(&QUERIES.map(Query::as_str));
     let queues = topology.queues();
     let results = ["ok", "requeued", "dead_letter", "malformed"];
@@ -22,6 +23,11 @@ pub(crate) fn start(topology: &Topology) {
     start_at_zero(names::ACCEPT_TO_OPERATOR_SECONDS, &[(label::TYPE, &types)]);
     start_at_zero(names::BATCH_SIZE, &[(label::LANE, &["states"])]);
     start_at_zero(names::RECIPIENTS_SETTLED_TOTAL, &[(label::RESULT, &["done", "failed", "deferred"])]);
+    let reporting: Vec<_> = reporting.names().collect();
+    start_at_zero(names::RECEIPT_DELAY_SECONDS, &[(label::OPERATOR, &reporting)]);
+    start_at_zero(names::RECEIPT_MATCHES_TOTAL, &[(label::HOW, &IdMatch::ALL.map(IdMatch::as_str))]);
+    start_at_zero(names::RECEIPTS_CONFLICTING_TOTAL, &[]);
+    start_at_zero(names::RECEIPTS_AFTER_REFUND_TOTAL, &[]);
     start_at_zero(names::LEDGER_CREDITS_TOTAL, &[(label::TYPE, &[LedgerKind::Corrective.as_str()])]);
 }
 

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use broker::BrokerConfig;
+use callbacks::OperatorSecrets;
 use domain::{PerLane, Sender};
 use operators::OperatorsConfig;
 use persistence::DatabaseConfig;
@@ -46,6 +47,8 @@ pub struct WorkerConfig {
     pub pace: PerLane<Duration>,
     /// `DEFAULT_SENDER` (unset): from whom messages are that do not say; unset, operators decide.
     pub default_sender: Option<Sender>,
+    /// `RECEIPT_SECRETS` (none): the operators of which receipts are waited for. Their secrets are the gateway's.
+    pub receipt_secrets: OperatorSecrets,
 }
 
 impl Settings {
@@ -87,6 +90,12 @@ impl WorkerConfig {
                 normal: source.duration_ms("WORKER_NORMAL_PACE_MS", 30, 0..=1_000)?,
             },
             default_sender: source.parsed_with("DEFAULT_SENDER", SENDER, |text| Sender::parse(text.to_owned()).ok())?,
+            receipt_secrets: source.hidden_with_default(
+                "RECEIPT_SECRETS",
+                "",
+                callbacks::ACCEPTED,
+                OperatorSecrets::parse,
+            )?,
         })
     }
 }

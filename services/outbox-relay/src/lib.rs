@@ -8,6 +8,7 @@ mod claim;
 mod claimer;
 mod gate;
 mod publish;
+mod receipts;
 mod record;
 mod series;
 mod settings;
@@ -33,7 +34,7 @@ use crate::{
     unknown_kinds::UnknownKinds,
 };
 
-/// Starts the claimers, the sweeper and the ledger audit on `scope`. They end after their batch in hand when the scope stops.
+/// Starts the claimers, the sweepers and the ledger audit on `scope`. They end after their batch in hand when the scope stops.
 pub fn start(config: &RelayConfig, database: &Database, broker: &Broker, wake: &Wake, scope: &Scope) {
     let gate = Gate::start(config.max_queued, broker, scope);
     series::start(broker.topology());
@@ -55,6 +56,7 @@ pub fn start(config: &RelayConfig, database: &Database, broker: &Broker, wake: &
         }
     }
     scope.spawn("sweeper", sweeper::run(config.clone(), database.clone(), unknown_kinds, scope.stop.clone()));
+    scope.spawn("receipts", receipts::run(database.clone(), scope.stop.clone()));
     if let Some(every) = config.ledger_audit {
         scope.spawn("ledger audit", audit::run(every, database.clone(), scope.stop.clone()));
     }

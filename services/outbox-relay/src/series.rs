@@ -1,7 +1,7 @@
 //! The metrics of this service from the start: every series that is known by then, with 0.
 
 use broker::{Published, Topology};
-use domain::{Lane, LedgerKind};
+use domain::{IdMatch, Lane, LedgerKind};
 use persistence::Query;
 use telemetry::{
     exports::{start_at_zero, start_connections_at_zero},
@@ -9,7 +9,7 @@ use telemetry::{
 };
 
 /// The database queries that the relay makes.
-const QUERIES: [Query; 17] = [
+const QUERIES: [Query; 22] = [
     Query::IdempotencyPurge,
     Query::LedgerAudit,
     Query::LedgerAuditNext,
@@ -27,6 +27,11 @@ const QUERIES: [Query; 17] = [
     Query::OutboxRescue,
     Query::OutboxRetry,
     Query::Ping,
+    Query::ReceiptsGiveUp,
+    Query::ReceiptsJoin,
+    Query::ReceiptsOrphan,
+    Query::ReceiptsParked,
+    Query::ReceiptsPurge,
 ];
 
 pub(crate) fn start(topology: &Topology) {
@@ -43,5 +48,11 @@ pub(crate) fn start(topology: &Topology) {
     start_at_zero(names::LEDGER_MISMATCHES, &[]);
     start_at_zero(names::LEDGER_AUDITS_TOTAL, &[]);
     start_at_zero(names::LEDGER_CREDITS_TOTAL, &[(label::TYPE, &[LedgerKind::Corrective.as_str()])]);
+    start_at_zero(names::RECEIPTS_PARKED, &[]);
+    start_at_zero(names::RECEIPTS_MISSING_TOTAL, &[]);
+    start_at_zero(names::RECEIPTS_ORPHANED_TOTAL, &[]);
+    start_at_zero(names::RECEIPT_MATCHES_TOTAL, &[(label::HOW, &IdMatch::ALL.map(IdMatch::as_str))]);
+    start_at_zero(names::RECEIPTS_CONFLICTING_TOTAL, &[]);
+    start_at_zero(names::RECEIPTS_AFTER_REFUND_TOTAL, &[]);
     start_at_zero(names::RECIPIENTS_SETTLED_TOTAL, &[(label::RESULT, &["failed"])]);
 }

@@ -122,7 +122,8 @@ async fn purge(database: &Database, retention: Duration, stop: &CancellationToke
     for _ in 0..PURGE_ROUNDS {
         let deleted = database.purge_processed_events(retention).await?
             + database.purge_idempotency_keys().await?
-            + database.purge_operator_messages().await?;
+            + database.purge_operator_messages().await?
+            + database.purge_receipts().await?;
         if deleted == 0 || stop.is_cancelled() {
             break;
         }
@@ -130,7 +131,7 @@ async fn purge(database: &Database, retention: Duration, stop: &CancellationToke
     Ok(())
 }
 
-fn report(doing: &str, result: Result<(), Error>) {
+pub(crate) fn report(doing: &str, result: Result<(), Error>) {
     if let Err(error) = result {
         let error = error.with_cause();
         tracing::warn!(outage = "database", error, doing, "housekeeping failed, trying again");

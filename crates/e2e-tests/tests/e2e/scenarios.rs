@@ -10,6 +10,7 @@ mod logs;
 mod outages;
 mod poison;
 mod readiness;
+pub(crate) mod receipts;
 mod redelivery;
 mod relay_crashes;
 mod releases;

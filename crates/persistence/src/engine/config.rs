@@ -6,6 +6,8 @@ use migrations::Address;
 use secrecy::{ExposeSecret as _, SecretString};
 use settings::{SettingError, Source};
 
+use crate::ReceiptPolicy;
+
 /// How to reach the database.
 #[derive(Debug, Clone)]
 pub struct DatabaseConfig {
@@ -20,6 +22,8 @@ pub struct DatabaseConfig {
     pub operation_timeout: Duration,
     /// `AUTO_MIGRATE` (true): whether this process brings the schema up to date at its start.
     pub auto_migrate: bool,
+    /// What is done about receipts: whoever stores, joins or waits for them goes by it.
+    pub receipts: ReceiptPolicy,
 }
 
 impl DatabaseConfig {
@@ -31,6 +35,7 @@ impl DatabaseConfig {
             max_lifetime: Duration::from_mins(5),
             operation_timeout: Duration::from_secs(5),
             auto_migrate: true,
+            receipts: ReceiptPolicy::default(),
         }
     }
 
@@ -44,6 +49,7 @@ impl DatabaseConfig {
             max_connections: source.integer("DB_MAX_OPEN_CONNS", 50, 1..=10_000)?,
             max_lifetime: source.duration_secs("DB_CONN_MAX_LIFETIME_SEC", 300, 1..=86_400)?,
             auto_migrate: source.boolean("AUTO_MIGRATE", true)?,
+            receipts: ReceiptPolicy::load(source)?,
             ..Self::new(url(source)?)
         })
     }

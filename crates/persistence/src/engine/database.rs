@@ -10,6 +10,8 @@ use sea_orm::DbErr;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
+use crate::ReceiptPolicy;
+
 use super::{
     DatabaseConfig, Error, Query, StepError,
     dialect::Dialect,
@@ -74,6 +76,11 @@ impl Database {
 
     pub(crate) fn dialect(&self) -> Dialect {
         self.shared.dialect
+    }
+
+    /// What is done about receipts.
+    pub(crate) fn receipts(&self) -> &ReceiptPolicy {
+        &self.shared.config.receipts
     }
 
     pub(crate) fn url(&self) -> &SecretString {

@@ -62,6 +62,12 @@ queries! {
     OutboxRetry: "outbox_retry", "putting off an outbox event";
     OutboxTurn: "outbox_turn", "looking for the turn of a lane";
     Ping: "ping", "checking that the database answers";
+    ReceiptsGiveUp: "receipts_give_up", "giving up receipts that did not come";
+    ReceiptsJoin: "receipts_join", "joining receipts with their messages";
+    ReceiptsOrphan: "receipts_orphan", "giving up the messages of old receipts";
+    ReceiptsParked: "receipts_parked", "counting receipts that wait for their messages";
+    ReceiptsPurge: "receipts_purge", "deleting old receipts";
+    ReceiptsTake: "receipts_take", "storing receipts";
     RecoverEmbedded: "recover_embedded", "recovering after the last run";
     Schema: "schema", "looking at the schema";
     SenderCheck: "sender_check", "looking for a registered sender";

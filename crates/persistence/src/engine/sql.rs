@@ -2,12 +2,13 @@
 //! write them out took a tenth of the services' CPU.
 
 use sea_orm::{
-    ActiveModelTrait, ConnectionTrait as _, EntityName as _, EntityTrait, IdenStatic as _, Iterable as _, Statement,
-    Value, Values,
+    ActiveModelTrait, ConnectionTrait as _, EntityName as _, EntityTrait, FromQueryResult, IdenStatic, Iterable as _,
+    Statement, Value, Values,
 };
 
 use super::{
     StepError, Tx,
+    dialect::Dialect,
     statements::{insert_size, padded},
 };
 
@@ -62,23 +63,70 @@ impl Sql {
         let statement = Statement { sql: text, values: Some(Values(values)), db_backend: tx.get_database_backend() };
         Ok(tx.execute_raw(statement).await?.rows_affected())
     }
+
+    /// Runs it and reads the rows that it gives.
+    pub(crate) async fn all<T: FromQueryResult>(self, tx: &Tx) -> Result<Vec<T>, StepError> {
+        let Self { text, values } = self;
+        let statement = Statement { sql: text, values: Some(Values(values)), db_backend: tx.get_database_backend() };
+        let rows = tx.query_all_raw(statement).await?;
+        Ok(rows.iter().map(|row| T::from_query_result(row, "")).collect::<Result<_, _>>()?)
+    }
 }
 
 /// Inserts rows with few statements of few shapes. The columns are those that are set in the first row; each row must set them.
 pub(crate) async fn insert<A: ActiveModelTrait + Send>(tx: &Tx, rows: Vec<A>) -> Result<(), StepError> {
+    insert_then(tx, rows, None, "").await
+}
+
+/// A column that the database computes for each row of an INSERT, from one value.
+pub(crate) struct Computed {
+    pub(crate) column: &'static str,
+    /// With one placeholder.
+    pub(crate) expression: &'static str,
+    pub(crate) value: Value,
+}
+
+/// The same, with one more column.
+pub(crate) async fn insert_computing<A: ActiveModelTrait + Send>(
+    tx: &Tx,
+    rows: Vec<A>,
+    computed: Option<Computed>,
+) -> Result<(), StepError> {
+    insert_then(tx, rows, computed, "").await
+}
+
+/// The same, but for rows whose unique key is there: these stay as they are. For tables whose key is `id`.
+pub(crate) async fn insert_new<A: ActiveModelTrait + Send>(tx: &Tx, rows: Vec<A>) -> Result<(), StepError> {
+    let otherwise = match tx.dialect() {
+        Dialect::MySql => " ON DUPLICATE KEY UPDATE id = id",
+        Dialect::Sqlite => " ON CONFLICT DO NOTHING",
+    };
+    insert_then(tx, rows, None, otherwise).await
+}
+
+async fn insert_then<A: ActiveModelTrait + Send>(
+    tx: &Tx,
+    rows: Vec<A>,
+    computed: Option<Computed>,
+    end: &str,
+) -> Result<(), StepError> {
     let Some(first) = rows.first() else { return Ok(()) };
     let columns: Vec<_> =
         <A::Entity as EntityTrait>::Column::iter().filter(|column| first.get(*column).is_set()).collect();
-    let names = columns.iter().map(|column| format!("`{}`", column.as_str())).collect::<Vec<_>>().join(", ");
-    let row = format!("({})", vec!["?"; columns.len()].join(", "));
+    let named = columns.iter().map(IdenStatic::as_str).chain(computed.as_ref().map(|computed| computed.column));
+    let names = named.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let marks = vec!["?"; columns.len()].into_iter().chain(computed.as_ref().map(|computed| computed.expression));
+    let row = format!("({})", marks.collect::<Vec<_>>().join(", "));
     let mut rows = rows.into_iter();
     while rows.len() > 0 {
         let count = insert_size(rows.len());
         let mut text = format!("INSERT INTO `{}` ({names}) VALUES {row}", A::Entity::default().table_name());
         text.extend(std::iter::repeat_n([", ", row.as_str()], count - 1).flatten());
+        text.push_str(end);
         let values = rows.by_ref().take(count).flat_map(|mut row| {
             let value = |column| row.take(column).into_value().expect("each row sets the columns of the first");
-            columns.iter().copied().map(value).collect::<Vec<_>>()
+            let computed = computed.as_ref().map(|computed| computed.value.clone());
+            columns.iter().copied().map(value).chain(computed).collect::<Vec<_>>()
         });
         Sql::new(text, values).execute(tx).await?;
     }

@@ -26,6 +26,8 @@ pub struct Model {
     pub segments: Option<i16>,
     pub delivery_status: Option<String>,
     pub error_code: Option<String>,
+    /// When the receipt came that told of its delivery.
+    pub delivered_at: Option<DateTime>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

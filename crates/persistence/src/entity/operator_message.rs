@@ -16,8 +16,11 @@ pub struct Model {
     pub message_row: i64,
     pub part: i16,
     pub parts: i16,
+    /// What its receipts told so far.
     pub state: Option<String>,
     pub created_at: DateTime,
+    /// Until when a receipt is waited for; `None` where none is, or no longer.
+    pub receipt_due_at: Option<DateTime>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

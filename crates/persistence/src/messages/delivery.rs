@@ -50,7 +50,16 @@ pub struct ClaimedRecipient {
 pub struct Settlement {
     pub(super) claimed: ClaimedRecipient,
     pub(super) outcome: Outcome,
-    pub(super) provider_message_id: Option<ProviderMessageId>,
+    pub(super) called: Option<Called>,
+}
+
+/// A message as the operator knows it that took it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Called {
+    /// What the operator calls it.
+    pub id: ProviderMessageId,
+    /// Whether the operator will tell what became of it.
+    pub reports: bool,
 }
 
 impl ClaimedRecipient {
@@ -63,13 +72,13 @@ impl ClaimedRecipient {
 impl Settlement {
     /// The outcome of `recipient`.
     pub fn new(recipient: &ClaimedRecipient, outcome: Outcome) -> Self {
-        Self { claimed: recipient.clone(), outcome, provider_message_id: None }
+        Self { claimed: recipient.clone(), outcome, called: None }
     }
 
     /// The same, with what the operator that accepted it calls it.
     #[must_use]
-    pub fn called(self, provider_message_id: Option<ProviderMessageId>) -> Self {
-        Self { provider_message_id, ..self }
+    pub fn called(self, called: Option<Called>) -> Self {
+        Self { called, ..self }
     }
 
     /// The outcome.

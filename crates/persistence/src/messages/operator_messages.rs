@@ -1,8 +1,10 @@
 //! What operators call the messages that they took: kept where one says so, for receipts and for whoever asks the operator.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
-use domain::ProviderMessageId;
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -10,20 +12,22 @@ use sea_orm::{
 };
 
 use super::{
-    delivery::{Outcome, Settlement},
+    delivery::{Called, Outcome, Settlement},
     these,
 };
 use crate::{
-    Database, Error, Query,
-    engine::{Session, StepError, Tx, sql::insert, statements::padded, transaction},
+    Database, Error, Query, ReceiptPolicy,
+    engine::{
+        Session, StepError, Tx,
+        sql::{Computed, insert, insert_computing},
+        statements::padded,
+        transaction,
+    },
     entity::{
         message_status,
         operator_message::{ActiveModel, Column, Entity, Model},
     },
 };
-
-/// How long an operator's id is kept: receipts come within 3 days, and a week more is for questions.
-const KEPT_FOR: Duration = Duration::from_hours(10 * 24);
 
 /// Rows that one round of housekeeping deletes at most.
 const PURGED_TOGETHER: u64 = 500;
@@ -44,7 +48,7 @@ impl Database {
             let ids: Vec<i64> = Entity::find()
                 .select_only()
                 .column(Column::Id)
-                .filter(Expr::col(Column::CreatedAt).lt(tx.dialect().before(KEPT_FOR)))
+                .filter(Expr::col(Column::CreatedAt).lt(tx.dialect().before(self.receipts().kept_for())))
                 .order_by_asc(Column::CreatedAt)
                 .limit(PURGED_TOGETHER)
                 .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
@@ -61,19 +65,25 @@ impl Database {
     }
 }
 
-/// Keeps the ids of those that were recorded as accepted. Where no operator gave one nothing is asked of the database.
-pub(super) async fn keep_ids(tx: &Tx, settlements: &[&Settlement], recorded: &[bool]) -> Result<(), StepError> {
+/// Keeps the ids of those that were recorded as accepted. Where no operator gave one nothing is asked of the database. Tells which ids
+/// of which operators may have receipts by now.
+pub(super) async fn keep_ids(
+    tx: &Tx,
+    settlements: &[&Settlement],
+    recorded: &[bool],
+    policy: &ReceiptPolicy,
+) -> Result<BTreeMap<String, Vec<String>>, StepError> {
     let called: Vec<_> = settlements
         .iter()
         .zip(recorded)
         .filter(|(_, is_recorded)| **is_recorded)
-        .filter_map(|(settlement, _)| match (&settlement.outcome, &settlement.provider_message_id) {
-            (Outcome::Done { provider }, Some(id)) => Some((settlement.claimed.pair(), provider, id)),
+        .filter_map(|(settlement, _)| match (&settlement.outcome, &settlement.called) {
+            (Outcome::Done { provider }, Some(called)) => Some((settlement.claimed.pair(), provider, called)),
             _ => None,
         })
         .collect();
     if called.is_empty() {
-        return Ok(());
+        return Ok(BTreeMap::new());
     }
     let rows: Vec<(i64, String, String)> = message_status::Entity::find()
         .select_only()
@@ -88,19 +98,35 @@ pub(super) async fn keep_ids(tx: &Tx, settlements: &[&Settlement], recorded: &[b
         .await?;
     let ids: HashMap<_, _> =
         rows.iter().map(|(id, message_id, recipient)| ((message_id.as_str(), recipient.as_str()), *id)).collect();
-    let row = |((message_id, recipient), provider, id): ((&domain::MessageId, &domain::Recipient), &String, &_)| {
-        ids.get(&(message_id.as_str(), recipient.as_str())).map(|message_row| new_row(provider, id, *message_row))
-    };
-    insert(tx, called.into_iter().filter_map(row).collect()).await
+    let (mut reported, mut others, mut awaited) = (Vec::new(), Vec::new(), BTreeMap::<String, Vec<String>>::new());
+    for ((message_id, recipient), provider, Called { id, reports }) in called {
+        let Some(message_row) = ids.get(&(message_id.as_str(), recipient.as_str())) else { continue };
+        let normalised = id.normalised();
+        let row = new_row(provider, id.as_str(), &normalised, *message_row);
+        if *reports {
+            awaited.entry(provider.clone()).or_default().push(normalised);
+            reported.push(row);
+        } else {
+            others.push(row);
+        }
+    }
+    insert(tx, others).await?;
+    insert_computing(tx, reported, policy.timeout.map(|timeout| due(tx, timeout))).await?;
+    Ok(awaited)
 }
 
-fn new_row(operator: &str, id: &ProviderMessageId, message_row: i64) -> ActiveModel {
-    let normalised = id.normalised();
-    let given = (normalised != id.as_str()).then(|| id.as_str().to_owned());
+/// Until when a receipt is waited for.
+fn due(tx: &Tx, timeout: Duration) -> Computed {
+    let dialect = tx.dialect();
+    Computed { column: "receipt_due_at", expression: dialect.after_text(), value: dialect.delay(timeout) }
+}
+
+fn new_row(operator: &str, given: &str, normalised: &str, message_row: i64) -> ActiveModel {
+    let given_id = (normalised != given).then(|| given.to_owned());
     ActiveModel {
         operator: Set(operator.to_owned()),
-        provider_id: Set(normalised),
-        given_id: Set(given),
+        provider_id: Set(normalised.to_owned()),
+        given_id: Set(given_id),
         message_row: Set(message_row),
         ..Default::default()
     }

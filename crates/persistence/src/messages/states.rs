@@ -1,7 +1,7 @@
 //! A worker's writes: recipients are taken under a lease, what became of them is recorded, or they are put off. Many of these are
 //! one transaction.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use domain::{LedgerKind, MessageId};
 
@@ -12,9 +12,10 @@ use super::{
     take::begin,
 };
 use crate::{
-    Database, Error, Query,
+    Database, Error, Query, ReceiptPolicy,
     engine::{StepError, Tx, transaction},
     money::credits,
+    receipts::{Tally, join, waiting_for},
 };
 
 /// What a message that is put off weighs at least.
@@ -68,8 +69,10 @@ impl Database {
         let mut kinds: Vec<_> = writes.iter().map(StateWrite::query).collect();
         kinds.dedup();
         let query = if let [only] = kinds[..] { only } else { Query::WriteStates };
-        let (written, refunded) = transaction!(self, query, |tx| write(tx, writes, lease)).await?;
+        let (written, refunded, tally) =
+            transaction!(self, query, |tx| write(tx, writes, lease, self.receipts())).await?;
         credits::count(LedgerKind::Corrective, refunded);
+        tally.report();
         Ok(written)
     }
 
@@ -104,7 +107,12 @@ impl Database {
 
 /// Each kind with the same few statements however many there are. What failed comes last: its refund locks balances, which come after
 /// all messages.
-async fn write(tx: &Tx, writes: &[StateWrite], lease: Duration) -> Result<(Vec<StateWritten>, i64), StepError> {
+async fn write(
+    tx: &Tx,
+    writes: &[StateWrite],
+    lease: Duration,
+    policy: &ReceiptPolicy,
+) -> Result<(Vec<StateWritten>, i64, Tally), StepError> {
     let (mut to_settle, mut to_begin, mut deferred) = (Vec::new(), Vec::new(), Vec::new());
     for write in writes {
         match write {
@@ -115,7 +123,7 @@ async fn write(tx: &Tx, writes: &[StateWrite], lease: Duration) -> Result<(Vec<S
     }
     let mut recorded = vec![false; to_settle.len()];
     record_done(tx, &to_settle, &mut recorded).await?;
-    keep_ids(tx, &to_settle, &recorded).await?;
+    let awaited = keep_ids(tx, &to_settle, &recorded, policy).await?;
     for write in writes {
         if let StateWrite::Defer(message_id, recipients, put_off) = write {
             deferred.push(defer(tx, message_id, recipients, *put_off).await?);
@@ -123,11 +131,26 @@ async fn write(tx: &Tx, writes: &[StateWrite], lease: Duration) -> Result<(Vec<S
     }
     let begun = if to_begin.is_empty() { Vec::new() } else { begin(tx, &to_begin, lease).await? };
     let refunded = fail(tx, &to_settle, &mut recorded).await?;
+    let tally = join_early(tx, &awaited, policy).await?;
     let (mut recorded, mut begun, mut deferred) = (recorded.into_iter(), begun.into_iter(), deferred.into_iter());
     let answer = |write: &StateWrite| match write {
         StateWrite::Settle(settlements) => StateWritten::Settled(recorded.by_ref().take(settlements.len()).collect()),
         StateWrite::Begin(_) => StateWritten::Begun(begun.next().unwrap_or_default()),
         StateWrite::Defer(..) => StateWritten::Deferred(deferred.next().unwrap_or(Deferred::NotYet)),
     };
-    Ok((writes.iter().map(answer).collect(), refunded))
+    Ok((writes.iter().map(answer).collect(), refunded, tally))
+}
+
+/// Receipts may have come before the answer of their operator was recorded.
+async fn join_early(
+    tx: &Tx,
+    awaited: &BTreeMap<String, Vec<String>>,
+    policy: &ReceiptPolicy,
+) -> Result<Tally, StepError> {
+    let mut tally = Tally::default();
+    for (operator, ids) in awaited {
+        let parked = waiting_for(tx, operator, ids).await?;
+        tally.add(join(tx, operator, &parked, policy).await?);
+    }
+    Ok(tally)
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use domain::{
-    ApiKey, ClientReference, DeliveryStatus, Encoding, Grant, IdempotencyKey, KeyName, Lane, MessageId, MessageStatus,
-    Owner, ProviderMessageId, Scope, Scopes, SegmentCount, Sender, Turn,
+    ApiKey, ClientReference, DeliveryStatus, Encoding, ErrorCode, Grant, IdempotencyKey, KeyName, Lane, MessageId,
+    MessageStatus, Owner, ProviderMessageId, Receipt, ReceiptState, ReportedNumber, Scope, Scopes, SegmentCount,
+    Sender, Turn,
 };
 use rand::{SeedableRng as _, rngs::StdRng};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
@@ -13,8 +14,8 @@ use uuid::Uuid;
 
 use super::Sent;
 use crate::{
-    AcceptRequest, ClaimToken, Cursor, Database, DatabaseConfig, Deferred, HeldOutcome, HistoryFilter,
-    IdempotentRequest, NewKey, Outcome, Query, Reader, Settlement, StateWrite,
+    AcceptRequest, Called, ClaimToken, Cursor, Database, DatabaseConfig, Deferred, HeldOutcome, HistoryFilter,
+    IdempotentRequest, NewKey, NewReceipt, Outcome, Query, Reader, Settlement, StateWrite,
     samples::{begin_request, customer, request, top_up},
 };
 
@@ -56,10 +57,12 @@ impl Life {
              SELECT a.user_id, 'done', a.type, a.recipient, UUID(), a.price, a.transaction_id
              FROM message_status AS a JOIN (SELECT 1 FROM user_balances LIMIT 5) AS times",
             "INSERT INTO operator_messages (operator, provider_id, message_row) SELECT 'operator', id, id FROM outbox_events",
+            "INSERT INTO receipts (operator, provider_id, state, digest)
+             SELECT IF(id % 2, 'operator', 'other'), CONCAT('lost-', id), 'delivered', RPAD(id, 32, 'x') FROM outbox_events",
             "INSERT INTO user_balances (user_id, balance) SELECT 1000 + id, 0 FROM outbox_events",
             "INSERT INTO idempotency_keys (customer_id, route, idempotency_key, fingerprint, response)
              SELECT 1000 + id, 'messages.send', aggregate_id, REPEAT('a', 64), aggregate_id FROM outbox_events",
-            "ANALYZE TABLE outbox_events, message_status, user_transactions, user_balances, idempotency_keys, operator_messages",
+            "ANALYZE TABLE outbox_events, message_status, user_transactions, user_balances, idempotency_keys, operator_messages, receipts",
         ] {
             life.execute(statement).await;
         }
@@ -83,6 +86,7 @@ impl Life {
         self.backlog(&mut sent).await;
         self.claims(&mut sent).await;
         self.delivery(&mut sent).await;
+        self.receipts(&mut sent).await;
         self.housekeeping(&mut sent).await;
         sent
     }
@@ -253,8 +257,7 @@ impl Life {
         sent.of(Query::BeginSending, self.db.begin_sending(&[begin_request(&left)], LEASE)).await;
         let provider = || "operator".to_owned();
         let settlements = [
-            Settlement::new(&claimed[0], Outcome::Done { provider: provider() })
-                .called(ProviderMessageId::parse("X-1")),
+            Settlement::new(&claimed[0], Outcome::Done { provider: provider() }).called(called("X-1")),
             Settlement::new(&claimed[1], Outcome::Failed { provider: provider() }),
         ];
         let recorded = sent.of(Query::Settle, self.db.settle(&settlements)).await;
@@ -275,6 +278,37 @@ impl Life {
             let defer = self.db.defer(&wanted[2].message_id, &claimed[2..], MINUTE);
             assert_eq!(sent.of(Query::Defer, defer).await, Deferred::Scheduled);
         }
+    }
+
+    /// Receipts of what was settled before, of what is settled after, in other digits, and of nothing.
+    async fn receipts(&self, sent: &mut Sent) {
+        use ReceiptState::{Delivered, Enroute, Undelivered};
+        let early: Vec<_> =
+            (0..30).map(|n| receipt(&format!("early-{n}"), Delivered)).chain([receipt("2748", Undelivered)]).collect();
+        sent.of(Query::ReceiptsTake, self.db.take_receipts(&early)).await;
+        let messages: Vec<_> = (1..=3).map(request).collect();
+        self.db.accept(&messages).await.expect("accepts");
+        let wanted: Vec<_> = messages.iter().map(begin_request).collect();
+        let begun = self.db.begin_sending(&wanted, LEASE).await.expect("takes");
+        let done = || Outcome::Done { provider: "operator".to_owned() };
+        let claimed = begun.iter().flat_map(|begin| &begin.claimed);
+        let settled: Vec<_> = claimed
+            .zip(["early-7", "abc", "R-3"])
+            .map(|(claimed, id)| Settlement::new(claimed, done()).called(called(id)))
+            .collect();
+        assert_eq!(sent.of(Query::Settle, self.db.settle(&settled)).await, [true; 3]);
+        let late = [receipt("R-3", Enroute), receipt("r-3", Undelivered), receipt("nobodys", Delivered)];
+        let received = sent.of(Query::ReceiptsTake, self.db.take_receipts(&late)).await;
+        assert_eq!((received.new, received.joined), (3, 2));
+        let page = sent.of(Query::ReceiptsJoin, self.db.join_parked(None)).await;
+        sent.of(Query::ReceiptsJoin, self.db.join_parked(page.next)).await;
+        self.execute("UPDATE operator_messages SET receipt_due_at = '2020-01-01 00:00:00' WHERE id % 200 = 0").await;
+        self.execute("UPDATE operator_messages SET parts = 2, state = 'delivered' WHERE id % 400 = 0").await;
+        assert_ne!(sent.of(Query::ReceiptsGiveUp, self.db.give_up_receipts()).await, 0);
+        sent.of(Query::ReceiptsParked, self.db.parked_receipts(100)).await;
+        self.execute("UPDATE receipts SET received_at = '2020-01-01 00:00:00' WHERE id % 10 = 0").await;
+        assert_ne!(sent.of(Query::ReceiptsOrphan, self.db.orphan_receipts()).await, 0);
+        assert_ne!(sent.of(Query::ReceiptsPurge, self.db.purge_receipts()).await, 0);
     }
 
     /// As many recipients as one transaction takes and settles at most.
@@ -317,6 +351,17 @@ impl Life {
         // What is claimed is explained below as it is found in work: beside other claims.
         self.db.claim_events(Lane::Normal, 200, LEASE, &ClaimToken::unique()).await.expect("claims");
     }
+}
+
+fn called(id: &str) -> Option<Called> {
+    ProviderMessageId::parse(id).map(|id| Called { id, reports: true })
+}
+
+fn receipt(id: &str, state: ReceiptState) -> NewReceipt {
+    let id = ProviderMessageId::parse(id).expect("an id");
+    let recipient = ReportedNumber::parse("4912345").ok();
+    let receipt = Receipt { id, state, recipient, error_code: ErrorCode::read("000"), part: None };
+    NewReceipt { operator: "operator".to_owned(), receipt }
 }
 
 fn reference() -> ClientReference {

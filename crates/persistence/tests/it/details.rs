@@ -1,11 +1,11 @@
 //! What is kept of a message beyond its text, what operators call it, and refunds of what segments cost.
 
-use domain::{ClientReference, Encoding, Money, ProviderMessageId, Quote, SegmentCount, Sender};
+use domain::{ClientReference, Encoding, Money, Quote, SegmentCount, Sender};
 use persistence::{AcceptRequest, OperatorMessage, Outcome, Reader, Settlement};
 
 use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 
-use crate::support::{Fixture, customer, message_id, request};
+use crate::support::{Fixture, called, customer, message_id, request};
 
 fn done() -> Outcome {
     Outcome::Done { provider: "operatorA".to_owned() }
@@ -28,9 +28,7 @@ pub(crate) async fn what_an_operator_calls_a_message_is_kept_with_its_outcome(f:
     let sent = request(1, &["111", "222", "333", "444"]);
     f.accept_one(sent.clone()).await;
     let claimed = f.begin(&sent).await;
-    let settlement = |place: usize, outcome, id: &str| {
-        Settlement::new(&claimed[place], outcome).called(ProviderMessageId::parse(id))
-    };
+    let settlement = |place: usize, outcome, id: &str| Settlement::new(&claimed[place], outcome).called(called(id));
     let failed = Outcome::Failed { provider: "operatorA".to_owned() };
     let settlements = [settlement(0, done(), "X-007"), settlement(1, done(), ""), settlement(2, failed, "x-9")];
     assert_eq!(f.db.settle(&settlements).await.expect("settles"), [true; 3]);

@@ -14,6 +14,8 @@ mod ledger;
 mod login;
 mod outbox;
 mod read_only;
+mod receipt_races;
+mod receipts;
 mod recovery;
 mod rights;
 mod schema;
@@ -91,6 +93,19 @@ test_support::on_each_backend! {
         details_are_stored_where_a_request_has_them,
         a_refund_is_what_that_recipient_cost,
         whatever_fails_money_is_conserved,
+    }
+    receipts {
+        a_receipt_tells_what_became_of_a_message,
+        ids_are_the_same_in_other_forms,
+        ids_that_come_again_are_told_apart_by_the_number,
+        a_receipt_before_its_message_waits_for_it,
+        every_order_of_receipts_and_answer_ends_in_the_same_state,
+        nobody_knows_what_is_not_reported_in_time,
+        parts_are_reported_one_by_one,
+        a_receipt_gives_money_back_only_by_the_rule,
+        a_receipt_after_a_refund_moves_nothing,
+        old_receipts_are_given_up_and_deleted,
+        an_operator_that_does_not_report_is_not_waited_for,
     }
     history {
         filters_narrow_the_list,

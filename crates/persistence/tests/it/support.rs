@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use domain::{
     CarriedMessage, CustomerId, Message, MessageBody, MessageId, MessageText, MessageType, Money, OutboxPayload,
-    Recipients, TopUpAmount, TransactionId,
+    ProviderMessageId, Recipients, TopUpAmount, TransactionId,
 };
 use persistence::{
-    AcceptOutcome, AcceptRequest, BeginRequest, ClaimedEvent, ClaimedRecipient, Database, DatabaseConfig, EventContent,
-    IdempotentRequest, TopUpRequest,
+    AcceptOutcome, AcceptRequest, BeginRequest, Called, ClaimedEvent, ClaimedRecipient, Database, DatabaseConfig,
+    EventContent, IdempotentRequest, TopUpRequest,
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use tempfile::TempDir;
@@ -144,6 +144,11 @@ impl Fixture {
 pub(crate) fn begin_request(request: &AcceptRequest) -> BeginRequest {
     let body = &request.payload.message;
     BeginRequest { message_id: body.message_identifier.clone(), recipients: body.recipients.as_slice().to_vec() }
+}
+
+/// What an operator calls a message that reports of it; nothing where it says nothing.
+pub(crate) fn called(id: &str) -> Option<Called> {
+    ProviderMessageId::parse(id).map(|id| Called { id, reports: true })
 }
 
 pub(crate) fn customer(user: i64) -> CustomerId {

@@ -6,10 +6,13 @@ use api_gateway::endpoints;
 use regex::Regex;
 use serde_json::{Value, json};
 
-use crate::support::{
-    Fixture, Request,
-    collection::{Variables, collected},
-    routes::{all, described, path_of, target},
+use crate::{
+    receipts::TOKEN as RECEIPT_TOKEN,
+    support::{
+        Fixture, Request,
+        collection::{Variables, collected},
+        routes::{all, described, path_of, target},
+    },
 };
 
 pub(crate) async fn the_document_describes_every_route(f: &Fixture) {
@@ -35,14 +38,18 @@ pub(crate) async fn the_document_describes_every_route(f: &Fixture) {
             assert_eq!(!status.starts_with('2'), is_of_error, "{path} {status}");
             assert!(schema.is_object() || status == "204", "{path} {status}");
         }
-        assert_eq!(operation["security"][0]["api_key"], json!([endpoint.scope().as_str()]), "{path}");
+        match endpoint.scope() {
+            Some(scope) => assert_eq!(operation["security"][0]["api_key"], json!([scope.as_str()]), "{path}"),
+            None => assert!(operation["security"][0]["receipt_signature"].is_array(), "{path}"),
+        }
         let parameters = operation["parameters"].as_array().into_iter().flatten();
         let takes_key = parameters.into_iter().any(|parameter| parameter["name"] == "Idempotency-Key");
         let of_bodies = if endpoint.takes_body() { &["413", "415"][..] } else { &[] };
         let of_keys = if takes_key { &["409", "422"][..] } else { &[] };
         // Of a path that names one thing nothing else can be wrong.
         let of_input = if path.contains('{') && !endpoint.takes_body() { &[][..] } else { &["400"][..] };
-        for status in [of_input, &["401", "403", "429", "500", "503"], of_bodies, of_keys].concat() {
+        let of_scopes = if endpoint.scope().is_some() { &["403"][..] } else { &[] };
+        for status in [of_input, &["401", "429", "500", "503"], of_scopes, of_bodies, of_keys].concat() {
             assert!(operation["responses"][status].is_object(), "{path} does not tell of {status}");
         }
         // What is described is there. What a parameter names may not be.
@@ -83,9 +90,9 @@ pub(crate) async fn every_answer_of_the_document_has_an_example(f: &Fixture) {
 }
 
 pub(crate) async fn the_postman_collection_asks_for_what_is_there(f: &Fixture) {
-    let api = f.gateway(&[]).await;
+    let api = f.gateway(&[("RECEIPT_SECRETS", &format!("operatorA={RECEIPT_TOKEN}"))]).await;
     api.fund(1, 1_000).await;
-    let (mut asked, mut known) = (Vec::new(), Variables::default());
+    let (mut asked, mut known) = (Vec::new(), Variables::with("receipt_token", RECEIPT_TOKEN));
     for collected in collected() {
         let request = collected.request(&known);
         let answer = api.call(request.clone()).await;

@@ -19,6 +19,7 @@ mod matrix;
 mod measured;
 mod outage;
 mod protocol;
+mod receipts;
 mod send;
 mod support;
 mod tracing_context;
@@ -136,6 +137,12 @@ test_support::on_each_backend! {
     bounds {
         fields_are_taken_as_the_document_says,
         parameters_are_taken_as_the_document_says,
+    }
+    receipts {
+        receipts_are_taken_of_who_shows_the_operators_secret,
+        what_is_forged_stale_or_nobodys_changes_nothing,
+        receipts_that_say_something_wrong_are_refused_as_a_whole,
+        receipts_have_a_limit_of_their_own,
     }
     links {
         every_link_leads_from_what_is_there_to_what_is_asked_for,

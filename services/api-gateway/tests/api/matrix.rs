@@ -25,13 +25,15 @@ const fn row(method: &'static str, path: &'static str, [own, other, platform]: [
     Row { method, path, own, other, platform }
 }
 
-const ROWS: [Row; 16] = [
+const ROWS: [Row; 17] = [
     row("POST", "/messages/send", [200, 403, 200]),
     row("POST", "/messages/preview", [200, 403, 200]),
     row("GET", "/messages/history", [200, 403, 200]),
     row("GET", "/messages/{id}", [200, 404, 200]),
     row("GET", "/balance", [200, 403, 200]),
     row("POST", "/balance/add", [403, 403, 200]),
+    // None of these sends receipts: to everybody there is nothing at such a path.
+    row("POST", "/operators/{name}/receipts", [404, 404, 404]),
     row("POST", "/admin/keys", [403, 403, 201]),
     row("GET", "/admin/keys", [403, 403, 200]),
     row("POST", "/admin/keys/{id}/rotate", [403, 403, 404]),

@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use api_gateway::endpoints;
 use serde_json::json;
 
-use crate::support::{
-    Connection, Fixture, Request,
-    collection::{Variables, collected},
-    message,
-    metrics::{Sample, Scrape},
+use crate::{
+    receipts::TOKEN as RECEIPT_TOKEN,
+    support::{
+        Connection, Fixture, Request,
+        collection::{Variables, collected},
+        message,
+        metrics::{Sample, Scrape},
+    },
 };
 
 pub(crate) async fn requests_are_counted_by_route(f: &Fixture) {
@@ -55,7 +58,7 @@ pub(crate) async fn requests_are_counted_by_route(f: &Fixture) {
 
 /// A series that appears with its first event hides that event from rates.
 pub(crate) async fn every_endpoints_series_exist_from_the_start(f: &Fixture) {
-    let api = f.gateway(&[]).await;
+    let api = f.gateway(&[("RECEIPT_SECRETS", &format!("operatorA={RECEIPT_TOKEN}"))]).await;
     let from_the_start = api.metrics().await;
     for endpoint in endpoints() {
         let labels = BTreeMap::from(
@@ -66,7 +69,7 @@ pub(crate) async fn every_endpoints_series_exist_from_the_start(f: &Fixture) {
         assert!(from_the_start.samples.iter().any(is_there), "{labels:?}");
     }
     api.fund(1, 1_000).await;
-    let mut known = Variables::default();
+    let mut known = Variables::with("receipt_token", RECEIPT_TOKEN);
     for collected in collected() {
         let answer = api.call(collected.request(&known)).await;
         collected.learn(&answer, &mut known);

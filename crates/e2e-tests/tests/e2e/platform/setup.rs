@@ -9,7 +9,7 @@ use operator_simulator::Simulator;
 use test_support::{FaultProxy, Names, ServiceProcess, TestDatabase, binary, database_url, names, rabbit_uri};
 
 use super::{Platform, Proxies};
-use crate::{client::Client, journal::Journal, tables::Tables};
+use crate::{client::Client, journal::Journal, scenarios::receipts::secrets, tables::Tables};
 
 const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -159,7 +159,8 @@ impl Setup {
 
 /// What every platform is started with, the embedded one too.
 pub(super) fn settings() -> BTreeMap<String, String> {
-    SETTINGS.iter().map(|(variable, value)| ((*variable).to_owned(), (*value).to_owned())).collect()
+    let settings = SETTINGS.iter().map(|(variable, value)| ((*variable).to_owned(), (*value).to_owned()));
+    settings.chain([("RECEIPT_SECRETS".to_owned(), secrets())]).collect()
 }
 
 pub(super) fn start_simulator() -> Simulator {

@@ -2,11 +2,14 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use operator_simulator::{Behaviour, Mode, Rule, Simulator};
+use operator_simulator::{Behaviour, Mode, Receipt, Receipts, Rule, Simulator};
 use test_support::{
     ServiceProcess, TestDatabase, binary,
     provision::{Backend, DatabaseServer, RabbitServer},
 };
+
+/// What both operators show; made up for tests.
+const RECEIPT_TOKEN: &str = "mpr_aEP9zIeRgg8RqLXOzajjlMHeEc7KSz3Y4DoYHu";
 
 /// Above this many waiting events the gateway refuses to send.
 pub(super) const BACKLOG_LIMIT: usize = 30;
@@ -31,7 +34,6 @@ impl Platform {
                 .expect("a database and a RabbitMQ");
         let database = TestDatabase::create(database_server.url()).await;
         let simulator = Simulator::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a free port");
-        misbehave(&simulator);
         let env = [
             ("DATABASE_URL", database.url().to_owned()),
             ("RABBIT_URI", rabbit.url().to_owned()),
@@ -39,6 +41,7 @@ impl Platform {
                 "OPERATORS",
                 ["operatorA", "operatorB"].map(|name| format!("{name}={}", simulator.operator_url(name))).join(","),
             ),
+            ("RECEIPT_SECRETS", format!("operatorA={RECEIPT_TOKEN},operatorB={RECEIPT_TOKEN}")),
             ("BACKPRESSURE_OUTBOX_PENDING_THRESHOLD", BACKLOG_LIMIT.to_string()),
             ("USER_RATE_LIMIT_RPS", "2".to_owned()),
             ("USER_RATE_LIMIT_BURST", "5".to_owned()),
@@ -62,6 +65,7 @@ impl Platform {
         for service in [&mut platform.gateway, &mut platform.relay, &mut platform.worker] {
             service.ready().await;
         }
+        misbehave(&platform);
         platform
     }
 
@@ -70,13 +74,20 @@ impl Platform {
     }
 }
 
-/// The first operator fails for numbers that end in 1, loses its first answer for 3, rejects 2 as the second one does.
-fn misbehave(simulator: &Simulator) {
+/// The first operator fails for numbers that end in 1, loses its first answer for 3, rejects 2 as the second one does. Both report of
+/// what they take.
+fn misbehave(Platform { simulator, gateway, .. }: &Platform) {
+    let reporting = |operator: &str, behaviour: Behaviour| {
+        let receipts = Receipts::to(format!("{}/operators/{operator}/receipts", gateway.base_url()), RECEIPT_TOKEN);
+        let undelivered = vec![Receipt::of("undelivered").error_code("1B")];
+        let receipts = receipts.with_default(vec![Receipt::of("delivered")]).with_suffix("4", undelivered);
+        simulator.set_behaviour(operator, behaviour.with_receipts(receipts)).expect("a valid behaviour");
+    };
     let rejecting = Behaviour::default().with_suffix("2", Mode::Reject { code: 422 });
     let failing = rejecting
         .clone()
         .with_suffix("1", Mode::Status { code: 503 })
         .with_suffix("3", Rule { mode: Mode::AcceptThenReset, times: Some(1) });
-    simulator.set_behaviour("operatorA", failing).expect("a valid behaviour");
-    simulator.set_behaviour("operatorB", rejecting).expect("a valid behaviour");
+    reporting("operatorA", failing);
+    reporting("operatorB", rejecting);
 }

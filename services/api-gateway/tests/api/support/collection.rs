@@ -15,13 +15,25 @@ pub(crate) struct Collected {
     method: String,
     url: String,
     body: Option<String>,
+    authorization: Option<String>,
     /// What Postman runs on the answer.
     pub(crate) script: String,
 }
 
 /// What requests take from answers before them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Variables(BTreeMap<&'static str, String>);
+
+impl Variables {
+    /// What somebody set by hand.
+    pub(crate) fn with(name: &'static str, value: &str) -> Self {
+        Self(BTreeMap::from([(name, value.to_owned())]))
+    }
+
+    fn fill(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), value))
+    }
+}
 
 /// All of them, in their order.
 pub(crate) fn collected() -> Vec<Collected> {
@@ -37,7 +49,10 @@ fn collect(item: &Value) -> Collected {
     if let Some(body) = &body {
         serde_json::from_str::<Value>(body).expect("a JSON body");
     }
+    let mut headers = request["header"].as_array().into_iter().flatten();
+    let authorization = headers.find(|header| header["key"] == "Authorization").map(|header| text(&header["value"]));
     Collected {
+        authorization,
         name: text(&item["name"]),
         method: text(&request["method"]),
         url: text(&request["url"]["raw"]),
@@ -50,10 +65,12 @@ impl Collected {
     /// The request, with what is known of earlier answers.
     pub(crate) fn request(&self, known: &Variables) -> Request {
         let target = self.url.strip_prefix("{{base_url}}").expect("the variable").to_owned();
-        let filled =
-            known.0.iter().fold(target, |target, (name, value)| target.replace(&format!("{{{{{name}}}}}"), value));
+        let filled = known.fill(&target);
         assert!(!filled.contains("{{"), "{}: no request before sets what {filled} needs", self.name);
-        let called = Request::new(&self.method, filled);
+        let mut called = Request::new(&self.method, filled);
+        if let Some(authorization) = &self.authorization {
+            called = called.header("Authorization", known.fill(authorization));
+        }
         match &self.body {
             Some(body) => called.header("Content-Type", "application/json").body(body.clone()),
             None => called,

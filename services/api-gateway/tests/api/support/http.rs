@@ -61,6 +61,11 @@ impl Request {
         self
     }
 
+    /// The same to another target.
+    pub(crate) fn target(self, target: &str) -> Self {
+        Self { target: target.to_owned(), ..self }
+    }
+
     /// With an `Idempotency-Key`.
     pub(crate) fn key(self, key: impl AsRef<[u8]>) -> Self {
         self.header("Idempotency-Key", key)

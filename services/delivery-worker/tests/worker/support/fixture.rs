@@ -7,6 +7,7 @@ use std::{
 };
 
 use broker::{Broker, Options, Outgoing, Published, Topology, dead_letter_queue};
+use callbacks::OperatorSecrets;
 use delivery_worker::{WorkerConfig, start};
 use domain::{
     CustomerId, Lane, Message, MessageBody, MessageId, MessageText, MessageType, Money, OutboxPayload, PerLane,
@@ -250,6 +251,7 @@ pub(crate) fn config() -> WorkerConfig {
         state_lanes: 1,
         pace: PerLane::from_fn(|_| Duration::ZERO),
         default_sender: None,
+        receipt_secrets: OperatorSecrets::default(),
     }
 }
 

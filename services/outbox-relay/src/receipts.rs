@@ -1,0 +1,66 @@
+//! Housekeeping of receipts: joins those that missed their messages, and gives up waiting for those that do not come.
+
+use std::time::Duration;
+
+use persistence::{Database, Error, ParkedPage, ParkedPlace};
+use rand::RngExt as _;
+use telemetry::names;
+use tokio_util::sync::CancellationToken;
+
+use crate::sweeper::report;
+
+/// How often it looks: so late is a receipt at most that was stored at the same moment as its message.
+const ROUND: Duration = Duration::from_secs(5);
+/// Receipts that wait are counted up to here.
+const COUNT_UP_TO: u64 = 100_000;
+/// Transactions of one round that give up waiting; the rest is left for the next.
+const GIVE_UP_ROUNDS: u32 = 100;
+
+pub(crate) async fn run(database: Database, stop: CancellationToken) {
+    let mut older = None;
+    loop {
+        // Replicas must not look all at once.
+        let pause = ROUND.mul_f64(rand::rng().random_range(0.7..=1.0));
+        if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            return;
+        }
+        if stop.run_until_cancelled(database.migrated()).await.is_none() {
+            return;
+        }
+        report("joining receipts with their messages", join(&database, &mut older).await);
+        report("giving up receipts that did not come", give_up(&database, &stop).await);
+        report("counting receipts that wait", count(&database).await);
+    }
+}
+
+/// The newest in each round, for these have just missed their messages; the older ones a page at a time.
+async fn join(database: &Database, older: &mut Option<ParkedPlace>) -> Result<(), Error> {
+    let ParkedPage { joined, next } = database.join_parked(None).await?;
+    let mut late = joined;
+    let from = older.take().or(next);
+    if let Some(from) = from {
+        let page = database.join_parked(Some(from)).await?;
+        late += page.joined;
+        *older = page.next;
+    }
+    if late > 0 {
+        tracing::info!(receipts = late, "receipts had missed their messages and have them now");
+    }
+    Ok(())
+}
+
+async fn give_up(database: &Database, stop: &CancellationToken) -> Result<(), Error> {
+    for _ in 0..GIVE_UP_ROUNDS {
+        let done = database.give_up_receipts().await? + database.orphan_receipts().await?;
+        if done == 0 || stop.is_cancelled() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn count(database: &Database) -> Result<(), Error> {
+    let parked = database.parked_receipts(COUNT_UP_TO).await?;
+    metrics::gauge!(names::RECEIPTS_PARKED).set(parked as f64);
+    Ok(())
+}
