@@ -1,5 +1,6 @@
 //! What travels: the outbox payload and the AMQP body, field for field as in the reference.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -55,13 +56,30 @@ pub struct MessageBody {
     /// How it goes over the air, where the request used a field that asks about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoding: Option<Encoding>,
+    /// When it may not be sent any more, on the database's clock; where the request said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When its time comes, where that is not at once: from then on it is as old as others are from their acceptance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send_at: Option<DateTime<Utc>>,
 }
 
 impl MessageBody {
     /// The body of an accepted message.
     pub fn new(message: Message, transaction_id: TransactionId, message_identifier: MessageId) -> Self {
         let Message { customer, text, recipients, kind, from, encoding } = message;
-        Self { customer_id: customer, text, recipients, kind, transaction_id, message_identifier, from, encoding }
+        Self {
+            customer_id: customer,
+            text,
+            recipients,
+            kind,
+            transaction_id,
+            message_identifier,
+            from,
+            encoding,
+            expires_at: None,
+            send_at: None,
+        }
     }
 
     /// Parses an AMQP body.

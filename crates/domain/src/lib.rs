@@ -24,6 +24,7 @@ pub mod segments;
 pub mod sender;
 pub mod status;
 pub mod turn;
+pub mod validity;
 
 pub use api_key::{ApiKey, KeyHash, KeyKind};
 pub use encoding::{Encoding, EncodingChoice};
@@ -45,6 +46,7 @@ pub use segments::Segmentation;
 pub use sender::Sender;
 pub use status::{DeliveryStatus, MessageStatus, OutboxStatus};
 pub use turn::{FairOrder, Turn};
+pub use validity::{Expiry, SendAt, Validity};
 
 /// Why a value from outside was refused: the field and what is accepted, in words a client may read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

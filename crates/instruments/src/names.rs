@@ -124,11 +124,13 @@ metrics_table! {
     LEDGER_AUDITS_TOTAL: "ledger_audits_total", Counter, Count, [], [Relay], "Complete rounds of the ledger audit over all users";
     LEDGER_CREDITS_TOTAL: "ledger_credits_total", Counter, Count, [TYPE], [Gateway, Relay, Worker], "Credits written to the ledger, as positive numbers";
     RECIPIENTS_SETTLED_TOTAL: "recipients_settled_total", Counter, Count, [RESULT], [Relay, Worker], "Recipients by what became of them";
+    RECIPIENTS_EXPIRED_TOTAL: "recipients_expired_total", Counter, Count, [], [Worker], "Recipients that no operator took in the time that their message had; they failed and were refunded";
     BACKPRESSURE_ACTIVE: "backpressure_active", Gauge, Count, [SIGNAL, LANE], [Gateway], "1 while this signal has messages of the lane refused, otherwise 0";
     BACKPRESSURE_SIGNAL_REJECTIONS_TOTAL: "backpressure_signal_rejections_total", Counter, Count, [SIGNAL, LANE], [Gateway], "Requests refused by backpressure, by the signal that had them refused";
     RATE_LIMIT_TRACKED_CUSTOMERS: "rate_limit_tracked_customers", Gauge, Count, [], [Gateway], "Customers whose recent requests the rate limit remembers";
     OUTBOX_PENDING_EVENTS: "outbox_pending_events", Gauge, Count, [LANE], [Gateway, Relay], "Outbox events not yet published, of one lane, without those of a kind that only a newer release knows";
     OUTBOX_DRAIN_RATE: "outbox_drain_rate", Gauge, CountPerSecond, [LANE], [Gateway], "Outbox events published a second, over the last seconds";
+    OUTBOX_SCHEDULED_LAG_SECONDS: "outbox_scheduled_lag_seconds", Gauge, Seconds, [LANE], [Relay], "How long the oldest message whose time has come has waited to be promoted";
     QUEUE_MESSAGES: "queue_messages", Gauge, Count, [QUEUE], [Relay], "Messages that wait in a queue of the broker";
     RELAY_PAUSED: "relay_paused", Gauge, Count, [LANE], [Relay], "1 while the relay claims nothing of a lane because its queue is long enough";
     RECEIPTS_TOTAL: "receipts_total", Counter, Count, [OPERATOR, STATE], [Gateway], "Delivery receipts of operators, each different one once";

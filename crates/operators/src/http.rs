@@ -40,6 +40,8 @@ struct Body<'a> {
     encoding: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     segments: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validity_seconds: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -95,6 +97,7 @@ impl HttpOperator {
                 from: submission.from.as_ref().map(Sender::as_str),
                 encoding: submission.coding.map(|coding| coding.encoding.as_str()),
                 segments: submission.coding.map(|coding| coding.segments),
+                validity_seconds: submission.validity,
             });
         // That of the span of this attempt.
         match propagation::current_traceparent() {

@@ -19,6 +19,8 @@ pub struct Submission {
     pub from: Option<Sender>,
     /// How it goes over the air, if the request asked about it; otherwise the operator decides.
     pub coding: Option<Coding>,
+    /// For how many seconds it may still be delivered, if that has an end.
+    pub validity: Option<u64>,
 }
 
 /// How a text goes over the air.
@@ -33,7 +35,7 @@ pub struct Coding {
 impl Submission {
     /// One that says no more than what every one says.
     pub fn plain(message_id: MessageId, recipient: Recipient, text: Arc<str>, kind: MessageType) -> Self {
-        Self { message_id, recipient, text, kind, from: None, coding: None }
+        Self { message_id, recipient, text, kind, from: None, coding: None, validity: None }
     }
 
     /// `<message id>:<recipient>`, the same for every attempt at every operator.

@@ -2,6 +2,7 @@
 //! business and no table.
 
 mod cause;
+pub(crate) mod clock;
 mod config;
 mod database;
 pub(crate) mod dialect;

@@ -1,6 +1,7 @@
 //! A message from its acceptance to its end, and the list of them.
 
 mod accept;
+mod cancel;
 mod delivery;
 mod details;
 mod filter;
@@ -12,7 +13,8 @@ mod states;
 mod take;
 
 pub use accept::{AcceptOutcome, AcceptRequest};
-pub use delivery::{Begin, BeginRequest, Called, ClaimedRecipient, Deferred, Outcome, PutOff, Settlement};
+pub use cancel::{Cancel, Cancelled};
+pub use delivery::{Begin, BeginRequest, Called, ClaimedRecipient, Deferral, Deferred, Outcome, PutOff, Settlement};
 pub use details::{Charged, MessageDetails, MessageOverview, RecipientEntry};
 pub use filter::HistoryFilter;
 pub use history::{Extra, HistoryEntry};

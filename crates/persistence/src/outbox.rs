@@ -7,6 +7,7 @@ mod held;
 mod housekeeping;
 mod recovery;
 mod rows;
+mod scheduled;
 mod stuck;
 
 pub use claims::{ClaimToken, ClaimedEvent, EventContent, OutboxEventId};

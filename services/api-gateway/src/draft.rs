@@ -1,8 +1,9 @@
 //! A message as a request describes it: read, normalised, counted and priced. What is sent and what is only previewed are read here.
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use domain::{
     ClientReference, CustomerId, EncodingChoice, Invalid, Message, MessageText, MessageType, Quote, Recipient,
-    Recipients, SegmentCount, Segmentation, Sender,
+    Recipients, SegmentCount, Segmentation, SendAt, Sender, Validity,
 };
 use persistence::Database;
 use serde::Serialize;
@@ -14,7 +15,7 @@ use crate::{
 };
 
 /// Fields that come with a later release: a client that counts on one must not be told that all is well.
-const NOT_YET: [&str; 3] = ["send_at", "validity_seconds", "callback_url"];
+const NOT_YET: [&str; 1] = ["callback_url"];
 
 /// A message that could be sent.
 #[derive(Debug)]
@@ -39,22 +40,36 @@ pub(crate) struct Options {
     pub(crate) from: Option<Sender>,
     pub(crate) client_reference: Option<ClientReference>,
     pub(crate) encoding: Option<EncodingChoice>,
+    pub(crate) validity: Option<Validity>,
+    /// The time that it names, and when that is.
+    pub(crate) send_at: Option<(DateTime<Utc>, SendAt)>,
 }
 
 impl Options {
     /// Whether it says none of it: such a request is answered, stored and charged as it always was.
     pub(crate) fn is_empty(&self) -> bool {
-        self.from.is_none() && self.client_reference.is_none() && self.encoding.is_none()
+        let Self { from, client_reference, encoding, validity, send_at } = self;
+        from.is_none() && client_reference.is_none() && encoding.is_none() && validity.is_none() && send_at.is_none()
+    }
+
+    /// When it is to be sent.
+    pub(crate) fn when(&self) -> SendAt {
+        self.send_at.map_or(SendAt::Now, |(_, when)| when)
     }
 }
 
 impl Draft {
-    /// Reads the message of `body`, which is `customer`'s.
-    pub(crate) fn read(body: &JsonObject, customer: CustomerId, rules: &Composition) -> Result<Self, ApiError> {
+    /// Reads the message of `body`, which is `customer`'s and came at `now`.
+    pub(crate) fn read(
+        body: &JsonObject,
+        customer: CustomerId,
+        rules: &Composition,
+        now: DateTime<Utc>,
+    ) -> Result<Self, ApiError> {
         let text = MessageText::parse(body.string("text")?)?;
         let written = Recipients::parse(body.strings("recipients")?)?;
         let kind = body.optional_string("type")?.as_deref().map(MessageType::parse).transpose()?.unwrap_or_default();
-        let options = options(body)?;
+        let options = options(body, now)?;
         let segmentation = Segmentation::of(&text, options.encoding.unwrap_or_default())?;
         let segments = SegmentCount::new(segmentation.count(), rules.max_segments)?;
         let (recipients, written) = if rules.numbering.changes_numbers() {
@@ -87,7 +102,7 @@ impl Draft {
         let Message { customer, text, recipients, kind, .. } = &self.message;
         let recipients = self.written.as_ref().unwrap_or(recipients).as_slice();
         let plain = (*customer, text.as_str(), recipients, *kind);
-        let Options { from, client_reference, encoding } = &self.options;
+        let Options { from, client_reference, encoding, validity, send_at } = &self.options;
         if self.options.is_empty() {
             Fingerprinted::Plain(plain)
         } else {
@@ -97,28 +112,45 @@ impl Draft {
                 ("client_reference", client_reference.as_ref().map(ClientReference::as_str)),
                 ("encoding", encoding),
             ];
-            Fingerprinted::More(plain, members.map(|(name, value)| value.map(|value| (name, value))))
+            let members = members.map(|(name, value)| value.map(|value| (name, value)));
+            let send_at = send_at.map(|(time, _)| ("send_at", time.to_rfc3339_opts(SecondsFormat::Micros, true)));
+            let validity = validity.map(|validity| ("validity_seconds", validity.get().as_secs().to_string()));
+            if send_at.is_none() && validity.is_none() {
+                Fingerprinted::More(plain, members)
+            } else {
+                Fingerprinted::Timed(plain, members, [send_at, validity])
+            }
         }
     }
 }
 
+type More<'a> = [Option<(&'static str, &'a str)>; 3];
 type Plain<'a> = (CustomerId, &'a str, &'a [Recipient], MessageType);
 
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Fingerprinted<'a> {
     Plain(Plain<'a>),
-    More(Plain<'a>, [Option<(&'static str, &'a str)>; 3]),
+    More(Plain<'a>, More<'a>),
+    Timed(Plain<'a>, More<'a>, [Option<(&'static str, String)>; 2]),
 }
 
-fn options(body: &JsonObject) -> Result<Options, ApiError> {
+fn options(body: &JsonObject, now: DateTime<Utc>) -> Result<Options, ApiError> {
     let options = Options {
         from: body.optional_string("from")?.map(Sender::parse).transpose()?,
         client_reference: body.optional_string("client_reference")?.map(ClientReference::parse).transpose()?,
         encoding: body.optional_string("encoding")?.as_deref().map(EncodingChoice::parse).transpose()?,
+        validity: validity(body)?,
+        send_at: body.optional_string("send_at")?.map(|text| SendAt::parse(&text, now)).transpose()?,
     };
     match NOT_YET.into_iter().find(|field| body.is_given(field)) {
         Some(field) => Err(Invalid::new(field, "is not available yet").into()),
         None => Ok(options),
     }
+}
+
+/// Whatever is no such number has one answer.
+fn validity(body: &JsonObject) -> Result<Option<Validity>, ApiError> {
+    let seconds = body.optional_integer("validity_seconds").unwrap_or(Some(0));
+    Ok(seconds.map(Validity::parse).transpose()?)
 }

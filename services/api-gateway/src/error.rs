@@ -44,6 +44,8 @@ pub(crate) enum ApiError {
     },
     /// 409: the request that used this key first is still being worked on.
     IdempotencyInProgress,
+    /// 409: the message does not wait for its time any more.
+    NotCancellable,
     /// 413: the body is too large.
     PayloadTooLarge,
     /// 415: the body is said to be something else than plain JSON.
@@ -131,6 +133,7 @@ impl ApiError {
             Self::NotFound => Self::NotFound,
             Self::MethodNotAllowed { .. } => Self::MethodNotAllowed { allowed: "POST".to_owned() },
             Self::IdempotencyInProgress => Self::IdempotencyInProgress,
+            Self::NotCancellable => Self::NotCancellable,
             Self::PayloadTooLarge => Self::PayloadTooLarge,
             Self::UnsupportedMediaType(_) => Self::UnsupportedMediaType(Unsupported::Type),
             Self::IdempotencyMismatch => Self::IdempotencyMismatch,
@@ -162,6 +165,7 @@ impl ApiError {
                 "idempotency_in_progress",
                 "A request with this Idempotency-Key is still being worked on. Ask again for its answer.",
             ),
+            Self::NotCancellable => (StatusCode::CONFLICT, "not_cancellable", "The message is on its way already."),
             Self::PayloadTooLarge => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "The body is larger than 256 KiB.")
             }

@@ -3,6 +3,7 @@
 
 mod admin;
 mod balance;
+mod cancel;
 mod history;
 mod message;
 mod preview;
@@ -24,6 +25,7 @@ static ALL: LazyLock<Vec<Endpoint>> = LazyLock::new(|| {
         endpoint!(preview, Send, queries: [Query::Balance]),
         endpoint!(history, Read, queries: [Query::History]),
         endpoint!(message, Read, queries: [Query::Message]),
+        endpoint!(cancel, Send, queries: [Query::Cancel]),
         endpoint!(balance, Read, queries: [Query::Account]),
         endpoint!(top_up, Topup, queries: [Query::TopUp]),
         endpoint!(receipts, queries: [Query::ReceiptsTake]),

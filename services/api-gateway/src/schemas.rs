@@ -14,6 +14,7 @@ use domain::{
     provider_message_id::MAX_GIVEN,
     receipt::MAX_ERROR_CODE,
     reference::MAX_REFERENCE_LENGTH,
+    validity::VALIDITY_SECONDS,
 };
 use serde_json::{Value, json};
 use utoipa::openapi::{
@@ -108,6 +109,23 @@ pub(crate) fn encoding() -> RefOr<Schema> {
         .into()
 }
 
+pub(crate) fn validity_seconds() -> RefOr<Schema> {
+    let (least, most) = VALIDITY_SECONDS.into_inner();
+    let told = "For how long it may be sent, from its acceptance or from `send_at`; what no operator has by then fails and is refunded.";
+    integer(Some(least), Some(most))
+        .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
+        .description(Some(told))
+        .examples([json!(300)])
+        .into()
+}
+
+pub(crate) fn send_at() -> RefOr<Schema> {
+    time(
+        "When it is to be sent: RFC 3339 with an offset, up to 35 days ahead. It is charged now.",
+        "2036-12-01T08:30:00Z",
+    )
+}
+
 pub(crate) fn key_name() -> RefOr<Schema> {
     let told = format!("What people call it, 1 to {MAX_KEY_NAME} characters, one of them visible.");
     text_object()
@@ -148,13 +166,17 @@ pub(crate) fn requests_per_second() -> RefOr<Schema> {
 }
 
 pub(crate) fn expires_at() -> RefOr<Schema> {
+    time("When it ends: RFC 3339 with an offset, in the future.", "2036-01-31T12:00:00Z")
+}
+
+fn time(told: &str, example: &str) -> RefOr<Schema> {
     optional()
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
         .pattern(Some(
             r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})$",
         ))
-        .description(Some("When it ends: RFC 3339 with an offset, in the future."))
-        .examples([json!("2036-01-31T12:00:00Z")])
+        .description(Some(told))
+        .examples([json!(example)])
         .into()
 }
 

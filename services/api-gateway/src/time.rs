@@ -1,14 +1,14 @@
-//! Times as clients get them.
+//! Times as clients get them, and as they tell them.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-/// Seconds since 1970 on this machine's clock, beside which what others sign with theirs is held.
+/// This machine's clock, beside which what others say by theirs is held: when they signed, and whether a time lies ahead.
 #[expect(
     clippy::disallowed_methods,
-    reason = "a signature's age is told by the clocks of both sides; nothing of it is stored"
+    reason = "what clients say of time goes by their clocks; what is stored goes by the database's"
 )]
-pub(crate) fn seconds_now() -> i64 {
-    Utc::now().timestamp()
+pub(crate) fn now() -> DateTime<Utc> {
+    Utc::now()
 }
 
 /// RFC 3339 in UTC with milliseconds.

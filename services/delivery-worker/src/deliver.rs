@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use callbacks::OperatorSecrets;
-use domain::{EncodingChoice, MessageBody, Recipient, Segmentation, Sender};
+use domain::{EncodingChoice, Expiry, Lane, MessageBody, PerLane, Recipient, Segmentation, Sender};
 use futures_util::future::join_all;
 use operators::{Coding, Operators, Prior, Submission, Verdict};
-use persistence::{Begin, BeginRequest, Called, ClaimedRecipient, Deferred, Outcome, PutOff, Settlement};
+use persistence::{Begin, BeginRequest, Called, ClaimedRecipient, Deferral, Deferred, Outcome, PutOff, Settlement};
 use rand::RngExt as _;
 use telemetry::names;
 use tokio::sync::Semaphore;
@@ -23,8 +23,11 @@ const LEASE_MARGIN: Duration = Duration::from_secs(10);
 /// Age after which a message with an unknown outcome is offered to the next operator too: late is worse than twice.
 const OVERDUE: Duration = Duration::from_secs(30);
 
-/// How soon an unknown outcome is asked about again: half of the message's age, within these.
+/// How soon a message is tried again: half of its age, within these.
 const DEFER: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
+
+/// For so long after its time is over a message is still asked about that an operator may have.
+const NEVER_KNOWN: Duration = Duration::from_hours(24);
 
 /// How often a message is looked at again that somebody else holds or that cannot be put off yet.
 const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(1));
@@ -47,6 +50,8 @@ pub(crate) struct Deliver {
     states: StateWriter,
     calls: Arc<Semaphore>,
     default_sender: Option<Sender>,
+    /// How long messages may be sent that do not say.
+    validity: PerLane<Option<Duration>>,
     /// Those that tell what became of what they took.
     reporting: OperatorSecrets,
     stop: CancellationToken,
@@ -61,7 +66,7 @@ impl Deliver {
     ) -> Self {
         let calls = Arc::new(Semaphore::new(config.max_calls));
         let (default_sender, reporting) = (config.default_sender.clone(), config.receipt_secrets.clone());
-        Self { operators, states, calls, default_sender, reporting, stop }
+        Self { operators, states, calls, default_sender, validity: config.validity, reporting, stop }
     }
 
     /// How long recipients are taken for: no round of calls takes longer.
@@ -76,6 +81,7 @@ impl Deliver {
             text: body.text.as_str().into(),
             from: body.from.clone().or_else(|| self.default_sender.clone()),
             coding: coding(body),
+            expiry: self.expiry(body),
         };
         for chunk in body.recipients.as_slice().chunks(CHUNK) {
             match self.deliver_chunk(body, chunk, &shared).await {
@@ -87,6 +93,15 @@ impl Deliver {
         Decision::Ack
     }
 
+    /// When a message may not be sent any more: as its request said, or as those do that say nothing.
+    fn expiry(&self, body: &MessageBody) -> Option<Expiry> {
+        let of_lane = self.validity[Lane::of(body.kind)].map(|validity| match body.send_at {
+            Some(time) => Expiry::At(time + validity),
+            None => Expiry::After(validity),
+        });
+        body.expires_at.map(Expiry::At).or(of_lane)
+    }
+
     async fn deliver_chunk(
         &self,
         body: &MessageBody,
@@ -94,19 +109,21 @@ impl Deliver {
         shared: &Shared,
     ) -> Result<Chunk, Stopping> {
         let message_id = body.message_identifier.clone();
-        let request = BeginRequest { message_id, recipients: recipients.to_vec() };
+        let request = BeginRequest { message_id, recipients: recipients.to_vec(), expiry: shared.expiry };
         loop {
             // Before the lease begins: waiting for a free call must not use it up.
             let calls = u32::try_from(recipients.len()).unwrap_or(u32::MAX);
             let permits = self.stop.run_until_cancelled(self.calls.acquire_many(calls)).await;
             let Some(Ok(permits)) = permits.filter(|_| !self.stop.is_cancelled()) else { return Err(Stopping) };
-            let Begin { claimed, busy, finished, unknown } = self.states.begin(task_key(body), &request).await?;
+            let Begin { claimed, busy, finished, expired, unknown } =
+                self.states.begin(task_key(body), &request).await?;
+            series::expired(expired);
             if unknown > 0 {
                 tracing::error!(
                     recipients = unknown,
                     "recipients are not stored: they were never charged and are not sent"
                 );
-                if claimed.is_empty() && finished == 0 && busy.is_none() {
+                if claimed.is_empty() && finished == 0 && expired == 0 && busy.is_none() {
                     return Ok(Chunk::NeverAccepted);
                 }
             }
@@ -133,12 +150,17 @@ impl Deliver {
         if claimed.is_empty() {
             return Ok(LeftOver::Nothing);
         }
+        let (given_up, claimed): (Vec<_>, Vec<_>) =
+            claimed.into_iter().partition(|recipient| is_given_up(recipient, shared.expiry));
         let verdicts = join_all(claimed.iter().map(|recipient| self.send(body, recipient, shared))).await;
-        let (mut settlements, mut unknown) = (Vec::new(), Vec::new());
+        let mut settlements: Vec<_> =
+            given_up.iter().map(|recipient| Settlement::new(recipient, Outcome::NeverKnown)).collect();
+        let (mut maybe_taken, mut untaken) = (Vec::new(), Vec::new());
         for (recipient, verdict) in claimed.into_iter().zip(verdicts) {
-            match settlement(&recipient, verdict, &self.reporting) {
-                Some(settlement) => settlements.push(settlement),
-                None => unknown.push(recipient),
+            match end_of(&recipient, verdict, shared.expiry.is_some(), &self.reporting) {
+                End::Settled(settlement) => settlements.push(settlement),
+                End::MaybeTaken => maybe_taken.push(recipient),
+                End::Untaken => untaken.push(recipient),
             }
         }
         let recorded = self.states.settle(task_key(body), &settlements).await?;
@@ -151,7 +173,7 @@ impl Deliver {
                 "a lease ended before the outcome was recorded; its new owner decides"
             );
         }
-        self.put_off(body, &unknown).await
+        self.put_off(body, maybe_taken, untaken, shared.expiry).await
     }
 
     async fn send(&self, body: &MessageBody, claimed: &ClaimedRecipient, shared: &Shared) -> Verdict {
@@ -162,14 +184,17 @@ impl Deliver {
             kind: body.kind,
             from: shared.from.clone(),
             coding: shared.coding,
+            validity: rest(shared.expiry, body),
         };
-        let prior = match claimed.resumed {
+        // What waited for its time was with no operator before that.
+        let since_due = body.send_at.map_or(Duration::MAX, age::since);
+        let prior = match claimed.resumed.map(|age| age.min(since_due)) {
             None => Prior::First,
             Some(age) if age < OVERDUE => Prior::Resumed,
             Some(_) => Prior::Overdue,
         };
         if prior == Prior::First
-            && let Some(age) = age::of(&body.message_identifier)
+            && let Some(age) = age::of(body)
         {
             metrics::histogram!(names::ACCEPT_TO_OPERATOR_SECONDS, names::label::TYPE => body.kind.as_str())
                 .record(age);
@@ -177,21 +202,29 @@ impl Deliver {
         self.operators.send(&submission, prior).await
     }
 
-    async fn put_off(&self, body: &MessageBody, unknown: &[ClaimedRecipient]) -> Result<LeftOver, Stopping> {
-        if unknown.is_empty() {
+    async fn put_off(
+        &self,
+        body: &MessageBody,
+        maybe_taken: Vec<ClaimedRecipient>,
+        untaken: Vec<ClaimedRecipient>,
+        expiry: Option<Expiry>,
+    ) -> Result<LeftOver, Stopping> {
+        let recipients = maybe_taken.len() + untaken.len();
+        if recipients == 0 {
             return Ok(LeftOver::Nothing);
         }
         let jitter = rand::rng().random_range(0.8..=1.2);
-        let put_off = PutOff::of_age(0.5 * jitter, (DEFER.0.mul_f64(jitter), DEFER.1.mul_f64(jitter)));
-        let message_id = &body.message_identifier;
+        let put_off = PutOff::of_age(0.5 * jitter, (DEFER.0.mul_f64(jitter), DEFER.1.mul_f64(jitter))).until(expiry);
         tracing::warn!(
             outage = "operators",
-            recipients = unknown.len(),
-            "the outcome is not known; the operators are asked again later"
+            maybe_taken = maybe_taken.len(),
+            untaken = untaken.len(),
+            "no operator has answered for good; they are asked again later"
         );
-        match self.states.defer(task_key(body), message_id, unknown, put_off).await? {
+        let deferral = Deferral { maybe_taken, untaken, put_off };
+        match self.states.defer(task_key(body), &body.message_identifier, &deferral).await? {
             Deferred::Scheduled => {
-                series::deferred(unknown.len());
+                series::deferred(recipients);
                 Ok(LeftOver::Nothing)
             }
             // The relay has not recorded its publish yet: hold the message and ask again from here.
@@ -217,6 +250,8 @@ struct Shared {
     text: Arc<str>,
     from: Option<Sender>,
     coding: Option<Coding>,
+    /// When it may not be sent any more.
+    expiry: Option<Expiry>,
 }
 
 /// How the text goes over the air, where its request asked about that. It was cut in the same way when it was charged.
@@ -230,18 +265,43 @@ fn coding(body: &MessageBody) -> Option<Coding> {
     }
 }
 
-/// How a verdict is recorded; `None` while nobody can tell.
-fn settlement(recipient: &ClaimedRecipient, verdict: Verdict, reporting: &OperatorSecrets) -> Option<Settlement> {
-    let failed = |provider| Some(Settlement::new(recipient, Outcome::Failed { provider }));
+/// For how many seconds it may still be delivered, for the operator: by this machine's clock.
+fn rest(expiry: Option<Expiry>, body: &MessageBody) -> Option<u64> {
+    let age = age::of(body).unwrap_or_default();
+    Some(expiry?.rest(age::now(), age).as_secs().max(1))
+}
+
+/// Whether nobody asks any more whether an operator has it: its time is long over.
+fn is_given_up(recipient: &ClaimedRecipient, expiry: Option<Expiry>) -> bool {
+    let (Some(age), Some(expiry)) = (recipient.resumed, expiry) else { return false };
+    expiry.over_for(age::now(), age) >= NEVER_KNOWN
+}
+
+/// What becomes of a recipient after a round.
+enum End {
+    /// It is over.
+    Settled(Settlement),
+    /// An operator may have it: it is asked about again.
+    MaybeTaken,
+    /// None has it, and it may be sent for a while yet.
+    Untaken,
+}
+
+/// How a verdict is recorded. With a validity nothing fails because operators could not take it now: what a first round left with nobody waits
+/// for another first round, and what an earlier one may have left with somebody is never given back for want of an answer.
+fn end_of(recipient: &ClaimedRecipient, verdict: Verdict, has_validity: bool, reporting: &OperatorSecrets) -> End {
+    let failed = |provider| End::Settled(Settlement::new(recipient, Outcome::Failed { provider }));
     match verdict {
         Verdict::Accepted { operator, provider_message_id } => {
             let reports = reporting.has(operator.as_str());
             let done = Outcome::Done { provider: operator.to_string() };
-            Some(Settlement::new(recipient, done).called(provider_message_id.map(|id| Called { id, reports })))
+            let called = provider_message_id.map(|id| Called { id, reports });
+            End::Settled(Settlement::new(recipient, done).called(called))
         }
         Verdict::Rejected { operator, .. } => failed(operator.to_string()),
-        Verdict::Failed { .. } => failed(String::new()),
-        Verdict::Unknown { .. } => None,
+        Verdict::Failed { .. } if !has_validity => failed(String::new()),
+        Verdict::Failed { .. } if recipient.resumed.is_none() => End::Untaken,
+        Verdict::Failed { .. } | Verdict::Unknown { .. } => End::MaybeTaken,
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) fn start(topology: &Topology, reporting: &OperatorSecrets) {
     start_at_zero(names::WORKER_EVENT_DURATION_SECONDS, &[(label::QUEUE, &queues)]);
     let types = MessageType::ALL.map(MessageType::as_str);
     start_at_zero(names::ACCEPT_TO_OPERATOR_SECONDS, &[(label::TYPE, &types)]);
+    start_at_zero(names::RECIPIENTS_EXPIRED_TOTAL, &[]);
     start_at_zero(names::BATCH_SIZE, &[(label::LANE, &["states"])]);
     start_at_zero(names::RECIPIENTS_SETTLED_TOTAL, &[(label::RESULT, &["done", "failed", "deferred"])]);
     let reporting: Vec<_> = reporting.names().collect();
@@ -36,12 +37,18 @@ pub(crate) fn settled(settlements: &[Settlement], recorded: &[bool]) {
     let (mut done, mut failed) = (0, 0);
     for (settlement, _) in settlements.iter().zip(recorded).filter(|(_, recorded)| **recorded) {
         match settlement.outcome() {
-            Outcome::Done { .. } => done += 1,
+            Outcome::Done { .. } | Outcome::NeverKnown => done += 1,
             Outcome::Failed { .. } => failed += 1,
         }
     }
     count("done", done);
     count("failed", failed);
+}
+
+/// Counts recipients that were not sent in time: they failed.
+pub(crate) fn expired(recipients: usize) {
+    count("failed", recipients as u64);
+    metrics::counter!(names::RECIPIENTS_EXPIRED_TOTAL).increment(recipients as u64);
 }
 
 /// Counts recipients that the outbox will offer again.

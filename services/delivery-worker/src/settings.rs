@@ -47,6 +47,9 @@ pub struct WorkerConfig {
     pub pace: PerLane<Duration>,
     /// `DEFAULT_SENDER` (unset): from whom messages are that do not say; unset, operators decide.
     pub default_sender: Option<Sender>,
+    /// `VALIDITY_EXPRESS_SECS` (0), `VALIDITY_NORMAL_SECS` (0): for how long messages may be sent that do not say; `None` (0) is without end,
+    /// and fails at once what no operator takes.
+    pub validity: PerLane<Option<Duration>>,
     /// `RECEIPT_SECRETS` (none): the operators of which receipts are waited for. Their secrets are the gateway's.
     pub receipt_secrets: OperatorSecrets,
 }
@@ -90,6 +93,10 @@ impl WorkerConfig {
                 normal: source.duration_ms("WORKER_NORMAL_PACE_MS", 30, 0..=1_000)?,
             },
             default_sender: source.parsed_with("DEFAULT_SENDER", SENDER, |text| Sender::parse(text.to_owned()).ok())?,
+            validity: PerLane {
+                express: validity(source, "VALIDITY_EXPRESS_SECS")?,
+                normal: validity(source, "VALIDITY_NORMAL_SECS")?,
+            },
             receipt_secrets: source.hidden_with_default(
                 "RECEIPT_SECRETS",
                 "",
@@ -98,6 +105,11 @@ impl WorkerConfig {
             )?,
         })
     }
+}
+
+fn validity(source: &Source, name: &str) -> Result<Option<Duration>, SettingError> {
+    let validity = source.duration_secs(name, 0, 0..=604_800)?;
+    Ok(Some(validity).filter(|validity| !validity.is_zero()))
 }
 
 #[cfg(test)]

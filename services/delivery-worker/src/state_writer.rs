@@ -6,9 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::{MessageId, RetrySchedule};
-use persistence::{
-    Begin, BeginRequest, ClaimedRecipient, Database, Deferred, Error, PutOff, Settlement, StateWrite, StateWritten,
-};
+use persistence::{Begin, BeginRequest, Database, Deferral, Deferred, Error, Settlement, StateWrite, StateWritten};
 use service_kit::{
     Scope,
     batch::{BatchError, BatchOptions, Batcher},
@@ -86,15 +84,14 @@ impl StateWriter {
         }
     }
 
-    /// Puts recipients off whose outcome is not known.
+    /// Puts recipients off.
     pub(crate) async fn defer(
         &self,
         key: u64,
         message_id: &MessageId,
-        recipients: &[ClaimedRecipient],
-        put_off: PutOff,
+        deferral: &Deferral,
     ) -> Result<Deferred, Stopping> {
-        let defer = StateWrite::Defer(message_id.clone(), recipients.to_vec(), put_off);
+        let defer = StateWrite::Defer(message_id.clone(), deferral.clone());
         match self.unless_stopped(key, defer).await? {
             StateWritten::Deferred(deferred) => Ok(deferred),
             other => unreachable!("an answer of another kind: {other:?}"),

@@ -10,6 +10,7 @@ mod gate;
 mod publish;
 mod receipts;
 mod record;
+mod scheduled;
 mod series;
 mod settings;
 mod sweeper;
@@ -56,6 +57,8 @@ pub fn start(config: &RelayConfig, database: &Database, broker: &Broker, wake: &
         }
     }
     scope.spawn("sweeper", sweeper::run(config.clone(), database.clone(), unknown_kinds, scope.stop.clone()));
+    let scheduled = scheduled::run(database.clone(), config.most_pending, wake.clone(), scope.stop.clone());
+    scope.spawn("scheduled messages", scheduled);
     scope.spawn("receipts", receipts::run(database.clone(), scope.stop.clone()));
     if let Some(every) = config.ledger_audit {
         scope.spawn("ledger audit", audit::run(every, database.clone(), scope.stop.clone()));

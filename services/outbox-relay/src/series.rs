@@ -9,7 +9,7 @@ use telemetry::{
 };
 
 /// The database queries that the relay makes.
-const QUERIES: [Query; 22] = [
+const QUERIES: [Query; 23] = [
     Query::IdempotencyPurge,
     Query::LedgerAudit,
     Query::LedgerAuditNext,
@@ -26,6 +26,7 @@ const QUERIES: [Query; 22] = [
     Query::OutboxRepublish,
     Query::OutboxRescue,
     Query::OutboxRetry,
+    Query::OutboxSchedule,
     Query::Ping,
     Query::ReceiptsGiveUp,
     Query::ReceiptsJoin,
@@ -40,6 +41,7 @@ pub(crate) fn start(topology: &Topology) {
     let lanes = Lane::ALL.map(Lane::as_str);
     start_at_zero(names::OUTBOX_PENDING_EVENTS, &[(label::LANE, &lanes)]);
     start_at_zero(names::OUTBOX_OLDEST_AGE_SECONDS, &[(label::LANE, &lanes)]);
+    start_at_zero(names::OUTBOX_SCHEDULED_LAG_SECONDS, &[(label::LANE, &lanes)]);
     start_at_zero(names::QUEUE_MESSAGES, &[(label::QUEUE, &topology.queues())]);
     start_at_zero(names::RELAY_PAUSED, &[(label::LANE, &lanes)]);
     start_at_zero(names::BROKER_PUBLISHES_TOTAL, &[(label::RESULT, &Published::RESULTS)]);

@@ -43,6 +43,9 @@ pub struct RelayConfig {
     /// `RELAY_MAX_QUEUED` (2000): messages that may wait in a queue before the rest is kept in the outbox, where its
     /// order is fair; `None` (0) is no limit.
     pub max_queued: Option<u64>,
+    /// Half of `BACKPRESSURE_OUTBOX_PENDING_THRESHOLD` (10000): scheduled messages whose time has come wait while more than this many
+    /// events of their lane are pending.
+    pub most_pending: u64,
     /// `OUTBOX_REPUBLISH_AFTER_SECS` (900): messages unfinished this long after their publish are published again.
     pub republish_after: Duration,
     /// `OUTBOX_RETENTION_HOURS` (72): published events older than this are deleted.
@@ -88,6 +91,7 @@ impl RelayConfig {
                 normal: source.duration_ms("RELAY_POLL_MS", 30, 1..=10_000)?,
             },
             max_queued: Some(source.integer("RELAY_MAX_QUEUED", 2_000, 0..=10_000_000)?).filter(|most| *most > 0),
+            most_pending: source.integer("BACKPRESSURE_OUTBOX_PENDING_THRESHOLD", 10_000, 0..=1_000_000)? / 2,
             republish_after: source.duration_secs("OUTBOX_REPUBLISH_AFTER_SECS", 900, 60..=86_400)?,
             retention: Duration::from_hours(hours),
             ledger_audit: Some(source.duration_secs("LEDGER_AUDIT_INTERVAL_SECS", 300, 0..=86_400)?)

@@ -19,6 +19,7 @@ mod seeding;
 mod shutdown;
 mod starts;
 mod tenants;
+mod timed;
 mod traces;
 mod unknown;
 mod worker_crashes;

@@ -59,6 +59,11 @@ impl Dialect {
         self.shift(delay, 1)
     }
 
+    /// The value of [`Dialect::after_text`] for a time that lies so far behind.
+    pub(crate) fn ago(self, age: Duration) -> Value {
+        self.shift(age, -1)
+    }
+
     fn shifted(self, by: Duration, sign: i64) -> SimpleExpr {
         Expr::cust_with_values(self.after_text(), [self.shift(by, sign)])
     }

@@ -31,6 +31,7 @@ queries! {
     Account: "account", "reading a balance";
     Balance: "balance", "looking at a balance";
     BeginSending: "begin_sending", "taking messages to send";
+    Cancel: "cancel", "cancelling a message";
     Defer: "defer", "putting off a message";
     History: "history", "reading the history";
     IdempotencyPurge: "idempotency_purge", "deleting old idempotency keys";
@@ -60,6 +61,7 @@ queries! {
     OutboxRepublish: "outbox_republish", "looking for stuck messages";
     OutboxRescue: "outbox_rescue", "rescuing expired claims";
     OutboxRetry: "outbox_retry", "putting off an outbox event";
+    OutboxSchedule: "outbox_schedule", "promoting scheduled messages";
     OutboxTurn: "outbox_turn", "looking for the turn of a lane";
     Ping: "ping", "checking that the database answers";
     ReceiptsGiveUp: "receipts_give_up", "giving up receipts that did not come";

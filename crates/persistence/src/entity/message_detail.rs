@@ -12,6 +12,10 @@ pub struct Model {
     pub encoding: String,
     pub client_reference: Option<String>,
     pub created_at: DateTime,
+    /// When it may not be sent any more.
+    pub expires_at: Option<DateTime>,
+    /// When it was to be sent, where that was not at once.
+    pub send_at: Option<DateTime>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -3,15 +3,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use chrono::{DateTime, Utc};
 use domain::{
-    Balance, ClientReference, CustomerId, EventKind, LedgerKind, MessageId, MessageStatus, Money, OutboxPayload, Quote,
-    SegmentCount, Turn, event,
+    Balance, ClientReference, CustomerId, EventKind, LedgerKind, MessageId, MessageStatus, Money, OutboxPayload,
+    OutboxStatus, Quote, SegmentCount, Turn, Validity, event, status::SCHEDULED,
 };
 use sea_orm::ActiveValue::{NotSet, Set};
 
 use crate::{
     Database, Error, IdempotentRequest, Query, Route,
-    engine::{StepError, Tx, sql::insert, transaction},
+    engine::{StepError, Tx, clock::now, sql::insert, transaction},
     entity::{idempotency_key, message_detail, message_status, outbox_event, user_transaction},
     money::{
         credits,
@@ -31,6 +32,12 @@ pub struct AcceptRequest {
     pub segments: Option<SegmentCount>,
     /// The client's own name for it. It is kept where the body has an encoding, as that of each request has which used a new field.
     pub client_reference: Option<ClientReference>,
+    /// For how long it may be sent, if the request says so.
+    pub validity: Option<Validity>,
+    /// When it is to be sent, if not at once.
+    pub send_at: Option<DateTime<Utc>>,
+    /// It came too late to be new: only an answer that was given before may be given again.
+    pub only_replay: bool,
     /// The client's key, if it sent one.
     pub idempotency: Option<IdempotentRequest>,
     /// W3C trace context of the request, carried to the worker.
@@ -43,7 +50,18 @@ impl AcceptRequest {
     /// A request that says no more than what every one says, at a price for each recipient.
     pub fn plain(payload: OutboxPayload, price: Money, turn: Turn) -> Self {
         let quote = Quote::flat(price, &payload.message.recipients);
-        Self { payload, quote, segments: None, client_reference: None, idempotency: None, traceparent: None, turn }
+        Self {
+            payload,
+            quote,
+            segments: None,
+            client_reference: None,
+            validity: None,
+            send_at: None,
+            only_replay: false,
+            idempotency: None,
+            traceparent: None,
+            turn,
+        }
     }
 
     fn customer(&self) -> CustomerId {
@@ -66,6 +84,8 @@ pub enum AcceptOutcome {
     KeyReused,
     /// The balance does not cover it. Nothing was charged, the key is free.
     InsufficientBalance,
+    /// It came too late, and is no repetition. Nothing was charged, the key is free.
+    Missed,
 }
 
 impl Database {
@@ -102,11 +122,23 @@ async fn accept(tx: &Tx, batch: &[AcceptRequest]) -> Result<Vec<AcceptOutcome>, 
         insert(tx, accepted.iter().map(|request| charge_row(request)).collect()).await?;
         let with_segments = accepted.iter().any(|request| request.segments.is_some());
         insert(tx, accepted.iter().flat_map(|request| message_rows(request, with_segments)).collect()).await?;
-        insert(tx, accepted.iter().filter_map(|request| details_row(request)).collect()).await?;
-        insert(tx, accepted.iter().map(|request| outbox_row(request)).collect()).await?;
+        let ends = ends(tx, &accepted).await?;
+        let details = accepted.iter().zip(&ends).filter_map(|(request, end)| details_row(request, *end));
+        insert(tx, details.collect()).await?;
+        let with_time = accepted.iter().any(|request| request.send_at.is_some());
+        let outbox = accepted.iter().zip(&ends).map(|(request, end)| outbox_row(request, *end, with_time));
+        insert(tx, outbox.collect()).await?;
         insert(tx, accepted.iter().filter_map(|request| key_row(request)).collect()).await?;
     }
     Ok(outcomes)
+}
+
+/// When each of these may not be sent any more, on the database's clock, which is asked where it matters.
+async fn ends(tx: &Tx, accepted: &[&AcceptRequest]) -> Result<Vec<Option<DateTime<Utc>>>, StepError> {
+    let counts_from_now = |request: &&&AcceptRequest| request.validity.is_some() && request.send_at.is_none();
+    let now = if accepted.iter().any(|request| counts_from_now(&request)) { Some(now(tx).await?) } else { None };
+    let end = |request: &&AcceptRequest| Some(request.validity?.end_from(request.send_at.or(now)?));
+    Ok(accepted.iter().map(end).collect())
 }
 
 /// Judges the requests in the order they came, each against what those before it left over.
@@ -135,6 +167,10 @@ fn decide(
                 outcomes.push(if same { AcceptOutcome::Replayed(message) } else { AcceptOutcome::KeyReused });
                 continue;
             }
+        }
+        if request.only_replay {
+            outcomes.push(AcceptOutcome::Missed);
+            continue;
         }
         let rest = balances.get(&customer).and_then(|balance| balance.charge(request.total()));
         outcomes.push(match rest {
@@ -181,9 +217,10 @@ fn charge_row(request: &AcceptRequest) -> user_transaction::ActiveModel {
 fn message_rows(request: &AcceptRequest, with_segments: bool) -> impl Iterator<Item = message_status::ActiveModel> {
     let body = &request.payload.message;
     let segments = request.segments.map(|segments| i16::from(segments.get()));
+    let status = if request.send_at.is_some() { SCHEDULED } else { MessageStatus::Pending.as_str() };
     body.recipients.as_slice().iter().map(move |recipient| message_status::ActiveModel {
         user_id: Set(body.customer_id.get()),
-        status: Set(MessageStatus::Pending.as_str().to_owned()),
+        status: Set(status.to_owned()),
         kind: Set(body.kind.as_str().to_owned()),
         recipient: Set(recipient.as_str().to_owned()),
         message_identifier: Set(body.message_identifier.as_str().to_owned()),
@@ -195,7 +232,7 @@ fn message_rows(request: &AcceptRequest, with_segments: bool) -> impl Iterator<I
 }
 
 /// Only of a request that used a new field: a plain one costs nothing here.
-fn details_row(request: &AcceptRequest) -> Option<message_detail::ActiveModel> {
+fn details_row(request: &AcceptRequest, end: Option<DateTime<Utc>>) -> Option<message_detail::ActiveModel> {
     let body = &request.payload.message;
     let encoding = body.encoding?;
     Some(message_detail::ActiveModel {
@@ -204,13 +241,24 @@ fn details_row(request: &AcceptRequest) -> Option<message_detail::ActiveModel> {
         sender: Set(body.from.as_ref().map(|sender| sender.as_str().to_owned())),
         encoding: Set(encoding.as_str().to_owned()),
         client_reference: Set(request.client_reference.as_ref().map(|reference| reference.as_str().to_owned())),
+        expires_at: Set(end.map(|time| time.naive_utc())),
+        send_at: Set(request.send_at.map(|time| time.naive_utc())),
         ..Default::default()
     })
 }
 
-fn outbox_row(request: &AcceptRequest) -> outbox_event::ActiveModel {
+/// The rows of one statement have the same columns: where one of a batch waits for its time, the others say that they do not.
+fn outbox_row(request: &AcceptRequest, end: Option<DateTime<Utc>>, with_time: bool) -> outbox_event::ActiveModel {
     let body = &request.payload.message;
-    let payload = serde_json::to_string(&request.payload).expect("strings and numbers serialise");
+    let payload = if end.is_none() && request.send_at.is_none() {
+        serde_json::to_string(&request.payload)
+    } else {
+        let mut payload = request.payload.clone();
+        (payload.message.expires_at, payload.message.send_at) = (end, request.send_at);
+        serde_json::to_string(&payload)
+    };
+    let payload = payload.expect("strings and numbers serialise");
+    let status = if request.send_at.is_some() { OutboxStatus::Scheduled } else { OutboxStatus::Pending };
     outbox_event::ActiveModel {
         aggregate_type: Set(event::AGGREGATE_TYPE.to_owned()),
         aggregate_id: Set(body.message_identifier.as_str().to_owned()),
@@ -220,6 +268,8 @@ fn outbox_row(request: &AcceptRequest) -> outbox_event::ActiveModel {
         user_id: Set(Some(body.customer_id.get())),
         traceparent: Set(request.traceparent.clone()),
         turn: Set(request.turn.get()),
+        status: if with_time { Set(status.as_str().to_owned()) } else { NotSet },
+        next_run_at: if with_time { Set(request.send_at.map(|time| time.naive_utc())) } else { NotSet },
         ..Default::default()
     }
 }

@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::{MessageId, ProviderMessageId, Recipient};
+use chrono::{DateTime, Utc};
+use domain::{Expiry, MessageId, ProviderMessageId, Recipient};
 
 /// Recipients of one message that a worker wants to send to.
 #[derive(Debug, Clone)]
@@ -11,6 +12,8 @@ pub struct BeginRequest {
     pub message_id: MessageId,
     /// Some of its recipients; keep it to a few dozen, they are locked together. SQLite takes 512 in one call.
     pub recipients: Vec<Recipient>,
+    /// When it may not be sent any more, if ever.
+    pub expiry: Option<Expiry>,
 }
 
 impl BeginRequest {
@@ -29,6 +32,8 @@ pub struct Begin {
     pub busy: Option<Duration>,
     /// How many are in a final state already.
     pub finished: usize,
+    /// How many were not sent in time: they failed, and are refunded in the same transaction.
+    pub expired: usize,
     /// How many are not stored at all: they were never charged and must not be sent.
     pub unknown: usize,
 }
@@ -100,6 +105,19 @@ pub enum Outcome {
         /// The operator that rejected it for good, or empty where none took it.
         provider: String,
     },
+    /// An operator may have it, and nobody asks any more: it counts as taken, and what became of it is not known.
+    NeverKnown,
+}
+
+/// Recipients of a message that are asked about again later.
+#[derive(Debug, Clone)]
+pub struct Deferral {
+    /// An operator may have these.
+    pub maybe_taken: Vec<ClaimedRecipient>,
+    /// None certainly has these: the next round is a first one again.
+    pub untaken: Vec<ClaimedRecipient>,
+    /// How long they wait.
+    pub put_off: PutOff,
 }
 
 /// How long a message waits that is put off: a share of its age, within these.
@@ -108,22 +126,35 @@ pub struct PutOff {
     of_age: f64,
     least: Duration,
     most: Duration,
+    /// It does not wait beyond this.
+    until: Option<Expiry>,
 }
 
 impl PutOff {
     /// So long, whatever its age.
     pub fn by(delay: Duration) -> Self {
-        Self { of_age: 0.0, least: delay, most: delay }
+        Self { of_age: 0.0, least: delay, most: delay, until: None }
     }
 
     /// This share of the time since the request was accepted, on the database's clock, but at least `least` and at most `most`.
     pub fn of_age(share: f64, (least, most): (Duration, Duration)) -> Self {
-        Self { of_age: share, least, most }
+        Self { of_age: share, least, most, until: None }
     }
 
-    pub(super) fn after(self, age: Duration) -> Duration {
+    /// The same, but no longer than until it may not be sent any more, so that it ends then.
+    #[must_use]
+    pub fn until(self, expiry: Option<Expiry>) -> Self {
+        Self { until: expiry, ..self }
+    }
+
+    pub(super) fn after(self, now: DateTime<Utc>, age: Duration) -> Duration {
         let share = Duration::try_from_secs_f64(age.as_secs_f64() * self.of_age).unwrap_or(self.least);
-        share.min(self.most).max(self.least)
+        let delay = share.min(self.most).max(self.least);
+        match self.until {
+            // What is over already is only asked about.
+            Some(expiry) if !expiry.is_over(now, age) => delay.min(expiry.rest(now, age)),
+            _ => delay,
+        }
     }
 }
 

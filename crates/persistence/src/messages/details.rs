@@ -28,6 +28,10 @@ pub struct MessageDetails {
     pub encoding: Stored<Encoding>,
     /// The client's own name for it.
     pub client_reference: Option<Stored<ClientReference>>,
+    /// When it may not be sent any more.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When it is, or was, to be sent, where that was not at once.
+    pub send_at: Option<DateTime<Utc>>,
 }
 
 /// One message with a page of its recipients.
@@ -77,6 +81,8 @@ pub struct Charged {
     pub price: i64,
     /// The segments of its text.
     pub segments: Option<i16>,
+    /// Whether it was accepted to be sent later.
+    pub scheduled: bool,
 }
 
 impl Database {
@@ -93,7 +99,12 @@ impl Database {
 
     /// What a message was charged; `None` where there is none of this customer.
     pub async fn charged(&self, reader: Reader, id: &MessageId) -> Result<Option<Charged>, Error> {
-        reading!(self, Query::MessageCharged, |db| charged(db, reader, id)).await
+        reading!(self, Query::MessageCharged, |db| async {
+            let Some(charged) = charged(db, reader, id).await? else { return Ok(None) };
+            let details = of_messages(db, &[id.as_str()]).await?.remove(id.as_str());
+            Ok(Some(Charged { scheduled: details.is_some_and(|details| details.send_at.is_some()), ..charged }))
+        })
+        .await
     }
 }
 
@@ -162,7 +173,11 @@ async fn charged(db: &Session, reader: Reader, id: &MessageId) -> Result<Option<
         .into_tuple()
         .one(db)
         .await?;
-    Ok(row.filter(|(recipients, ..)| *recipients > 0).map(|(_, price, segments)| Charged { price, segments }))
+    Ok(row.filter(|(recipients, ..)| *recipients > 0).map(|(_, price, segments)| Charged {
+        price,
+        segments,
+        scheduled: false,
+    }))
 }
 
 /// What is kept of these messages.
@@ -182,13 +197,15 @@ fn details(row: message_detail::Model) -> MessageDetails {
         sender: row.sender.map(Stored::text),
         encoding: Stored::word(&row.encoding, Encoding::parse),
         client_reference: row.client_reference.map(Stored::text),
+        expires_at: row.expires_at.map(|time| time.and_utc()),
+        send_at: row.send_at.map(|time| time.and_utc()),
     }
 }
 
 fn recipient_entry(row: Model, operator_messages: Vec<OperatorMessage>) -> RecipientEntry {
     RecipientEntry {
         recipient: Stored::text(row.recipient),
-        status: Stored::word(&row.status, |status| MessageStatus::parse(status).ok()),
+        status: Stored::word(&row.status, MessageStatus::of_stored),
         provider: row.provider,
         price: row.price,
         delivery_status: row

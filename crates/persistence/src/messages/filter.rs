@@ -37,7 +37,7 @@ impl HistoryFilter {
     /// Whether a row is in the states that are asked for.
     pub(super) fn matches_state(&self, row: &Model) -> bool {
         let is_in = |wanted: Option<&str>, stored: Option<&str>| wanted.is_none_or(|wanted| stored == Some(wanted));
-        is_in(self.status.map(MessageStatus::as_str), Some(&row.status))
+        self.status.is_none_or(|wanted| MessageStatus::of_stored(&row.status) == Some(wanted))
             && is_in(self.delivery_status.map(DeliveryStatus::as_str), row.delivery_status.as_deref())
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use domain::{ClientReference, CustomerId, DeliveryStatus, MessageId, MessageStatus, MessageType, Recipient};
+use domain::{
+    ClientReference, CustomerId, DeliveryStatus, MessageId, MessageStatus, MessageType, Recipient, status::SCHEDULED,
+};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::{
@@ -98,7 +100,11 @@ async fn history(db: &Session, filter: &HistoryFilter, limit: u64) -> Result<Pag
         query = query.filter(not_after(db.dialect(), filter, last));
     }
     if let Some(status) = filter.status {
-        query = query.filter(Column::Status.eq(status.as_str()));
+        query = query.filter(match status {
+            // What waits for its time is pending to clients.
+            MessageStatus::Pending => Column::Status.is_in([status.as_str(), SCHEDULED]),
+            status => Column::Status.eq(status.as_str()),
+        });
     }
     if let Some(status) = filter.delivery_status {
         query = query.filter(Column::DeliveryStatus.eq(status.as_str()));
@@ -167,7 +173,7 @@ fn entry(row: Model, details: Option<MessageDetails>) -> HistoryEntry {
         extra: details.map(|details| Extra { segments: row.segments, price: row.price, details }),
         user_id: row.user_id,
         kind: Stored::word(&row.kind, |kind| MessageType::parse(kind).ok()),
-        status: Stored::word(&row.status, |status| MessageStatus::parse(status).ok()),
+        status: Stored::word(&row.status, MessageStatus::of_stored),
         recipient: Stored::text(row.recipient),
         provider: row.provider,
         message_id: Stored::text(row.message_identifier),

@@ -5,14 +5,15 @@ use std::{
     time::Duration,
 };
 
-use domain::{EventKind, MessageId, MessageStatus, OutboxStatus};
+use chrono::NaiveDateTime;
+use domain::{DeliveryStatus, EventKind, MessageId, MessageStatus, OutboxStatus};
 use sea_orm::{
     ColumnTrait, EntityTrait, QueryFilter, QuerySelect,
     sea_query::{Expr, LockBehavior, LockType},
 };
 
 use super::{
-    delivery::{ClaimedRecipient, Deferred, Outcome, PutOff, Settlement},
+    delivery::{ClaimedRecipient, Deferral, Deferred, Outcome, PutOff, Settlement},
     names, these,
 };
 use crate::{
@@ -28,6 +29,9 @@ use crate::{
     money::refund::refund,
 };
 
+/// `error_code` of what was not sent in time.
+const EXPIRED: &str = "expired";
+
 /// Records those that an operator accepted, and tells of each in its place.
 pub(super) async fn record_done(tx: &Tx, settlements: &[&Settlement], recorded: &mut [bool]) -> Result<(), StepError> {
     let mut done: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
@@ -36,11 +40,39 @@ pub(super) async fn record_done(tx: &Tx, settlements: &[&Settlement], recorded: 
             done.entry(provider).or_default().push(place);
         }
     }
+    give_up(tx, settlements, recorded).await?;
     for (provider, places) in done {
         let claims: Vec<_> = places.iter().map(|place| &settlements[*place].claimed).collect();
         for (place, is_recorded) in places.iter().zip(done_by(tx, &claims, provider).await?) {
             recorded[*place] = is_recorded;
         }
+    }
+    Ok(())
+}
+
+/// Records those of which nobody will ever know whether an operator took them: they count as taken.
+async fn give_up(tx: &Tx, settlements: &[&Settlement], recorded: &mut [bool]) -> Result<(), StepError> {
+    let places: Vec<_> =
+        (0..settlements.len()).filter(|place| settlements[*place].outcome == Outcome::NeverKnown).collect();
+    if places.is_empty() {
+        return Ok(());
+    }
+    let claims: Vec<_> = places.iter().map(|place| &settlements[*place].claimed).collect();
+    let rows = lock_claimed(tx, &claims).await?;
+    let ids: Vec<_> = rows.iter().flatten().map(|row| row.id).collect();
+    if !ids.is_empty() {
+        Entity::update_many()
+            .col_expr(Column::Status, Expr::value(MessageStatus::Done.as_str()))
+            .col_expr(Column::DeliveryStatus, Expr::value(DeliveryStatus::Unknown.as_str()))
+            .col_expr(Column::ClaimedBy, null_text())
+            .col_expr(Column::ClaimedUntil, null_time())
+            .col_expr(Column::UpdatedAt, tx.dialect().now())
+            .filter(Column::Id.is_in(padded(ids)))
+            .exec(tx)
+            .await?;
+    }
+    for (place, row) in places.iter().zip(&rows) {
+        recorded[*place] = row.is_some();
     }
     Ok(())
 }
@@ -79,11 +111,17 @@ async fn done_by(tx: &Tx, claims: &[&ClaimedRecipient], provider: &str) -> Resul
     Ok(claims.iter().map(is_recorded).collect())
 }
 
-/// Records those that failed, under their locks, and gives back what was charged for them: so many credits.
-pub(super) async fn fail(tx: &Tx, settlements: &[&Settlement], recorded: &mut [bool]) -> Result<i64, StepError> {
+/// Records those that failed, under their locks, and gives back what was charged for them and for what has expired: so many credits.
+/// Both at once, for balances are locked in one order.
+pub(super) async fn fail(
+    tx: &Tx,
+    settlements: &[&Settlement],
+    recorded: &mut [bool],
+    expired: &[Model],
+) -> Result<i64, StepError> {
     let is_failed = |place: &usize| matches!(settlements[*place].outcome, Outcome::Failed { .. });
     let places: Vec<_> = (0..settlements.len()).filter(is_failed).collect();
-    if places.is_empty() {
+    if places.is_empty() && expired.is_empty() {
         return Ok(0);
     }
     let claims: Vec<_> = places.iter().map(|place| &settlements[*place].claimed).collect();
@@ -98,7 +136,16 @@ pub(super) async fn fail(tx: &Tx, settlements: &[&Settlement], recorded: &mut [b
         let ids = rows.iter().map(|row| row.id.into());
         ended(tx, MessageStatus::Failed, provider).and(" WHERE id IN ", []).list(ids).execute(tx).await?;
     }
-    refund(tx, &failed.into_values().flatten().collect::<Vec<_>>()).await
+    if !expired.is_empty() {
+        let ids = expired.iter().map(|row| row.id.into());
+        ended(tx, MessageStatus::Failed, "").and(" WHERE id IN ", []).list(ids).execute(tx).await?;
+        let ids = expired.iter().map(|row| row.id.into());
+        Sql::new("UPDATE message_status SET error_code = ? WHERE id IN ", [EXPIRED.into()])
+            .list(ids)
+            .execute(tx)
+            .await?;
+    }
+    refund(tx, &failed.into_values().flatten().chain(expired).collect::<Vec<_>>()).await
 }
 
 /// Sets rows to their end, and lets go of them.
@@ -114,6 +161,9 @@ fn ended(tx: &Tx, status: MessageStatus, provider: &str) -> Sql {
 
 /// Locks those of the claimed rows that are still under the very claim. Answers come in order, each row but once.
 async fn lock_claimed(tx: &Tx, claims: &[&ClaimedRecipient]) -> Result<Vec<Option<Model>>, StepError> {
+    if claims.is_empty() {
+        return Ok(Vec::new());
+    }
     let rows = Entity::find().filter(these(claims.iter().map(|claim| claim.pair()))).lock_exclusive().all(tx).await?;
     let mut rows: HashMap<_, _> =
         rows.into_iter().map(|row| ((row.message_identifier.clone(), row.recipient.clone()), row)).collect();
@@ -139,47 +189,49 @@ fn key(claim: &ClaimedRecipient) -> (&str, &str) {
     (message_id.as_str(), recipient.as_str())
 }
 
-/// They stay `sending`, without a lease, and the message is published again later.
-pub(super) async fn defer(
-    tx: &Tx,
-    message_id: &MessageId,
-    recipients: &[ClaimedRecipient],
-    put_off: PutOff,
-) -> Result<Deferred, StepError> {
-    let rows = lock_claimed(tx, &recipients.iter().collect::<Vec<_>>()).await?;
-    let ours: Vec<_> = rows.iter().flatten().map(|row| row.id).collect();
-    if !ours.is_empty() {
-        Entity::update_many()
+/// What an operator may have stays `sending`, without a lease; what certainly none has is `pending` again. The message is published again
+/// later.
+pub(super) async fn defer(tx: &Tx, message_id: &MessageId, deferral: &Deferral) -> Result<Deferred, StepError> {
+    let Deferral { maybe_taken, untaken, put_off } = deferral;
+    for (recipients, back) in [(maybe_taken, None), (untaken, Some(MessageStatus::Pending))] {
+        let rows = lock_claimed(tx, &recipients.iter().collect::<Vec<_>>()).await?;
+        let ours: Vec<_> = rows.iter().flatten().map(|row| row.id).collect();
+        if ours.is_empty() {
+            continue;
+        }
+        let mut update = Entity::update_many()
             .col_expr(Column::ClaimedBy, null_text())
             .col_expr(Column::ClaimedUntil, null_time())
-            .col_expr(Column::UpdatedAt, tx.dialect().now())
-            .filter(Column::Id.is_in(padded(ours)))
-            .exec(tx)
-            .await?;
+            .col_expr(Column::UpdatedAt, tx.dialect().now());
+        if let Some(status) = back {
+            update = update.col_expr(Column::Status, Expr::value(status.as_str()));
+        }
+        update.filter(Column::Id.is_in(padded(ours))).exec(tx).await?;
     }
-    schedule(tx, message_id, put_off).await
+    schedule(tx, message_id, *put_off).await
 }
 
 /// Has the message's event published again later.
 async fn schedule(tx: &Tx, message_id: &MessageId, put_off: PutOff) -> Result<Deferred, StepError> {
     // An event that somebody holds is being published, and not recorded yet: nobody waits for that.
-    let event: Option<(i64, String, i64)> = outbox_event::Entity::find()
+    let event: Option<(i64, String, i64, NaiveDateTime)> = outbox_event::Entity::find()
         .select_only()
         .columns([Outbox::Id, Outbox::Status])
         .expr_as(tx.dialect().millis_since(Expr::col(Outbox::CreatedAt)), "age_millis")
+        .expr_as(tx.dialect().now(), "now")
         .filter(Outbox::AggregateId.eq(message_id.as_str()))
         .filter(Outbox::EventType.eq(EventKind::Send.as_str()))
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .into_tuple()
         .one(tx)
         .await?;
-    let Some((id, status, age_millis)) = event else { return Ok(Deferred::NotYet) };
+    let Some((id, status, age_millis, now)) = event else { return Ok(Deferred::NotYet) };
     match OutboxStatus::parse(&status) {
         Some(OutboxStatus::Processed | OutboxStatus::Failed) => {
             let age = Duration::from_millis(u64::try_from(age_millis).unwrap_or(0));
             outbox_event::Entity::update_many()
                 .col_expr(Outbox::Status, Expr::value(OutboxStatus::Pending.as_str()))
-                .col_expr(Outbox::NextRunAt, tx.dialect().after(put_off.after(age)))
+                .col_expr(Outbox::NextRunAt, tx.dialect().after(put_off.after(now.and_utc(), age)))
                 .col_expr(Outbox::UpdatedAt, tx.dialect().now())
                 .filter(Outbox::Id.eq(id))
                 .exec(tx)
@@ -188,6 +240,6 @@ async fn schedule(tx: &Tx, message_id: &MessageId, put_off: PutOff) -> Result<De
         }
         // Another part of this message, or an earlier try of ours, has scheduled it already.
         Some(OutboxStatus::Pending) => Ok(Deferred::Scheduled),
-        Some(OutboxStatus::Processing) | None => Ok(Deferred::NotYet),
+        Some(OutboxStatus::Processing | OutboxStatus::Scheduled) | None => Ok(Deferred::NotYet),
     }
 }

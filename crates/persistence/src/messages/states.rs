@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use domain::{LedgerKind, MessageId};
 
 use super::{
-    delivery::{Begin, BeginRequest, ClaimedRecipient, Deferred, PutOff, Settlement},
+    delivery::{Begin, BeginRequest, Deferral, Deferred, Settlement},
     operator_messages::keep_ids,
     settle::{defer, fail, record_done},
     take::begin,
@@ -28,8 +28,8 @@ pub enum StateWrite {
     Begin(BeginRequest),
     /// Record what became of these; what failed is refunded in the same transaction.
     Settle(Vec<Settlement>),
-    /// Put these off, whose outcome is not known: they stay `sending`, without a lease, and the message is published again later.
-    Defer(MessageId, Vec<ClaimedRecipient>, PutOff),
+    /// Put these off, and have the message published again later.
+    Defer(MessageId, Deferral),
 }
 
 /// What became of a [`StateWrite`].
@@ -50,7 +50,7 @@ impl StateWrite {
         match self {
             Self::Begin(request) => request.recipients.len(),
             Self::Settle(settlements) => settlements.len(),
-            Self::Defer(_, recipients, _) => recipients.len().max(DEFER_WEIGHT),
+            Self::Defer(_, deferral) => (deferral.maybe_taken.len() + deferral.untaken.len()).max(DEFER_WEIGHT),
         }
     }
 
@@ -91,13 +91,8 @@ impl Database {
     }
 
     /// Puts recipients of a message off: [`write_states`](Self::write_states) of nothing else.
-    pub async fn defer(
-        &self,
-        message_id: &MessageId,
-        recipients: &[ClaimedRecipient],
-        delay: Duration,
-    ) -> Result<Deferred, Error> {
-        let write = [StateWrite::Defer(message_id.clone(), recipients.to_vec(), PutOff::by(delay))];
+    pub async fn defer(&self, message_id: &MessageId, deferral: Deferral) -> Result<Deferred, Error> {
+        let write = [StateWrite::Defer(message_id.clone(), deferral)];
         match self.write_states(&write, Duration::ZERO).await?.pop() {
             Some(StateWritten::Deferred(deferred)) => Ok(deferred),
             _ => Ok(Deferred::NotYet),
@@ -125,12 +120,13 @@ async fn write(
     record_done(tx, &to_settle, &mut recorded).await?;
     let awaited = keep_ids(tx, &to_settle, &recorded, policy).await?;
     for write in writes {
-        if let StateWrite::Defer(message_id, recipients, put_off) = write {
-            deferred.push(defer(tx, message_id, recipients, *put_off).await?);
+        if let StateWrite::Defer(message_id, deferral) = write {
+            deferred.push(defer(tx, message_id, deferral).await?);
         }
     }
-    let begun = if to_begin.is_empty() { Vec::new() } else { begin(tx, &to_begin, lease).await? };
-    let refunded = fail(tx, &to_settle, &mut recorded).await?;
+    let (begun, expired) =
+        if to_begin.is_empty() { (Vec::new(), Vec::new()) } else { begin(tx, &to_begin, lease).await? };
+    let refunded = fail(tx, &to_settle, &mut recorded, &expired).await?;
     let tally = join_early(tx, &awaited, policy).await?;
     let (mut recorded, mut begun, mut deferred) = (recorded.into_iter(), begun.into_iter(), deferred.into_iter());
     let answer = |write: &StateWrite| match write {

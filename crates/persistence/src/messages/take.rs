@@ -2,8 +2,9 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use domain::{MessageId, MessageStatus, Recipient};
-use sea_orm::{EntityTrait, FromQueryResult, QueryFilter, QuerySelect, Value, sea_query::Expr};
+use chrono::NaiveDateTime;
+use domain::{Expiry, MessageId, MessageStatus, Recipient};
+use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, Value, sea_query::Expr};
 use uuid::Uuid;
 
 use super::{
@@ -11,8 +12,8 @@ use super::{
     names, these,
 };
 use crate::{
-    engine::{StepError, Tx, sql::Sql},
-    entity::message_status::{Column, Entity},
+    engine::{StepError, Tx, sql::Sql, statements::padded},
+    entity::message_status::{Column, Entity, Model},
 };
 
 #[derive(FromQueryResult)]
@@ -24,28 +25,71 @@ struct Candidate {
     claimed_by: Option<String>,
     age_millis: i64,
     lease_over_millis: Option<i64>,
+    now: NaiveDateTime,
 }
 
-/// Takes what is free of these. Answers come in order.
-pub(super) async fn begin(tx: &Tx, requests: &[&BeginRequest], lease: Duration) -> Result<Vec<Begin>, StepError> {
+/// Takes what is free of these, and tells what was not sent in time: that is to fail. Answers come in order.
+pub(super) async fn begin(
+    tx: &Tx,
+    requests: &[&BeginRequest],
+    lease: Duration,
+) -> Result<(Vec<Begin>, Vec<Model>), StepError> {
     let token: Arc<str> = Uuid::now_v7().to_string().into();
     let pairs: Vec<_> = requests.iter().flat_map(|request| request.pairs()).collect();
     if pairs.is_empty() {
-        return Ok(requests.iter().map(|_| Begin::default()).collect());
+        return Ok((requests.iter().map(|_| Begin::default()).collect(), Vec::new()));
     }
-    let taken = taking(tx, &token, lease)
-        .and(" WHERE status = ? AND ", [MessageStatus::Pending.as_str().into()])
-        .any("(message_identifier = ? AND recipient = ?)", pairs.iter().copied().map(names))
-        .execute(tx)
-        .await?;
+    let taking = taking(tx, &token, lease).and(" WHERE status = ? AND ", [MessageStatus::Pending.as_str().into()]);
+    let taken = free_of(tx, taking, requests).execute(tx).await?;
     if taken == pairs.len() as u64 {
         let all_of = |request: &&BeginRequest| Begin {
             claimed: request.recipients.iter().map(|recipient| claimed(request, recipient, &token, None)).collect(),
             ..Begin::default()
         };
-        return Ok(requests.iter().map(all_of).collect());
+        return Ok((requests.iter().map(all_of).collect(), Vec::new()));
     }
     judge_each(tx, requests, &pairs, &token, lease).await
+}
+
+/// Goes on with a condition for each recipient, and that its time is not over where it has one.
+fn free_of(tx: &Tx, sql: Sql, requests: &[&BeginRequest]) -> Sql {
+    const PAIR: &str = "(message_identifier = ? AND recipient = ?)";
+    let dialect = tx.dialect();
+    let of = |wanted: fn(Option<Expiry>) -> bool| {
+        let wanted = requests.iter().filter(move |request| wanted(request.expiry));
+        wanted.flat_map(|request| request.pairs().map(|pair| (pair, request.expiry))).collect::<Vec<_>>()
+    };
+    let plain = of(|expiry| expiry.is_none());
+    if plain.len() == requests.iter().map(|request| request.recipients.len()).sum::<usize>() {
+        return sql.any(PAIR, plain.into_iter().map(|(pair, _)| names(pair)));
+    }
+    let [after, at] = [
+        format!("(message_identifier = ? AND recipient = ? AND created_at > {})", dialect.after_text()),
+        format!("(message_identifier = ? AND recipient = ? AND {} < ?)", dialect.now_text()),
+    ];
+    let until = |(pair, expiry): ((&MessageId, &Recipient), Option<Expiry>)| {
+        let [message_id, recipient] = names(pair);
+        let end = match expiry {
+            Some(Expiry::After(validity)) => dialect.ago(validity),
+            Some(Expiry::At(time)) => dialect.time(time.naive_utc()),
+            None => Value::Bool(None),
+        };
+        [message_id, recipient, end]
+    };
+    let with_end = [
+        (&after, of(|expiry| matches!(expiry, Some(Expiry::After(_))))),
+        (&at, of(|expiry| matches!(expiry, Some(Expiry::At(_))))),
+    ];
+    let (mut sql, mut between) = (sql.and("(", []), "");
+    if !plain.is_empty() {
+        sql = sql.each(PAIR, " OR ", plain.into_iter().map(|(pair, _)| names(pair)));
+        between = " OR ";
+    }
+    for (condition, pairs) in with_end.into_iter().filter(|(_, pairs)| !pairs.is_empty()) {
+        sql = sql.and(between, []).each(condition, " OR ", pairs.into_iter().map(until));
+        between = " OR ";
+    }
+    sql.and(")", [])
 }
 
 /// Tells of each what may be done with it, and takes those that somebody had before and left.
@@ -55,10 +99,10 @@ async fn judge_each(
     pairs: &[(&MessageId, &Recipient)],
     token: &Arc<str>,
     lease: Duration,
-) -> Result<Vec<Begin>, StepError> {
+) -> Result<(Vec<Begin>, Vec<Model>), StepError> {
     let mut candidates = lock_candidates(tx, pairs).await?;
     let mut begins = Vec::with_capacity(requests.len());
-    let mut resumed = Vec::new();
+    let (mut resumed, mut expired) = (Vec::new(), Vec::new());
     for request in requests {
         let mut begin = Begin::default();
         for recipient in &request.recipients {
@@ -67,17 +111,26 @@ async fn judge_each(
                 begin.unknown += 1;
                 continue;
             };
-            match candidate.judge(token) {
+            match candidate.judge(token, request.expiry) {
                 Judgement::Finished => begin.finished += 1,
                 Judgement::Busy(left) => begin.busy = begin.busy.max(Some(left)),
                 Judgement::Ours => {
                     begin.claimed.push(claimed(request, recipient, token, None));
                     candidate.give_out(lease);
                 }
-                Judgement::Left => {
-                    let age = Duration::from_millis(u64::try_from(candidate.age_millis).unwrap_or(0));
-                    begin.claimed.push(claimed(request, recipient, token, Some(age)));
+                Judgement::Free => {
+                    begin.claimed.push(claimed(request, recipient, token, None));
                     resumed.push(candidate.id);
+                    candidate.give_out(lease);
+                }
+                Judgement::Left => {
+                    begin.claimed.push(claimed(request, recipient, token, Some(candidate.age())));
+                    resumed.push(candidate.id);
+                    candidate.give_out(lease);
+                }
+                Judgement::Expired => {
+                    begin.expired += 1;
+                    expired.push(candidate.id);
                     candidate.give_out(lease);
                 }
             }
@@ -88,7 +141,13 @@ async fn judge_each(
         let resumed = resumed.into_iter().map(Value::from);
         taking(tx, token, lease).and(" WHERE id IN ", []).list(resumed).execute(tx).await?;
     }
-    Ok(begins)
+    // Locked already; what a refund needs is read of few.
+    let expired = if expired.is_empty() {
+        Vec::new()
+    } else {
+        Entity::find().filter(Column::Id.is_in(padded(expired))).all(tx).await?
+    };
+    Ok((begins, expired))
 }
 
 /// Marks rows as sending, by us, for the time of the lease.
@@ -124,6 +183,7 @@ async fn lock_candidates(
         .columns([Column::Id, Column::MessageIdentifier, Column::Recipient, Column::Status, Column::ClaimedBy])
         .expr_as(tx.dialect().millis_since(Expr::col(Column::CreatedAt)), "age_millis")
         .expr_as(tx.dialect().millis_since(Expr::col(Column::ClaimedUntil)), "lease_over_millis")
+        .expr_as(tx.dialect().now(), "now")
         .filter(these(pairs.iter().copied()))
         .lock_exclusive()
         .into_model::<Candidate>()
@@ -135,6 +195,10 @@ async fn lock_candidates(
 enum Judgement {
     /// It waited, and is ours now.
     Ours,
+    /// It waits: no operator can have it.
+    Free,
+    /// The same, and its time is over.
+    Expired,
     /// Somebody had it and left no outcome.
     Left,
     Busy(Duration),
@@ -142,11 +206,18 @@ enum Judgement {
 }
 
 impl Candidate {
-    fn judge(&self, token: &str) -> Judgement {
+    fn age(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.age_millis).unwrap_or(0))
+    }
+
+    fn judge(&self, token: &str, expiry: Option<Expiry>) -> Judgement {
+        let is_over = || expiry.is_some_and(|expiry| expiry.is_over(self.now.and_utc(), self.age()));
         match MessageStatus::parse(&self.status.to_ascii_lowercase()) {
             Ok(MessageStatus::Done | MessageStatus::Failed) => Judgement::Finished,
             Ok(MessageStatus::Sending) if self.claimed_by.as_deref() == Some(token) => Judgement::Ours,
-            Ok(MessageStatus::Sending | MessageStatus::Pending) => match self.lease_over_millis {
+            Ok(MessageStatus::Pending) if is_over() => Judgement::Expired,
+            Ok(MessageStatus::Pending) => Judgement::Free,
+            Ok(MessageStatus::Sending) => match self.lease_over_millis {
                 Some(over) if over < 0 => Judgement::Busy(Duration::from_millis(over.unsigned_abs())),
                 _ => Judgement::Left,
             },

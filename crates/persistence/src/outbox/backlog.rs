@@ -51,19 +51,7 @@ impl Database {
     /// The turn that a lane is at: the lowest of those waiting; `None` when nothing waits. Rows without a turn are
     /// left out.
     pub async fn turn_of(&self, lane: Lane) -> Result<Option<Turn>, Error> {
-        reading!(self, Query::OutboxTurn, |db| async {
-            let turn: Option<i64> = waiting_in(lane)
-                .select_only()
-                .column(Column::Turn)
-                .filter(Column::Turn.gt(0))
-                .order_by_asc(Column::Turn)
-                .limit(1)
-                .into_tuple()
-                .one(db)
-                .await?;
-            Ok(turn.map(Turn::from_stored))
-        })
-        .await
+        reading!(self, Query::OutboxTurn, |db| turn_in(db, lane)).await
     }
 
     /// How long the oldest claimable event of a lane has waited; zero when none does. It is looked for among the `most` whose
@@ -84,6 +72,20 @@ impl Database {
         })
         .await
     }
+}
+
+/// As [`Database::turn_of`].
+pub(super) async fn turn_in<State: Send + Sync>(db: &Session<State>, lane: Lane) -> Result<Option<Turn>, StepError> {
+    let turn: Option<i64> = waiting_in(lane)
+        .select_only()
+        .column(Column::Turn)
+        .filter(Column::Turn.gt(0))
+        .order_by_asc(Column::Turn)
+        .limit(1)
+        .into_tuple()
+        .one(db)
+        .await?;
+    Ok(turn.map(Turn::from_stored))
 }
 
 /// Counts inside a limited subquery those that also fulfil `condition`: the cost is bounded by `most`, whatever the table holds.

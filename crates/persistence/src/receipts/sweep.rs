@@ -6,8 +6,8 @@ use chrono::NaiveDateTime;
 use domain::{DeliveryStatus, LedgerKind};
 use instruments::names;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait as _, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait as _,
+    ColumnTrait, Condition, ConnectionTrait as _, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait as _,
     sea_query::{self, Expr, LockBehavior, LockType},
 };
 
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     Database, Error, Query, ReceiptPolicy,
     engine::{
-        StepError, Tx, reading,
+        StepError, Tx, clock, reading,
         statements::{null_time, padded},
         transaction,
     },
@@ -53,11 +53,6 @@ pub struct ParkedPage {
     pub joined: u64,
     /// Where the next look goes on; `None` after the oldest.
     pub next: Option<ParkedPlace>,
-}
-
-#[derive(FromQueryResult)]
-struct Now {
-    now: NaiveDateTime,
 }
 
 impl Database {
@@ -191,9 +186,7 @@ async fn give_up(tx: &Tx, policy: &ReceiptPolicy) -> Result<GivenUp, StepError> 
     }
     let looked_at = due.len() as u64;
     let mut messages = lock_messages(tx, due.iter().copied()).await?;
-    let now = sea_query::Query::select().expr_as(tx.dialect().now(), "now").to_owned();
-    let now = tx.query_one(&now).await?.map(|row| Now::from_query_result(&row, "")).transpose()?;
-    let now = now.map_or(NaiveDateTime::MIN, |row| row.now);
+    let now = clock::now(tx).await?.naive_utc();
     let mut unknown = 0;
     for message in messages.values_mut() {
         unknown += u64::from(message.give_up(now) == Some(DeliveryStatus::Unknown));

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use domain::Lane;
-use persistence::{ClaimToken, ClaimedRecipient, Deferred, Outcome, PutOff, Settlement, StateWrite, StateWritten};
+use persistence::{ClaimToken, ClaimedRecipient, Deferred, Outcome, Settlement, StateWrite, StateWritten};
 
-use crate::support::{Fixture, LEASE, begin_request, message_id, request};
+use crate::support::{Fixture, LEASE, begin_request, maybe_taken, message_id, request};
 
 fn done() -> Outcome {
     Outcome::Done { provider: "operatorA".to_owned() }
@@ -47,7 +47,7 @@ pub(crate) async fn each_write_of_a_mixed_batch_has_its_own_answer(f: &Fixture) 
     let writes = [
         StateWrite::Begin(begin_request(&lapsed)),
         StateWrite::Settle(vec![settle(&ours[0], failed()), settle(&stale[0], failed()), settle(&ours[1], done())]),
-        StateWrite::Defer(message_id(&unknown).clone(), put_off, PutOff::by(LEASE)),
+        StateWrite::Defer(message_id(&unknown).clone(), maybe_taken(&put_off, LEASE)),
         StateWrite::Settle(vec![settle(&stale[0], done())]),
         StateWrite::Begin(begin_request(&waiting)),
     ];
@@ -157,7 +157,8 @@ pub(crate) async fn a_deferred_message_is_published_again(f: &Fixture) {
     publish_all(f).await;
     let claimed = f.begin(&sent).await;
     f.db.settle(&[Settlement::new(&claimed[0], done())]).await.expect("settles");
-    let deferred = f.db.defer(message_id(&sent), &claimed[1..], Duration::from_mins(1)).await.expect("defers");
+    let deferred =
+        f.db.defer(message_id(&sent), maybe_taken(&claimed[1..], Duration::from_mins(1))).await.expect("defers");
     assert_eq!(deferred, Deferred::Scheduled);
     assert_eq!(f.statuses(message_id(&sent)).await, ["111 done operatorA", "222 sending "]);
     f.execute("UPDATE outbox_events SET next_run_at = '2020-01-01 00:00:00'").await;
@@ -173,7 +174,7 @@ pub(crate) async fn deferring_needs_a_recorded_publish(f: &Fixture) {
     let token = ClaimToken::unique();
     let event = f.db.claim_events(Lane::Normal, 1, LEASE, &token).await.expect("claims").remove(0);
     let defer = async |part: &[persistence::ClaimedRecipient]| {
-        f.db.defer(message_id(&sent), part, Duration::from_mins(1)).await.expect("answers")
+        f.db.defer(message_id(&sent), maybe_taken(part, Duration::from_mins(1))).await.expect("answers")
     };
     assert_eq!(defer(&claimed[..1]).await, Deferred::NotYet, "the relay has not recorded it yet");
     f.db.mark_processed(&[event.id], &token).await.expect("records");

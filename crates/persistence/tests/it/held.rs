@@ -6,7 +6,7 @@ use domain::Lane;
 use persistence::{ClaimToken, Deferred, Held, HeldOutcome, Outcome, Settlement};
 use test_support::wait_until;
 
-use crate::support::{Fixture, message_id, request};
+use crate::support::{Fixture, maybe_taken, message_id, request};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -50,7 +50,7 @@ async fn nobody_waits_for_held_events() {
     let claimed = f.begin(&sent).await;
     let done = Outcome::Done { provider: "operatorA".to_owned() };
     assert_eq!(f.db.settle(&[Settlement::new(&claimed[0], done)]).await.expect("settles"), [true]);
-    let deferred = f.db.defer(message_id(&sent), &claimed[1..], MINUTE).await.expect("answers");
+    let deferred = f.db.defer(message_id(&sent), maybe_taken(&claimed[1..], MINUTE)).await.expect("answers");
     assert_eq!(deferred, Deferred::NotYet, "what is not recorded cannot be put off");
 
     f.accept_one(request(1, &["333"])).await;
@@ -62,7 +62,7 @@ async fn nobody_waits_for_held_events() {
 
     let published = held.events().iter().map(|event| event.id).collect();
     held.record(&f.db, &HeldOutcome { published, ..HeldOutcome::default() }).await.expect("records");
-    let deferred = f.db.defer(message_id(&sent), &claimed[1..], MINUTE).await.expect("answers");
+    let deferred = f.db.defer(message_id(&sent), maybe_taken(&claimed[1..], MINUTE)).await.expect("answers");
     assert_eq!(deferred, Deferred::Scheduled);
     f.assert_conserved().await;
     f.remove().await;

@@ -21,6 +21,7 @@ mod rights;
 mod schema;
 mod support;
 mod switch_over;
+mod validity;
 
 test_support::on_each_backend! {
     backends { sqlite: crate::support::Fixture::sqlite(), server: crate::support::Fixture::server() }
@@ -93,6 +94,18 @@ test_support::on_each_backend! {
         details_are_stored_where_a_request_has_them,
         a_refund_is_what_that_recipient_cost,
         whatever_fails_money_is_conserved,
+    }
+    validity {
+        what_no_operator_has_waits_for_a_first_round_again,
+        what_was_not_sent_in_time_fails_and_is_refunded_once,
+        each_of_a_batch_has_its_own_time,
+        what_an_operator_may_have_is_never_given_back_for_its_time,
+        a_time_is_kept_with_its_message,
+        a_scheduled_message_waits_where_it_costs_nothing,
+        a_cancelled_message_is_given_back_once,
+        a_message_is_cancelled_or_promoted_and_never_both,
+        what_came_too_late_is_only_repeated,
+        a_stuck_message_is_found_beside_scheduled_ones,
     }
     receipts {
         a_receipt_tells_what_became_of_a_message,

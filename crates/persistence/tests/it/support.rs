@@ -8,7 +8,7 @@ use domain::{
 };
 use persistence::{
     AcceptOutcome, AcceptRequest, BeginRequest, Called, ClaimedEvent, ClaimedRecipient, Database, DatabaseConfig,
-    EventContent, IdempotentRequest, TopUpRequest,
+    Deferral, EventContent, IdempotentRequest, PutOff, TopUpRequest,
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use tempfile::TempDir;
@@ -143,7 +143,16 @@ impl Fixture {
 
 pub(crate) fn begin_request(request: &AcceptRequest) -> BeginRequest {
     let body = &request.payload.message;
-    BeginRequest { message_id: body.message_identifier.clone(), recipients: body.recipients.as_slice().to_vec() }
+    BeginRequest {
+        message_id: body.message_identifier.clone(),
+        recipients: body.recipients.as_slice().to_vec(),
+        expiry: None,
+    }
+}
+
+/// Put off for so long: an operator may have these.
+pub(crate) fn maybe_taken(recipients: &[ClaimedRecipient], delay: Duration) -> Deferral {
+    Deferral { maybe_taken: recipients.to_vec(), untaken: Vec::new(), put_off: PutOff::by(delay) }
 }
 
 /// What an operator calls a message that reports of it; nothing where it says nothing.

@@ -38,10 +38,18 @@ pub(crate) struct MessageResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "order-4711")]
     client_reference: Option<String>,
-    /// `gsm7` or `ucs2`, where the request used `from`, `client_reference` or `encoding`.
+    /// `gsm7` or `ucs2`, where the request used a field beyond text, recipients and type.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "gsm7")]
     encoding: Option<String>,
+    /// When it is, or was, to be sent, where that was not at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2026-12-01T08:30:00.000Z")]
+    send_at: Option<String>,
+    /// When it may not be sent any more, where the request said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2026-12-01T08:35:00.000Z")]
+    expires_at: Option<String>,
     /// Into how many parts the text is cut, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 1)]
@@ -74,7 +82,7 @@ pub(crate) struct RecipientItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "delivered")]
     delivery_status: Option<String>,
-    /// Why it was not delivered, in the operator's words.
+    /// Why it was not delivered: `expired`, `cancelled`, or the operator's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "000")]
     error_code: Option<String>,
@@ -131,18 +139,17 @@ pub(crate) async fn handler(
 }
 
 fn response(id: MessageId, message: MessageOverview) -> MessageResponse {
-    let (from, client_reference, encoding) = match message.details {
-        Some(details) => (details.sender, details.client_reference, Some(details.encoding.to_string())),
-        None => (None, None, None),
-    };
+    let details = message.details.as_ref();
     MessageResponse {
         message_identifier: id.into(),
         user_id: message.user_id,
         r#type: message.kind.to_string(),
         created_at: rfc3339(message.created_at),
-        from: from.map(|sender| sender.to_string()),
-        client_reference: client_reference.map(|reference| reference.to_string()),
-        encoding,
+        from: details.and_then(|details| Some(details.sender.as_ref()?.to_string())),
+        client_reference: details.and_then(|details| Some(details.client_reference.as_ref()?.to_string())),
+        encoding: details.map(|details| details.encoding.to_string()),
+        send_at: details.and_then(|details| details.send_at.map(rfc3339)),
+        expires_at: details.and_then(|details| details.expires_at.map(rfc3339)),
         segments: message.segments,
         price: message.price,
         recipients: message.recipients.entries.into_iter().map(item).collect(),

@@ -1,7 +1,7 @@
 //! `POST /messages/preview`
 
 use actix_web::{HttpResponse, web::Data};
-use domain::Scope;
+use domain::{Scope, SendAt};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -13,6 +13,7 @@ use crate::{
     error::{ApiError, ErrorBody},
     observe::about_user,
     state::State,
+    time::now,
 };
 
 /// What a message would be, and cost.
@@ -66,7 +67,10 @@ pub(crate) struct PreviewResponse {
 pub(crate) async fn handler(state: Data<State>, caller: Caller, body: JsonObject) -> Result<HttpResponse, ApiError> {
     let customer = caller.permit(Scope::Send)?.customer("customer_id", body.optional_integer("customer_id")?)?;
     about_user(customer);
-    let draft = Draft::read(&body, customer, &state.composition)?;
+    let draft = Draft::read(&body, customer, &state.composition, now())?;
+    if draft.options.when() == SendAt::Missed {
+        return Err(SendAt::missed().into());
+    }
     draft.check_sender(&state.composition, &state.database).await?;
     let balance = state.database.balance(customer).await?;
     let recipients = draft.message.recipients.as_slice();

@@ -19,7 +19,7 @@ use crate::{
     error::{ApiError, ErrorBody},
     schemas,
     state::State,
-    time::seconds_now,
+    time::now,
 };
 
 /// Largest body, in bytes: a thousand receipts need a fifth of it.
@@ -82,7 +82,7 @@ pub(crate) async fn handler(
     sender.check_head(request.headers())?;
     let body = tokio::time::timeout(BODY_TIMEOUT, collect(payload)).await;
     let body = body.map_err(|_| ApiError::InvalidInput("the body did not arrive within 10 seconds".into()))??;
-    sender.check_body(request.headers(), seconds_now(), &body)?;
+    sender.check_body(request.headers(), now().timestamp(), &body)?;
     let receipts = read(&body).inspect_err(|_| sender.count_invalid())?;
     let accepted = receipts.len();
     let new = |receipt| NewReceipt { operator: sender.operator.clone(), receipt };

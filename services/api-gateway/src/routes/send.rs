@@ -1,7 +1,7 @@
 //! `POST /messages/send`
 
 use actix_web::{HttpMessage as _, HttpRequest, web::Data};
-use domain::{Lane, MessageBody, MessageId, OutboxPayload, PriceUnit, Scope, TransactionId};
+use domain::{Lane, MessageBody, MessageId, OutboxPayload, PriceUnit, Scope, SendAt, TransactionId};
 use persistence::{AcceptOutcome, AcceptRequest, Charged, IdempotentRequest, Reader, Route};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,6 +16,7 @@ use crate::{
     observe::{about_message, about_user},
     schemas,
     state::State,
+    time::now,
 };
 
 /// A request to send one text to some recipients.
@@ -36,18 +37,22 @@ pub(crate) struct SendRequest {
     client_reference: Option<String>,
     #[schema(schema_with = schemas::encoding)]
     encoding: Option<String>,
+    #[schema(schema_with = schemas::validity_seconds)]
+    validity_seconds: Option<i64>,
+    #[schema(schema_with = schemas::send_at)]
+    send_at: Option<String>,
 }
 
 /// The request was charged and will be sent.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SendResponse {
-    /// Always `processing`.
+    /// `processing`; `scheduled` where it waits for `send_at`.
     #[schema(example = "processing")]
     status: &'static str,
     /// Find it again in `/messages/history`.
     #[schema(example = "0199f2b4-5d0e-7cc0-8f6e-2f1b0c9a7d11")]
     message_identifier: String,
-    /// What the request said; this and what follows where it used `from`, `client_reference` or `encoding`.
+    /// What the request said; this and what follows where it used a field beyond text, recipients and type.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "order-4711")]
     client_reference: Option<String>,
@@ -101,8 +106,11 @@ pub(crate) async fn handler(
 ) -> Result<Replayable<SendResponse>, ApiError> {
     let customer = caller.permit(Scope::Send)?.customer("customer_id", body.optional_integer("customer_id")?)?;
     about_user(customer);
-    let draft = Draft::read(&body, customer, &state.composition)?;
+    let draft = Draft::read(&body, customer, &state.composition, now())?;
     let used = request_key(&request, &draft.fingerprinted())?;
+    if draft.options.when() == SendAt::Missed && used.is_none() {
+        return Err(SendAt::missed().into());
+    }
     if let Some(status) = state.limits.check_customer(customer)? {
         request.extensions_mut().insert(status);
     }
@@ -127,18 +135,25 @@ pub(crate) async fn handler(
         }
         AcceptOutcome::KeyReused => Err(ApiError::IdempotencyMismatch),
         AcceptOutcome::InsufficientBalance => Err(ApiError::InsufficientBalance),
+        AcceptOutcome::Missed => Err(SendAt::missed().into()),
     }
 }
 
 fn accept_request(state: &State, draft: Draft, idempotency: Option<IdempotentRequest>) -> AcceptRequest {
     let transaction_id = TransactionId::from_uuid(Uuid::now_v7());
     let Draft { message, segments, quote, options, .. } = draft;
-    let kind = message.kind;
+    let (kind, when) = (message.kind, options.when());
     let turn = state.turns.take(message.customer, kind, &message.recipients, segments);
     let by_segment = state.composition.tariff.unit == PriceUnit::Segment;
     AcceptRequest {
         segments: (by_segment || !options.is_empty()).then_some(segments),
         client_reference: options.client_reference,
+        validity: options.validity,
+        send_at: match when {
+            SendAt::Later(time) => Some(time),
+            SendAt::Now | SendAt::Missed => None,
+        },
+        only_replay: when == SendAt::Missed,
         payload: OutboxPayload {
             exchange: state.topology.exchange().to_owned(),
             routing_key: state.topology.queue(Lane::of(kind)).to_owned(),
@@ -158,6 +173,7 @@ struct Composed {
     encoding: &'static str,
     segments: i16,
     price: i64,
+    is_scheduled: bool,
 }
 
 impl Composed {
@@ -167,21 +183,22 @@ impl Composed {
             client_reference: draft.options.client_reference.clone().map(Into::into),
             segments: draft.segments.get().into(),
             price: draft.quote.total().get(),
+            is_scheduled: matches!(draft.options.when(), SendAt::Later(_)),
         })
     }
 
     /// The same, with what was charged for the first of these requests.
     fn charged_before(self, charged: Option<Charged>) -> Self {
-        let Some(Charged { price, segments }) = charged else { return self };
-        Self { price, segments: segments.unwrap_or(self.segments), ..self }
+        let Some(Charged { price, segments, scheduled }) = charged else { return self };
+        Self { price, segments: segments.unwrap_or(self.segments), is_scheduled: scheduled, ..self }
     }
 }
 
 fn answer(id: MessageId, composed: Option<Composed>) -> SendResponse {
-    let (status, message_identifier) = ("processing", id.into());
-    let Some(Composed { client_reference, encoding, segments, price }) = composed else {
+    let message_identifier = id.into();
+    let Some(Composed { client_reference, encoding, segments, price, is_scheduled }) = composed else {
         return SendResponse {
-            status,
+            status: "processing",
             message_identifier,
             client_reference: None,
             encoding: None,
@@ -189,6 +206,7 @@ fn answer(id: MessageId, composed: Option<Composed>) -> SendResponse {
             price: None,
         };
     };
+    let status = if is_scheduled { "scheduled" } else { "processing" };
     let (encoding, segments, price) = (Some(encoding), Some(segments), Some(price));
     SendResponse { status, message_identifier, client_reference, encoding, segments, price }
 }

@@ -22,6 +22,7 @@ mod protocol;
 mod receipts;
 mod send;
 mod support;
+mod timed;
 mod tracing_context;
 
 test_support::on_each_backend! {
@@ -137,6 +138,11 @@ test_support::on_each_backend! {
     bounds {
         fields_are_taken_as_the_document_says,
         parameters_are_taken_as_the_document_says,
+    }
+    timed {
+        a_scheduled_message_is_charged_now_and_sent_later,
+        a_cancelled_message_is_answered_in_the_same_way_again,
+        a_late_retry_gets_the_first_answer,
     }
     receipts {
         receipts_are_taken_of_who_shows_the_operators_secret,

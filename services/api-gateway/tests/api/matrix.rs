@@ -25,11 +25,13 @@ const fn row(method: &'static str, path: &'static str, [own, other, platform]: [
     Row { method, path, own, other, platform }
 }
 
-const ROWS: [Row; 17] = [
+const ROWS: [Row; 18] = [
     row("POST", "/messages/send", [200, 403, 200]),
     row("POST", "/messages/preview", [200, 403, 200]),
     row("GET", "/messages/history", [200, 403, 200]),
     row("GET", "/messages/{id}", [200, 404, 200]),
+    // It waits for nothing.
+    row("POST", "/messages/{id}/cancel", [409, 404, 409]),
     row("GET", "/balance", [200, 403, 200]),
     row("POST", "/balance/add", [403, 403, 200]),
     // None of these sends receipts: to everybody there is nothing at such a path.
@@ -55,7 +57,7 @@ struct Asked {
 impl Asked {
     fn request(&self, row: &Row) -> Request {
         let target = match row.path {
-            "/messages/{id}" => format!("/messages/{}", self.message),
+            "/messages/{id}" | "/messages/{id}/cancel" => row.path.replace("{id}", &self.message),
             "/messages/history" | "/balance" => format!("{}?user_id=1", row.path),
             "/admin/senders" if row.method == "DELETE" => "/admin/senders?customer_id=1&sender=BANK".to_owned(),
             path => path.replace("{id}", "0199f2b4-5d0e-7cc0-8f6e-2f1b0c9a7d20"),
@@ -73,6 +75,7 @@ impl Asked {
             ("POST", "/balance/add") => Some(json!({"user_id": 1, "balance": 1})),
             ("POST", "/admin/keys") => Some(json!({"name": "x", "scopes": ["send"]})),
             ("POST", "/admin/senders") => Some(json!({"customer_id": 1, "sender": "BANK"})),
+            ("POST", "/messages/{id}/cancel") => None,
             ("POST", _) => Some(json!({"overlap_seconds": 0})),
             _ => None,
         }

@@ -10,3 +10,4 @@ mod outcomes;
 mod stopping;
 mod support;
 mod unknown;
+mod validity;

@@ -13,6 +13,8 @@ use crate::platform::{Platform, Pods, SECRET_TEMPLATE, name_of};
 const PLACEHOLDER: &str = "CHANGE_ME";
 /// A key of the form that `cargo xtask key` prints.
 const SOME_KEY: &str = "mpa_ZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZ16kT6G";
+/// A token of the form that `cargo xtask key --receipt` prints.
+const SOME_TOKEN: &str = "mpr_aEP9zIeRgg8RqLXOzajjlMHeEc7KSz3Y4DoYHu";
 /// Not set here: it would override `DB_HOST` to `DB_PASSWORD`.
 const NOT_DEPLOYED: [&str; 1] = ["DATABASE_URL"];
 
@@ -23,7 +25,11 @@ pub(crate) fn of(platform: &Platform, pods: &Pods) -> BTreeMap<String, String> {
         let found = secrets.iter().find(|secret| name_of(*secret) == name);
         let written = found.and_then(|secret| secret.string_data.as_ref()?.get(key).cloned());
         // What a person puts there.
-        written.map(|value| if key == "ADMIN_API_KEY" { value.replace(PLACEHOLDER, SOME_KEY) } else { value })
+        written.map(|value| match key {
+            "ADMIN_API_KEY" => value.replace(PLACEHOLDER, SOME_KEY),
+            "RECEIPT_SECRETS" => value.replace(PLACEHOLDER, SOME_TOKEN),
+            _ => value,
+        })
     };
     let mut environment = BTreeMap::new();
     for container in pods.containers() {

@@ -251,6 +251,7 @@ pub(crate) fn config() -> WorkerConfig {
         state_lanes: 1,
         pace: PerLane::from_fn(|_| Duration::ZERO),
         default_sender: None,
+        validity: PerLane::from_fn(|_| None),
         receipt_secrets: OperatorSecrets::default(),
     }
 }

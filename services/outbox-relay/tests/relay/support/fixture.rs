@@ -196,6 +196,7 @@ impl Relay {
 /// One claimer a lane, which looks for events all the time; nothing is limited but the batch.
 pub(crate) fn config() -> RelayConfig {
     RelayConfig {
+        most_pending: 5_000,
         claimers: PerLane { express: 1, normal: 1 },
         batch: 10,
         lease: Duration::from_mins(1),
