@@ -20,6 +20,7 @@ mod m0007_lean_tables;
 mod m0008_tenants;
 mod m0009_message_details;
 mod m0010_receipts;
+mod m0011_callbacks;
 mod migrator;
 mod steps;
 
@@ -42,6 +43,7 @@ pub const CHANGES: &[Change] = &[
     m0008_tenants::CHANGE,
     m0009_message_details::CHANGE,
     m0010_receipts::CHANGE,
+    m0011_callbacks::CHANGE,
 ];
 
 /// That of this release.

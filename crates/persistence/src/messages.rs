@@ -10,6 +10,7 @@ mod references;
 mod settle;
 mod states;
 mod take;
+mod tell;
 
 pub use accept::{AcceptOutcome, AcceptRequest};
 pub use delivery::{Begin, BeginRequest, Called, ClaimedRecipient, Deferred, Outcome, PutOff, Settlement};

@@ -43,7 +43,11 @@ pub(crate) fn request(user: i64) -> AcceptRequest {
 /// All recipients of a message, for a worker.
 pub(crate) fn begin_request(request: &AcceptRequest) -> BeginRequest {
     let body = &request.payload.message;
-    BeginRequest { message_id: body.message_identifier.clone(), recipients: body.recipients.as_slice().to_vec() }
+    BeginRequest {
+        customer: body.customer_id,
+        message_id: body.message_identifier.clone(),
+        recipients: body.recipients.as_slice().to_vec(),
+    }
 }
 
 /// What the server has counted of this on the one connection of the pool.

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use domain::{EventKind, MessageId, MessageStatus, OutboxStatus};
+use domain::{CallbackType, EventKind, MessageId, MessageStatus, OutboxStatus};
 use sea_orm::{
     ColumnTrait, EntityTrait, QueryFilter, QuerySelect,
     sea_query::{Expr, LockBehavior, LockType},
@@ -16,6 +16,7 @@ use super::{
     names, these,
 };
 use crate::{
+    callbacks::{Change, emit},
     engine::{
         StepError, Tx,
         sql::Sql,
@@ -26,6 +27,7 @@ use crate::{
         outbox_event::{self, Column as Outbox},
     },
     money::refund::refund,
+    watched::Watched,
 };
 
 /// Records those that an operator accepted, and tells of each in its place.
@@ -80,7 +82,12 @@ async fn done_by(tx: &Tx, claims: &[&ClaimedRecipient], provider: &str) -> Resul
 }
 
 /// Records those that failed, under their locks, and gives back what was charged for them: so many credits.
-pub(super) async fn fail(tx: &Tx, settlements: &[&Settlement], recorded: &mut [bool]) -> Result<i64, StepError> {
+pub(super) async fn fail(
+    tx: &Tx,
+    settlements: &[&Settlement],
+    recorded: &mut [bool],
+    watched: &Watched,
+) -> Result<i64, StepError> {
     let is_failed = |place: &usize| matches!(settlements[*place].outcome, Outcome::Failed { .. });
     let places: Vec<_> = (0..settlements.len()).filter(is_failed).collect();
     if places.is_empty() {
@@ -98,7 +105,9 @@ pub(super) async fn fail(tx: &Tx, settlements: &[&Settlement], recorded: &mut [b
         let ids = rows.iter().map(|row| row.id.into());
         ended(tx, MessageStatus::Failed, provider).and(" WHERE id IN ", []).list(ids).execute(tx).await?;
     }
-    refund(tx, &failed.into_values().flatten().collect::<Vec<_>>()).await
+    let failed: Vec<_> = failed.into_values().flatten().collect();
+    emit(tx, watched, Change::of_rows(&failed, CallbackType::Failed)).await?;
+    refund(tx, &failed).await
 }
 
 /// Sets rows to their end, and lets go of them.

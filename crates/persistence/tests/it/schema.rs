@@ -48,8 +48,11 @@ async fn a_database_of_the_reference_is_taken_over() {
     let token = ClaimToken::unique();
     let events = f.db.claim_events(Lane::Normal, 10, LEASE, &token).await.expect("claims");
     let (_, _, body) = message_of(&events[0]);
-    let wanted =
-        BeginRequest { message_id: body.message_identifier.clone(), recipients: body.recipients.as_slice().to_vec() };
+    let wanted = BeginRequest {
+        customer: body.customer_id,
+        message_id: body.message_identifier.clone(),
+        recipients: body.recipients.as_slice().to_vec(),
+    };
     let begin = f.db.begin_sending(&[wanted], LEASE).await.expect("begins").remove(0);
     let failed = || Outcome::Failed { provider: String::new() };
     let outcomes: Vec<_> = begin.claimed.iter().map(|claimed| Settlement::new(claimed, failed())).collect();

@@ -143,7 +143,11 @@ impl Fixture {
 
 pub(crate) fn begin_request(request: &AcceptRequest) -> BeginRequest {
     let body = &request.payload.message;
-    BeginRequest { message_id: body.message_identifier.clone(), recipients: body.recipients.as_slice().to_vec() }
+    BeginRequest {
+        customer: body.customer_id,
+        message_id: body.message_identifier.clone(),
+        recipients: body.recipients.as_slice().to_vec(),
+    }
 }
 
 /// What an operator calls a message that reports of it; nothing where it says nothing.
