@@ -27,10 +27,7 @@ UPDATE user_balances
     WHERE user_id IN (?);
 INSERT INTO message_status (user_id, status, type, recipient, message_identifier, price, transaction_id, segments)
     VALUES (?);
-INSERT INTO message_details (message_identifier, user_id, sender, encoding, client_reference, expires_at, send_at)
-    VALUES (?);
-SELECT UTC_TIMESTAMP(6) AS now;
-INSERT INTO outbox_events (aggregate_type, aggregate_id, event_type, payload, priority, status, next_run_at, user_id, traceparent, turn)
+INSERT INTO message_details (message_identifier, user_id, sender, encoding, client_reference)
     VALUES (?);
 
 -- account: reading a balance
@@ -63,94 +60,299 @@ SELECT user_balances.balance
 UPDATE message_status
     SET status = ?, claimed_by = ?, claimed_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, updated_at = UTC_TIMESTAMP(6)
     WHERE status = ? AND ((message_identifier = ? AND recipient = ?) OR (message_identifier = ? AND recipient = ?);
-SELECT message_status.id, message_status.message_identifier, message_status.recipient, message_status.status, message_status.claimed_by, TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS age_millis, TIMESTAMPDIFF(MICROSECOND, claimed_until, UTC_TIMESTAMP(6)) DIV 1000 AS lease_over_millis, UTC_TIMESTAMP(6) AS now
+SELECT message_status.id, message_status.message_identifier, message_status.recipient, message_status.status, message_status.claimed_by, TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS age_millis, TIMESTAMPDIFF(MICROSECOND, claimed_until, UTC_TIMESTAMP(6)) DIV 1000 AS lease_over_millis
     FROM message_status
     WHERE (message_status.message_identifier = ? AND message_status.recipient = ?) OR (message_status.message_identifier = ? AND message_status.recipient = ?) OR (message_status.message_identifier = ? AND message_status.recipient = ?) FOR UPDATE;
 UPDATE message_status
     SET status = ?, claimed_by = ?, claimed_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, updated_at = UTC_TIMESTAMP(6)
     WHERE status = ? AND ((message_identifier = ? AND recipient = ?));
-SELECT message_status.id, message_status.message_identifier, message_status.recipient, message_status.status, message_status.claimed_by, TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS age_millis, TIMESTAMPDIFF(MICROSECOND, claimed_until, UTC_TIMESTAMP(6)) DIV 1000 AS lease_over_millis, UTC_TIMESTAMP(6) AS now
+SELECT message_status.id, message_status.message_identifier, message_status.recipient, message_status.status, message_status.claimed_by, TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS age_millis, TIMESTAMPDIFF(MICROSECOND, claimed_until, UTC_TIMESTAMP(6)) DIV 1000 AS lease_over_millis
     FROM message_status
     WHERE message_status.message_identifier = ? AND message_status.recipient = ? FOR UPDATE;
 UPDATE message_status
     SET status = ?, claimed_by = ?, claimed_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, updated_at = UTC_TIMESTAMP(6)
     WHERE id IN (?);
-UPDATE message_status
-    SET status = ?, claimed_by = ?, claimed_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, updated_at = UTC_TIMESTAMP(6)
-    WHERE status = ? AND ((message_identifier = ? AND recipient = ?) OR (message_identifier = ? AND recipient = ? AND created_at > UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND) OR (message_identifier = ? AND recipient = ? AND UTC_TIMESTAMP(6) < ?);
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
-    FROM message_status
-    WHERE message_status.id IN (?);
-UPDATE message_status
-    SET status = ?, provider = ?, claimed_by = NULL, claimed_until = NULL, updated_at = UTC_TIMESTAMP(6)
-    WHERE id IN (?);
-UPDATE message_status
-    SET error_code = ?
-    WHERE id IN (?);
-SELECT user_transactions.refund_of, user_transactions.recipient
-    FROM user_transactions
-    WHERE user_transactions.refund_of IN (?) AND user_transactions.recipient IS NOT NULL;
-SELECT user_balances.id, user_balances.user_id, user_balances.balance, user_balances.last_updated
-    FROM user_balances
-    WHERE user_balances.user_id IN (?)
-    ORDER BY user_balances.user_id ASC FOR UPDATE;
-INSERT INTO user_transactions (user_id, amount, transaction_type, description, transaction_id, refund_of, recipient)
-    VALUES (?);
-UPDATE user_balances
-    SET balance = CASE WHEN user_id = ? THEN balance + ? ELSE balance END, last_updated = UTC_TIMESTAMP(6)
-    WHERE user_id IN (?);
 
--- cancel: cancelling a message
-SELECT outbox_events.id, outbox_events.status
-    FROM outbox_events
-    WHERE outbox_events.aggregate_id = ? AND outbox_events.event_type = ?
+-- callback_any: looking whether there are endpoints
+SELECT callback_endpoints.id
+    FROM callback_endpoints
+    WHERE callback_endpoints.id > ?
+    ORDER BY callback_endpoints.id ASC
+    LIMIT ?;
+
+-- callback_attempts: listing attempts of a callback
+SELECT callback_events.id
+    FROM callback_events
+    WHERE callback_events.public_id = ? AND callback_events.customer_id = ?
+    LIMIT ?;
+SELECT callback_attempts.id, callback_attempts.event_id, callback_attempts.at, callback_attempts.duration_ms, callback_attempts.status_code, callback_attempts.error, callback_attempts.response, callback_attempts.trigger
+    FROM callback_attempts
+    WHERE callback_attempts.event_id = ?
+    ORDER BY callback_attempts.event_id DESC, callback_attempts.id DESC
+    LIMIT ?;
+
+-- callback_change: changing an endpoint
+SELECT callback_endpoints.id, callback_endpoints.public_id, callback_endpoints.customer_id, callback_endpoints.url, callback_endpoints.description, callback_endpoints.events, callback_endpoints.secret_version, callback_endpoints.previous_until, callback_endpoints.enabled, callback_endpoints.disabled_reason, callback_endpoints.failing_since, callback_endpoints.paused_until, callback_endpoints.failures, callback_endpoints.per_second, callback_endpoints.created_at
+    FROM callback_endpoints
+    WHERE callback_endpoints.public_id = ? AND callback_endpoints.customer_id = ?
     LIMIT ? FOR UPDATE;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
-    FROM message_status
-    WHERE message_status.message_identifier = ? FOR UPDATE;
-UPDATE outbox_events
-    SET status = ?, next_run_at = UTC_TIMESTAMP(6), last_error = ?, updated_at = UTC_TIMESTAMP(6)
-    WHERE outbox_events.id = ?;
-UPDATE message_status
-    SET status = 'failed', error_code = ?, updated_at = UTC_TIMESTAMP(6)
-    WHERE id IN (?);
-SELECT user_transactions.refund_of, user_transactions.recipient
-    FROM user_transactions
-    WHERE user_transactions.refund_of IN (?) AND user_transactions.recipient IS NOT NULL;
-SELECT user_balances.id, user_balances.user_id, user_balances.balance, user_balances.last_updated
-    FROM user_balances
-    WHERE user_balances.user_id IN (?)
-    ORDER BY user_balances.user_id ASC FOR UPDATE;
-INSERT INTO user_transactions (user_id, amount, transaction_type, description, transaction_id, refund_of, recipient)
+UPDATE callback_endpoints
+    SET url = ?, description = ?, events = ?, enabled = ?, disabled_reason = ?, per_second = ?
+    WHERE callback_endpoints.id = ?;
+SELECT callback_endpoints.id, callback_endpoints.public_id, callback_endpoints.customer_id, callback_endpoints.url, callback_endpoints.description, callback_endpoints.events, callback_endpoints.secret_version, callback_endpoints.previous_until, callback_endpoints.enabled, callback_endpoints.disabled_reason, callback_endpoints.failing_since, callback_endpoints.paused_until, callback_endpoints.failures, callback_endpoints.per_second, callback_endpoints.created_at
+    FROM callback_endpoints
+    WHERE callback_endpoints.id = ?
+    LIMIT ?;
+UPDATE callback_endpoints
+    SET url = ?, description = ?, events = ?, enabled = ?, disabled_reason = ?, per_second = ?, failures = ?, failing_since = ?, paused_until = ?
+    WHERE callback_endpoints.id = ?;
+
+-- callback_claim: claiming callbacks
+SELECT *
+    FROM (SELECT id, endpoint_id
+    FROM callback_events
+    WHERE endpoint_id = ? AND status = ? AND next_run_at <= UTC_TIMESTAMP(6)
+    ORDER BY next_run_at, id
+    LIMIT 16) AS due;
+UPDATE callback_events
+    SET status = ?, claimed_by = ?, claimed_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, next_run_at = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, attempts = attempts + 1
+    WHERE status = ? AND next_run_at <= UTC_TIMESTAMP(6) AND id IN (?);
+SELECT callback_events.id, callback_events.public_id, callback_events.customer_id, callback_events.endpoint_id, callback_events.url, callback_events.type, callback_events.payload, callback_events.status, callback_events.attempts, callback_events.requested, callback_events.next_run_at, callback_events.claimed_by, callback_events.claimed_until, callback_events.created_at
+    FROM callback_events
+    WHERE callback_events.id IN (?) AND callback_events.claimed_by = ? AND callback_events.status = ?;
+
+-- callback_count: counting callbacks that are due
+SELECT COUNT(*)
+    FROM (SELECT callback_events.id
+    FROM callback_events
+    WHERE callback_events.status = ? AND next_run_at <= (UTC_TIMESTAMP(6))
+    LIMIT ?) AS counted;
+
+-- callback_create: storing an endpoint
+SELECT callback_endpoints.id, callback_endpoints.public_id, callback_endpoints.customer_id, callback_endpoints.url, callback_endpoints.description, callback_endpoints.events, callback_endpoints.secret_version, callback_endpoints.previous_until, callback_endpoints.enabled, callback_endpoints.disabled_reason, callback_endpoints.failing_since, callback_endpoints.paused_until, callback_endpoints.failures, callback_endpoints.per_second, callback_endpoints.created_at
+    FROM callback_endpoints
+    WHERE callback_endpoints.customer_id = ?
+    ORDER BY callback_endpoints.customer_id ASC, callback_endpoints.id ASC
+    LIMIT ? FOR UPDATE;
+INSERT INTO callback_endpoints (public_id, customer_id, url, description, events, per_second)
     VALUES (?);
-UPDATE user_balances
-    SET balance = CASE WHEN user_id = ? THEN balance + ? ELSE balance END, last_updated = UTC_TIMESTAMP(6)
-    WHERE user_id IN (?);
+SELECT callback_endpoints.id, callback_endpoints.public_id, callback_endpoints.customer_id, callback_endpoints.url, callback_endpoints.description, callback_endpoints.events, callback_endpoints.secret_version, callback_endpoints.previous_until, callback_endpoints.enabled, callback_endpoints.disabled_reason, callback_endpoints.failing_since, callback_endpoints.paused_until, callback_endpoints.failures, callback_endpoints.per_second, callback_endpoints.created_at
+    FROM callback_endpoints
+    WHERE callback_endpoints.public_id = ? AND callback_endpoints.customer_id = ?
+    LIMIT ?;
+
+-- callback_customers: looking which customers have endpoints
+SELECT callback_endpoints.customer_id
+    FROM callback_endpoints
+    WHERE callback_endpoints.customer_id > ?
+    ORDER BY callback_endpoints.customer_id ASC
+    LIMIT ?;
+
+-- callback_due: looking for endpoints with callbacks that are due
+SELECT e.id, e.public_id, e.url, e.secret_version, e.failures, e.per_second, CASE WHEN e.previous_until > UTC_TIMESTAMP(6) THEN 1 ELSE 0 END AS signs_with_previous
+    FROM callback_endpoints e
+    WHERE e.id > ? AND e.enabled = ? AND (e.paused_until IS NULL OR e.paused_until <= UTC_TIMESTAMP(6)) AND (SELECT v.id
+    FROM callback_events v
+    WHERE v.endpoint_id = e.id AND v.status = ? AND v.next_run_at <= UTC_TIMESTAMP(6)
+    LIMIT 1) IS NOT NULL
+    ORDER BY e.id
+    LIMIT ?;
+
+-- callback_endpoint: reading an endpoint
+SELECT callback_endpoints.id, callback_endpoints.public_id, callback_endpoints.customer_id, callback_endpoints.url, callback_endpoints.description, callback_endpoints.events, callback_endpoints.secret_version, callback_endpoints.previous_until, callback_endpoints.enabled, callback_endpoints.disabled_reason, callback_endpoints.failing_since, callback_endpoints.paused_until, callback_endpoints.failures, callback_endpoints.per_second, callback_endpoints.created_at
+    FROM callback_endpoints
+    WHERE callback_endpoints.public_id = ? AND callback_endpoints.customer_id = ?
+    LIMIT ?;
+
+-- callback_endpoints: listing endpoints
+SELECT callback_endpoints.id, callback_endpoints.public_id, callback_endpoints.customer_id, callback_endpoints.url, callback_endpoints.description, callback_endpoints.events, callback_endpoints.secret_version, callback_endpoints.previous_until, callback_endpoints.enabled, callback_endpoints.disabled_reason, callback_endpoints.failing_since, callback_endpoints.paused_until, callback_endpoints.failures, callback_endpoints.per_second, callback_endpoints.created_at
+    FROM callback_endpoints
+    WHERE callback_endpoints.customer_id = ?
+    ORDER BY callback_endpoints.customer_id ASC, callback_endpoints.id ASC
+    LIMIT ?;
+
+-- callback_events: listing callbacks
+SELECT callback_events.id, callback_events.endpoint_id, callback_events.status, callback_events.created_at
+    FROM callback_events
+    WHERE callback_events.customer_id = ?
+    ORDER BY callback_events.customer_id DESC, callback_events.id DESC
+    LIMIT ?;
+SELECT callback_events.id, callback_events.public_id, callback_events.customer_id, callback_events.endpoint_id, callback_events.url, callback_events.type, callback_events.payload, callback_events.status, callback_events.attempts, callback_events.requested, callback_events.next_run_at, callback_events.claimed_by, callback_events.claimed_until, callback_events.created_at
+    FROM callback_events
+    WHERE callback_events.id IN (?);
+SELECT callback_endpoints.id, callback_endpoints.public_id
+    FROM callback_endpoints
+    WHERE callback_endpoints.customer_id = ?
+    LIMIT ?;
+SELECT callback_events.id, callback_events.endpoint_id, callback_events.status, callback_events.created_at
+    FROM callback_events
+    WHERE callback_events.customer_id = ? AND callback_events.id < ?
+    ORDER BY callback_events.customer_id DESC, callback_events.id DESC
+    LIMIT ?;
+SELECT callback_endpoints.id
+    FROM callback_endpoints
+    WHERE callback_endpoints.public_id = ? AND callback_endpoints.customer_id = ?
+    LIMIT ?;
+
+-- callback_expire: ending callbacks that waited too long
+SELECT callback_events.id
+    FROM callback_events
+    WHERE callback_events.status = ? AND next_run_at <= (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND)
+    ORDER BY callback_events.next_run_at ASC, callback_events.id ASC
+    LIMIT ? FOR UPDATE SKIP LOCKED;
+UPDATE callback_events
+    SET status = ?, next_run_at = UTC_TIMESTAMP(6), claimed_by = ?, claimed_until = ?
+    WHERE callback_events.id IN (?);
+
+-- callback_purge: deleting old callbacks
+SELECT callback_attempts.id
+    FROM callback_attempts
+    WHERE at < (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND)
+    ORDER BY callback_attempts.at ASC
+    LIMIT ? FOR UPDATE SKIP LOCKED;
+DELETE
+    FROM callback_attempts
+    WHERE callback_attempts.id IN (?);
+SELECT callback_events.id
+    FROM callback_events
+    WHERE callback_events.status = ? AND next_run_at <= (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND)
+    ORDER BY callback_events.next_run_at ASC, callback_events.id ASC
+    LIMIT ? FOR UPDATE SKIP LOCKED;
+DELETE
+    FROM callback_events
+    WHERE callback_events.id IN (?);
+
+-- callback_record: recording attempts of callbacks
+SELECT callback_events.id, callback_events.claimed_by
+    FROM callback_events
+    WHERE callback_events.id IN (?) AND callback_events.status = ? FOR UPDATE;
+INSERT INTO callback_attempts (event_id, duration_ms, status_code, error, response, trigger)
+    VALUES (?);
+SELECT callback_endpoints.id, callback_endpoints.public_id, callback_endpoints.customer_id, callback_endpoints.enabled, callback_endpoints.failures, TIMESTAMPDIFF(MICROSECOND, failing_since, UTC_TIMESTAMP(6)) DIV 1000 AS failing_millis, TIMESTAMPDIFF(MICROSECOND, paused_until, UTC_TIMESTAMP(6)) DIV 1000 AS paused_millis, UTC_TIMESTAMP(6) AS now
+    FROM callback_endpoints
+    WHERE callback_endpoints.id IN (?) FOR UPDATE;
+UPDATE callback_events
+    SET status = ?, next_run_at = UTC_TIMESTAMP(6), claimed_by = NULL, claimed_until = NULL
+    WHERE id IN (?);
+UPDATE callback_events
+    SET status = ?, requested = NULL, claimed_by = NULL, claimed_until = NULL, next_run_at = CASE id WHEN ? THEN UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND WHEN ? THEN UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND END
+    WHERE id IN (?);
+UPDATE callback_endpoints
+    SET failures = ?, failing_since = COALESCE(failing_since, UTC_TIMESTAMP(6))
+    WHERE id IN (?);
+UPDATE callback_endpoints
+    SET failures = ?, failing_since = COALESCE(failing_since, UTC_TIMESTAMP(6)), paused_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND
+    WHERE id IN (?);
+UPDATE callback_endpoints
+    SET enabled = ?, disabled_reason = ?, failing_since = COALESCE(failing_since, UTC_TIMESTAMP(6))
+    WHERE id IN (?);
+SELECT callback_endpoints.id, callback_endpoints.public_id, callback_endpoints.customer_id, callback_endpoints.url, callback_endpoints.description, callback_endpoints.events, callback_endpoints.secret_version, callback_endpoints.previous_until, callback_endpoints.enabled, callback_endpoints.disabled_reason, callback_endpoints.failing_since, callback_endpoints.paused_until, callback_endpoints.failures, callback_endpoints.per_second, callback_endpoints.created_at
+    FROM callback_endpoints
+    WHERE callback_endpoints.customer_id IN (?)
+    ORDER BY callback_endpoints.customer_id ASC, callback_endpoints.id ASC
+    LIMIT ?;
+INSERT INTO callback_events (public_id, customer_id, endpoint_id, url, type, payload)
+    VALUES (?);
+UPDATE callback_endpoints
+    SET failures = 0, failing_since = NULL, paused_until = NULL
+    WHERE id IN (?);
+
+-- callback_recover: making failed callbacks due again
+SELECT callback_endpoints.id
+    FROM callback_endpoints
+    WHERE callback_endpoints.public_id = ? AND callback_endpoints.customer_id = ?
+    LIMIT ?;
+SELECT callback_events.id
+    FROM callback_events
+    WHERE callback_events.endpoint_id = ? AND callback_events.status = ? AND next_run_at >= ? AND created_at >= ? AND created_at < ?
+    ORDER BY callback_events.next_run_at ASC, callback_events.id ASC
+    LIMIT ? FOR UPDATE SKIP LOCKED;
+UPDATE callback_events
+    SET status = ?, attempts = ?, requested = ?, next_run_at = UTC_TIMESTAMP(6)
+    WHERE callback_events.id IN (?);
+
+-- callback_remove: removing an endpoint
+SELECT callback_endpoints.id, callback_endpoints.public_id, callback_endpoints.customer_id, callback_endpoints.url, callback_endpoints.description, callback_endpoints.events, callback_endpoints.secret_version, callback_endpoints.previous_until, callback_endpoints.enabled, callback_endpoints.disabled_reason, callback_endpoints.failing_since, callback_endpoints.paused_until, callback_endpoints.failures, callback_endpoints.per_second, callback_endpoints.created_at
+    FROM callback_endpoints
+    WHERE callback_endpoints.public_id = ? AND callback_endpoints.customer_id = ?
+    LIMIT ? FOR UPDATE;
+DELETE
+    FROM callback_endpoints
+    WHERE callback_endpoints.id = ?;
+SELECT callback_events.id
+    FROM callback_events
+    WHERE callback_events.endpoint_id = ? AND callback_events.status = ?
+    LIMIT ? FOR UPDATE SKIP LOCKED;
+UPDATE callback_events
+    SET status = ?, next_run_at = UTC_TIMESTAMP(6), claimed_by = ?
+    WHERE callback_events.id IN (?);
+
+-- callback_rescue: rescuing expired claims of callbacks
+SELECT callback_events.id
+    FROM callback_events
+    WHERE callback_events.status = ? AND next_run_at <= (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND)
+    ORDER BY callback_events.next_run_at ASC, callback_events.id ASC
+    LIMIT ? FOR UPDATE SKIP LOCKED;
+UPDATE callback_events
+    SET status = CASE WHEN attempts >= ? THEN ? ELSE ? END, claimed_by = NULL, claimed_until = NULL, next_run_at = UTC_TIMESTAMP(6)
+    WHERE id IN (?);
+
+-- callback_resend: making a callback due again
+SELECT callback_events.id, callback_events.endpoint_id, callback_events.status
+    FROM callback_events
+    WHERE callback_events.public_id = ? AND callback_events.customer_id = ?
+    LIMIT ? FOR UPDATE;
+SELECT callback_endpoints.id
+    FROM callback_endpoints
+    WHERE callback_endpoints.id = ?
+    LIMIT ?;
+UPDATE callback_events
+    SET status = ?, attempts = ?, requested = ?, next_run_at = UTC_TIMESTAMP(6)
+    WHERE callback_events.id IN (?);
+
+-- callback_rotate: replacing the secret of an endpoint
+SELECT callback_endpoints.id, callback_endpoints.public_id, callback_endpoints.customer_id, callback_endpoints.url, callback_endpoints.description, callback_endpoints.events, callback_endpoints.secret_version, callback_endpoints.previous_until, callback_endpoints.enabled, callback_endpoints.disabled_reason, callback_endpoints.failing_since, callback_endpoints.paused_until, callback_endpoints.failures, callback_endpoints.per_second, callback_endpoints.created_at
+    FROM callback_endpoints
+    WHERE callback_endpoints.public_id = ? AND callback_endpoints.customer_id = ?
+    LIMIT ? FOR UPDATE;
+UPDATE callback_endpoints
+    SET secret_version = ?, previous_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND
+    WHERE callback_endpoints.id = ?;
+SELECT callback_endpoints.id, callback_endpoints.public_id, callback_endpoints.customer_id, callback_endpoints.url, callback_endpoints.description, callback_endpoints.events, callback_endpoints.secret_version, callback_endpoints.previous_until, callback_endpoints.enabled, callback_endpoints.disabled_reason, callback_endpoints.failing_since, callback_endpoints.paused_until, callback_endpoints.failures, callback_endpoints.per_second, callback_endpoints.created_at
+    FROM callback_endpoints
+    WHERE callback_endpoints.id = ?
+    LIMIT ?;
+
+-- callback_test: storing a test for an endpoint
+SELECT callback_endpoints.id
+    FROM callback_endpoints
+    WHERE callback_endpoints.public_id = ? AND callback_endpoints.customer_id = ?
+    LIMIT ?;
+SELECT UTC_TIMESTAMP(6) AS now;
+INSERT INTO callback_events (public_id, customer_id, endpoint_id, type, payload, requested)
+    VALUES (?);
 
 -- defer: putting off a message
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
     WHERE message_status.message_identifier = ? AND message_status.recipient = ? FOR UPDATE;
 UPDATE message_status
     SET claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
     WHERE message_status.id IN (?);
-SELECT outbox_events.id, outbox_events.status, TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS age_millis, UTC_TIMESTAMP(6) AS now
+SELECT outbox_events.id, outbox_events.status, TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS age_millis
     FROM outbox_events
     WHERE outbox_events.aggregate_id = ? AND outbox_events.event_type = ?
     LIMIT ? FOR UPDATE SKIP LOCKED;
 UPDATE outbox_events
     SET status = ?, next_run_at = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, updated_at = UTC_TIMESTAMP(6)
     WHERE outbox_events.id = ?;
-UPDATE message_status
-    SET claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6), status = ?
-    WHERE message_status.id IN (?);
 
 -- history: reading the history
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
     ORDER BY message_status.id DESC
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
     WHERE message_status.id < ?
     ORDER BY message_status.id DESC
@@ -159,7 +361,7 @@ SELECT message_status.created_at, message_status.id
     FROM message_status
     ORDER BY message_status.id DESC
     LIMIT ? OFFSET ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
     WHERE message_status.id >= ? AND message_status.status = ?
     ORDER BY message_status.id DESC
@@ -169,17 +371,17 @@ SELECT message_status.created_at, message_status.id
     WHERE message_status.id < ?
     ORDER BY message_status.id DESC
     LIMIT ? OFFSET ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
     WHERE message_status.id < ? AND message_status.id >= ? AND message_status.status = ?
     ORDER BY message_status.id DESC
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
     WHERE message_status.user_id = ?
     ORDER BY message_status.created_at DESC, message_status.id DESC
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
     WHERE message_status.user_id = ? AND created_at <= ? AND (created_at < ? OR id < ?)
     ORDER BY message_status.created_at DESC, message_status.id DESC
@@ -189,7 +391,7 @@ SELECT message_status.created_at, message_status.id
     WHERE message_status.user_id = ?
     ORDER BY message_status.created_at DESC, message_status.id DESC
     LIMIT ? OFFSET ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
     WHERE message_status.user_id = ? AND message_status.status = ?
     ORDER BY message_status.created_at DESC, message_status.id DESC
@@ -199,22 +401,22 @@ SELECT message_status.created_at, message_status.id
     WHERE message_status.user_id = ? AND created_at <= ? AND (created_at < ? OR id < ?)
     ORDER BY message_status.created_at DESC, message_status.id DESC
     LIMIT ? OFFSET ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
     WHERE message_status.user_id = ? AND created_at <= ? AND (created_at < ? OR id < ?) AND message_status.status = ?
     ORDER BY message_status.created_at DESC, message_status.id DESC
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
     WHERE message_status.message_identifier = ?
     ORDER BY message_status.id DESC
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
     WHERE message_status.user_id = ? AND created_at <= ? AND (created_at < ? OR id < ?) AND message_status.message_identifier = ?
     ORDER BY message_status.created_at DESC, message_status.id DESC
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
     WHERE message_status.user_id = ? AND message_status.delivery_status = ?
     ORDER BY message_status.created_at DESC, message_status.id DESC
@@ -224,12 +426,12 @@ SELECT message_details.message_identifier
     WHERE message_details.user_id = ? AND message_details.client_reference = ?
     ORDER BY message_details.message_identifier DESC
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status FORCE INDEX (uq_message_status_identifier_recipient)
     WHERE message_status.user_id = ? AND message_status.message_identifier IN (?)
     ORDER BY message_status.message_identifier DESC, message_status.recipient DESC
     LIMIT ?;
-SELECT message_details.message_identifier, message_details.user_id, message_details.sender, message_details.encoding, message_details.client_reference, message_details.created_at, message_details.expires_at, message_details.send_at
+SELECT message_details.message_identifier, message_details.user_id, message_details.sender, message_details.encoding, message_details.client_reference, message_details.callback_url, message_details.created_at
     FROM message_details
     WHERE message_details.message_identifier IN (?);
 SELECT message_status.message_identifier, message_status.recipient
@@ -241,7 +443,7 @@ SELECT message_details.message_identifier
     WHERE message_details.user_id = ? AND message_details.client_reference = ? AND message_details.message_identifier = ? AND message_details.message_identifier <= ?
     ORDER BY message_details.message_identifier DESC
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status FORCE INDEX (uq_message_status_identifier_recipient)
     WHERE message_status.user_id = ? AND message_status.message_identifier IN (?) AND (message_status.message_identifier < ? OR (message_status.message_identifier = ? AND message_status.recipient < ?))
     ORDER BY message_status.message_identifier DESC, message_status.recipient DESC
@@ -356,7 +558,7 @@ SELECT COUNT(message_status.id) AS recipients, CAST(COALESCE(SUM(message_status.
     FROM message_status
     WHERE message_status.message_identifier = ?
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
     WHERE message_status.message_identifier = ?
     ORDER BY message_status.id DESC
@@ -365,19 +567,19 @@ SELECT operator_messages.id, operator_messages.operator, operator_messages.provi
     FROM operator_messages
     WHERE operator_messages.message_row IN (?)
     ORDER BY operator_messages.id ASC;
-SELECT message_details.message_identifier, message_details.user_id, message_details.sender, message_details.encoding, message_details.client_reference, message_details.created_at, message_details.expires_at, message_details.send_at
+SELECT message_details.message_identifier, message_details.user_id, message_details.sender, message_details.encoding, message_details.client_reference, message_details.callback_url, message_details.created_at
     FROM message_details
     WHERE message_details.message_identifier IN (?);
 SELECT COUNT(message_status.id) AS recipients, CAST(COALESCE(SUM(message_status.price), ?) AS SIGNED) AS price, MAX(message_status.segments) AS segments
     FROM message_status
     WHERE message_status.message_identifier = ? AND message_status.user_id = ?
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
     WHERE message_status.message_identifier = ? AND message_status.user_id = ?
     ORDER BY message_status.id DESC
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
     WHERE message_status.message_identifier = ? AND message_status.user_id = ? AND message_status.id < ?
     ORDER BY message_status.id DESC
@@ -388,9 +590,6 @@ SELECT COUNT(message_status.id) AS recipients, CAST(COALESCE(SUM(message_status.
     FROM message_status
     WHERE message_status.message_identifier = ? AND message_status.user_id = ?
     LIMIT ?;
-SELECT message_details.message_identifier, message_details.user_id, message_details.sender, message_details.encoding, message_details.client_reference, message_details.created_at, message_details.expires_at, message_details.send_at
-    FROM message_details
-    WHERE message_details.message_identifier IN (?);
 
 -- operator_messages_purge: deleting old ids of operators
 SELECT operator_messages.id
@@ -420,7 +619,7 @@ SELECT outbox_events.aggregate_id, outbox_events.attempts
 UPDATE outbox_events
     SET status = ?, next_run_at = UTC_TIMESTAMP(6), last_error = ?, attempts = ?, claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
     WHERE outbox_events.id = ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
     WHERE message_status.message_identifier = ? AND message_status.status = ?
     ORDER BY message_status.id ASC FOR UPDATE;
@@ -580,35 +779,6 @@ UPDATE outbox_events
     SET claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6), status = ?, next_run_at = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, last_error = ?, attempts = attempts + ?
     WHERE outbox_events.id IN (?) AND outbox_events.status = ? AND outbox_events.claimed_by = ?;
 
--- outbox_schedule: promoting scheduled messages
-SELECT TIMESTAMPDIFF(MICROSECOND, next_run_at, UTC_TIMESTAMP(6)) DIV 1000 AS over
-    FROM outbox_events FORCE INDEX (idx_outbox_claim)
-    WHERE outbox_events.status = ? AND outbox_events.lane = ? AND next_run_at <= (UTC_TIMESTAMP(6))
-    ORDER BY outbox_events.next_run_at ASC
-    LIMIT ?;
-SELECT outbox_events.id, outbox_events.aggregate_id, outbox_events.user_id
-    FROM outbox_events FORCE INDEX (idx_outbox_claim)
-    WHERE outbox_events.status = ? AND outbox_events.lane = ? AND next_run_at <= (UTC_TIMESTAMP(6))
-    ORDER BY outbox_events.next_run_at ASC
-    LIMIT ? FOR UPDATE SKIP LOCKED;
-SELECT message_status.message_identifier, COUNT(message_status.id) AS recipients
-    FROM message_status
-    WHERE message_status.message_identifier IN (?) GROUP BY message_status.message_identifier;
-SELECT outbox_events.turn
-    FROM outbox_events FORCE INDEX (idx_outbox_claim)
-    WHERE outbox_events.status = ? AND outbox_events.lane = ? AND outbox_events.next_run_at IS NULL AND outbox_events.turn > ?
-    ORDER BY outbox_events.turn ASC
-    LIMIT ?;
-UPDATE message_status
-    SET status = 'pending', updated_at = UTC_TIMESTAMP(6)
-    WHERE message_identifier IN (?) AND status = ?;
-UPDATE outbox_events
-    SET updated_at = UTC_TIMESTAMP(6), turn = CASE id WHEN ? THEN ? WHEN ? THEN ? ELSE turn END
-    WHERE id IN (?);
-UPDATE outbox_events
-    SET status = ?, next_run_at = ?, created_at = UTC_TIMESTAMP(6)
-    WHERE outbox_events.id IN (?);
-
 -- outbox_turn: looking for the turn of a lane
 SELECT outbox_events.turn
     FROM outbox_events FORCE INDEX (idx_outbox_claim)
@@ -625,7 +795,7 @@ SELECT operator_messages.message_row
     WHERE receipt_due_at <= (UTC_TIMESTAMP(6))
     ORDER BY operator_messages.receipt_due_at ASC
     LIMIT ?;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
     WHERE message_status.id IN (?) FOR UPDATE;
 SELECT operator_messages.id, operator_messages.operator, operator_messages.provider_id, operator_messages.given_id, operator_messages.message_row, operator_messages.part, operator_messages.parts, operator_messages.state, operator_messages.created_at, operator_messages.receipt_due_at
@@ -638,6 +808,22 @@ UPDATE message_status
 UPDATE operator_messages
     SET receipt_due_at = ?
     WHERE operator_messages.message_row IN (?) AND operator_messages.receipt_due_at IS NOT NULL;
+SELECT callback_endpoints.id, callback_endpoints.public_id, callback_endpoints.customer_id, callback_endpoints.url, callback_endpoints.description, callback_endpoints.events, callback_endpoints.secret_version, callback_endpoints.previous_until, callback_endpoints.enabled, callback_endpoints.disabled_reason, callback_endpoints.failing_since, callback_endpoints.paused_until, callback_endpoints.failures, callback_endpoints.per_second, callback_endpoints.created_at
+    FROM callback_endpoints
+    WHERE callback_endpoints.customer_id IN (?)
+    ORDER BY callback_endpoints.customer_id ASC, callback_endpoints.id ASC
+    LIMIT ?;
+UPDATE message_status
+    SET sequence = COALESCE(sequence, 0) + 1
+    WHERE id IN (?);
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
+    FROM message_status
+    WHERE message_status.id IN (?);
+SELECT message_details.message_identifier, message_details.user_id, message_details.sender, message_details.encoding, message_details.client_reference, message_details.callback_url, message_details.created_at
+    FROM message_details
+    WHERE message_details.message_identifier IN (?);
+INSERT INTO callback_events (public_id, customer_id, endpoint_id, url, type, payload)
+    VALUES (?);
 
 -- receipts_join: joining receipts with their messages
 SELECT receipts.id, receipts.operator, receipts.provider_id, receipts.recipient, receipts.state, receipts.error_code, receipts.part, receipts.digest, receipts.matched_row, receipts.received_at
@@ -697,7 +883,7 @@ SELECT *
     WHERE om.operator = ? AND om.provider_id = ?
     ORDER BY om.id DESC
     LIMIT 16) AS newest;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
     WHERE message_status.id IN (?) FOR UPDATE;
 SELECT operator_messages.id, operator_messages.operator, operator_messages.provider_id, operator_messages.given_id, operator_messages.message_row, operator_messages.part, operator_messages.parts, operator_messages.state, operator_messages.created_at, operator_messages.receipt_due_at
@@ -718,6 +904,25 @@ UPDATE message_status
 UPDATE operator_messages
     SET receipt_due_at = ?
     WHERE operator_messages.message_row IN (?) AND operator_messages.receipt_due_at IS NOT NULL;
+UPDATE receipts
+    SET matched_row = CASE id WHEN ? THEN ? ELSE matched_row END
+    WHERE id IN (?);
+SELECT callback_endpoints.id, callback_endpoints.public_id, callback_endpoints.customer_id, callback_endpoints.url, callback_endpoints.description, callback_endpoints.events, callback_endpoints.secret_version, callback_endpoints.previous_until, callback_endpoints.enabled, callback_endpoints.disabled_reason, callback_endpoints.failing_since, callback_endpoints.paused_until, callback_endpoints.failures, callback_endpoints.per_second, callback_endpoints.created_at
+    FROM callback_endpoints
+    WHERE callback_endpoints.customer_id IN (?)
+    ORDER BY callback_endpoints.customer_id ASC, callback_endpoints.id ASC
+    LIMIT ?;
+UPDATE message_status
+    SET sequence = COALESCE(sequence, 0) + 1
+    WHERE id IN (?);
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
+    FROM message_status
+    WHERE message_status.id IN (?);
+SELECT message_details.message_identifier, message_details.user_id, message_details.sender, message_details.encoding, message_details.client_reference, message_details.callback_url, message_details.created_at
+    FROM message_details
+    WHERE message_details.message_identifier IN (?);
+INSERT INTO callback_events (public_id, customer_id, endpoint_id, url, type, payload)
+    VALUES (?);
 
 -- recover_embedded: recovering after the last run
 UPDATE message_status
@@ -782,7 +987,7 @@ SELECT message_status.id, message_status.message_identifier, message_status.reci
     WHERE message_status.message_identifier = ? AND message_status.recipient = ?;
 INSERT INTO operator_messages (operator, provider_id, given_id, message_row, receipt_due_at)
     VALUES (?, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND);
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
     WHERE message_status.message_identifier = ? AND message_status.recipient = ? FOR UPDATE;
 UPDATE message_status
@@ -821,7 +1026,7 @@ SELECT *
     WHERE om.operator = ? AND om.provider_id = ?
     ORDER BY om.id DESC
     LIMIT 16) AS newest;
-SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
     WHERE message_status.id IN (?) FOR UPDATE;
 SELECT operator_messages.id, operator_messages.operator, operator_messages.provider_id, operator_messages.given_id, operator_messages.message_row, operator_messages.part, operator_messages.parts, operator_messages.state, operator_messages.created_at, operator_messages.receipt_due_at
@@ -843,8 +1048,29 @@ UPDATE operator_messages
     SET receipt_due_at = ?
     WHERE operator_messages.message_row IN (?) AND operator_messages.receipt_due_at IS NOT NULL;
 UPDATE message_status
-    SET status = ?, delivery_status = ?, claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
+    SET status = ?, provider = ?, claimed_by = NULL, claimed_until = NULL, updated_at = UTC_TIMESTAMP(6)
+    WHERE status = ? AND ((message_identifier = ? AND recipient = ? AND claimed_by = ?) OR (message_identifier = ? AND recipient = ? AND claimed_by = ?));
+INSERT INTO operator_messages (operator, provider_id, given_id, message_row, receipt_due_at)
+    VALUES (?, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND), (?, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND);
+SELECT message_status.id, message_status.user_id
+    FROM message_status
+    WHERE (message_status.message_identifier = ? AND message_status.recipient = ?) OR (message_status.message_identifier = ? AND message_status.recipient = ?);
+SELECT callback_endpoints.id, callback_endpoints.public_id, callback_endpoints.customer_id, callback_endpoints.url, callback_endpoints.description, callback_endpoints.events, callback_endpoints.secret_version, callback_endpoints.previous_until, callback_endpoints.enabled, callback_endpoints.disabled_reason, callback_endpoints.failing_since, callback_endpoints.paused_until, callback_endpoints.failures, callback_endpoints.per_second, callback_endpoints.created_at
+    FROM callback_endpoints
+    WHERE callback_endpoints.customer_id IN (?)
+    ORDER BY callback_endpoints.customer_id ASC, callback_endpoints.id ASC
+    LIMIT ?;
+UPDATE message_status
+    SET sequence = COALESCE(sequence, 0) + 1
+    WHERE id IN (?);
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
+    FROM message_status
     WHERE message_status.id IN (?);
+SELECT message_details.message_identifier, message_details.user_id, message_details.sender, message_details.encoding, message_details.client_reference, message_details.callback_url, message_details.created_at
+    FROM message_details
+    WHERE message_details.message_identifier IN (?);
+INSERT INTO callback_events (public_id, customer_id, endpoint_id, url, type, payload)
+    VALUES (?);
 
 -- top_up: adding to a balance
 SELECT user_balances.id, user_balances.user_id, user_balances.balance, user_balances.last_updated

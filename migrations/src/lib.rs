@@ -21,6 +21,7 @@ mod m0008_tenants;
 mod m0009_message_details;
 mod m0010_receipts;
 mod m0011_validity;
+mod m0012_callbacks;
 mod migrator;
 mod steps;
 
@@ -44,6 +45,7 @@ pub const CHANGES: &[Change] = &[
     m0009_message_details::CHANGE,
     m0010_receipts::CHANGE,
     m0011_validity::CHANGE,
+    m0012_callbacks::CHANGE,
 ];
 
 /// That of this release.

@@ -4,6 +4,8 @@
 mod addresses;
 mod attempt;
 mod client;
+mod config;
+mod derived;
 mod operators;
 mod resolver;
 mod signing;
@@ -12,6 +14,8 @@ mod target;
 pub use addresses::{Allowed, Net, NetError, RefusedAddress};
 pub use attempt::{Attempt, AttemptError};
 pub use client::{CallbackClient, ClientError, DEFAULT_TIMEOUT};
+pub use config::CallbackConfig;
+pub use derived::{MasterKey, MasterKeys};
 pub use operators::{ACCEPTED, OperatorSecret, OperatorSecrets, WrongSecrets};
 pub use resolver::{HostError, Lookup, LookupAnswer, Resolver, SystemLookup};
 pub use signing::{

@@ -4,6 +4,7 @@
 //! never check the same thing twice: they parse at the edge and pass these types on.
 
 pub mod api_key;
+pub mod callback;
 pub mod encoding;
 pub mod event;
 pub mod grant;
@@ -27,6 +28,7 @@ pub mod turn;
 pub mod validity;
 
 pub use api_key::{ApiKey, KeyHash, KeyKind};
+pub use callback::{CallbackEventId, CallbackStatus, CallbackTrigger, CallbackType, CallbackTypes, EndpointId};
 pub use encoding::{Encoding, EncodingChoice};
 pub use event::{CarriedMessage, EventKind, MessageBody, OutboxPayload};
 pub use grant::{Grant, KeyName, Owner, Scope, Scopes};

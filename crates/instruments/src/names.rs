@@ -142,6 +142,11 @@ metrics_table! {
     RECEIPTS_MISSING_TOTAL: "receipts_missing_total", Counter, Count, [], [Relay], "Messages of which no receipt told the end in time";
     RECEIPTS_ORPHANED_TOTAL: "receipts_orphaned_total", Counter, Count, [], [Relay], "Delivery receipts whose message was not found within 72 hours";
     RECEIPTS_PARKED: "receipts_parked", Gauge, Count, [], [Relay], "Delivery receipts that wait for their message, up to 100,000";
+    CALLBACK_ATTEMPTS_TOTAL: "callback_attempts_total", Counter, Count, [RESULT], [Relay], "Attempts to tell customers' endpoints: done, refused or unanswered";
+    CALLBACK_DURATION_SECONDS: "callback_duration_seconds", Histogram, Seconds, [], [Relay], "Time of an attempt to tell a customer's endpoint";
+    CALLBACK_ENDPOINTS_PAUSED_TOTAL: "callback_endpoints_paused_total", Counter, Count, [], [Relay], "Times that a customer's endpoint was let alone because it failed";
+    CALLBACK_ENDPOINTS_DISABLED_TOTAL: "callback_endpoints_disabled_total", Counter, Count, [], [Relay], "Endpoints of customers that were disabled because they failed for days or are gone";
+    CALLBACKS_DUE: "callbacks_due", Gauge, Count, [], [Relay], "Callbacks that are due, up to 100,000; those of paused and disabled endpoints too";
     TOKIO_WORKERS: "tokio_workers", Gauge, Count, [], [Process], "Threads of the async runtime";
     TOKIO_ALIVE_TASKS: "tokio_alive_tasks", Gauge, Count, [], [Process], "Tasks of the async runtime that have not ended";
     TOKIO_GLOBAL_QUEUE_DEPTH: "tokio_global_queue_depth", Gauge, Count, [], [Process], "Tasks that wait in the shared queue of the async runtime";

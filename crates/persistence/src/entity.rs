@@ -2,6 +2,9 @@
 #![expect(unreachable_pub, reason = "the entity derive writes public items")]
 
 pub(crate) mod api_key;
+pub(crate) mod callback_attempt;
+pub(crate) mod callback_endpoint;
+pub(crate) mod callback_event;
 pub(crate) mod customer_sender;
 pub(crate) mod idempotency_key;
 pub(crate) mod message_detail;

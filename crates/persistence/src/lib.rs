@@ -10,6 +10,7 @@
 //!   database rolls back as a deadlock is run again, in one place (`engine/transaction.rs`).
 //! - Leases, retries and expiry follow the database's clock, so the clocks of the processes do not matter.
 
+mod callbacks;
 mod engine;
 mod entity;
 mod messages;
@@ -25,7 +26,12 @@ mod receipts;
 mod samples;
 mod stored;
 mod tenants;
+mod watched;
 
+pub use callbacks::{
+    CallbackAttempt, CallbackEnd, CallbackEndpoint, CallbackEvent, CallbackFilter, CallbackRecord, ClaimedCallback,
+    DueEndpoint, EndpointChange, EndpointCreated, MAX_ENDPOINTS, NewEndpoint, Recorded, Resent,
+};
 pub use engine::{Database, DatabaseConfig, Error, HELD_AT_MOST, Query, Readiness, tcp_nodelay_to};
 pub use messages::{
     AcceptOutcome, AcceptRequest, Begin, BeginRequest, Called, Cancel, Cancelled, Charged, ClaimedRecipient, Deferral,

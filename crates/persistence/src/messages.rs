@@ -11,6 +11,7 @@ mod references;
 mod settle;
 mod states;
 mod take;
+mod tell;
 
 pub use accept::{AcceptOutcome, AcceptRequest};
 pub use cancel::{Cancel, Cancelled};

@@ -44,6 +44,7 @@ pub(crate) fn request(user: i64) -> AcceptRequest {
 pub(crate) fn begin_request(request: &AcceptRequest) -> BeginRequest {
     let body = &request.payload.message;
     BeginRequest {
+        customer: body.customer_id,
         message_id: body.message_identifier.clone(),
         recipients: body.recipients.as_slice().to_vec(),
         expiry: None,

@@ -81,7 +81,7 @@ fn allowed(package: &str) -> Option<Vec<&'static str>> {
         | "e2e-tests"
         | "deploy-tests"
         | "observability-tests" => &[],
-        "callbacks" => &[&["domain"]],
+        "callbacks" => &[&["domain", "settings"]],
         "telemetry" => &[&["instruments"]],
         // Balances and backlogs are stored by what the gateway stores them with.
         "loadtest" => &[&["domain", "persistence"]],

@@ -109,7 +109,12 @@ impl Deliver {
         shared: &Shared,
     ) -> Result<Chunk, Stopping> {
         let message_id = body.message_identifier.clone();
-        let request = BeginRequest { message_id, recipients: recipients.to_vec(), expiry: shared.expiry };
+        let request = BeginRequest {
+            customer: body.customer_id,
+            message_id,
+            recipients: recipients.to_vec(),
+            expiry: shared.expiry,
+        };
         loop {
             // Before the lease begins: waiting for a free call must not use it up.
             let calls = u32::try_from(recipients.len()).unwrap_or(u32::MAX);

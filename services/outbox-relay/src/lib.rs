@@ -4,6 +4,7 @@
 //! when its lease ends. It may then be published twice; the worker's state guard makes the second one harmless.
 
 mod audit;
+mod callbacks;
 mod claim;
 mod claimer;
 mod gate;
@@ -59,6 +60,10 @@ pub fn start(config: &RelayConfig, database: &Database, broker: &Broker, wake: &
     scope.spawn("sweeper", sweeper::run(config.clone(), database.clone(), unknown_kinds, scope.stop.clone()));
     let scheduled = scheduled::run(database.clone(), config.most_pending, wake.clone(), scope.stop.clone());
     scope.spawn("scheduled messages", scheduled);
+    scope.spawn_until_stopped("callback customers", database.clone().watch_callback_customers());
+    if let Some(config) = &config.callbacks {
+        callbacks::start(config, database, scope);
+    }
     scope.spawn("receipts", receipts::run(database.clone(), scope.stop.clone()));
     if let Some(every) = config.ledger_audit {
         scope.spawn("ledger audit", audit::run(every, database.clone(), scope.stop.clone()));
@@ -66,9 +71,10 @@ pub fn start(config: &RelayConfig, database: &Database, broker: &Broker, wake: &
 }
 
 /// The relay needs both, and needs to write: without the one there is nothing to publish, without the other nowhere.
-pub fn health(database: &Database, broker: &Broker) -> Health {
+pub fn health(config: &RelayConfig, database: &Database, broker: &Broker) -> Health {
     let (database, broker, publisher) = (database.clone(), broker.clone(), broker.publisher());
-    Health::new()
+    let callbacks = callbacks::Readiness::of(config, &database);
+    let health = Health::new()
         .check("mysql", Required, move || {
             let database = database.clone();
             async move {
@@ -76,7 +82,11 @@ pub fn health(database: &Database, broker: &Broker) -> Health {
                 Finding::degraded(readiness.as_str(), readiness == Readiness::Ok)
             }
         })
-        .check("rabbitmq", Required, move || std::future::ready(broker_finding(broker.condition(), &publisher)))
+        .check("rabbitmq", Required, move || std::future::ready(broker_finding(broker.condition(), &publisher)));
+    match callbacks {
+        Some(callbacks) => health.check("callbacks", Required, move || callbacks.clone().find()),
+        None => health,
+    }
 }
 
 /// Connected is not enough to publish: the first test messages must have come through.

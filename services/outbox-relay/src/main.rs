@@ -31,7 +31,7 @@ async fn serve(settings: &Settings, metrics: MetricsHandle) -> anyhow::Result<Ex
     let BrokerConfig { uri, topology } = settings.broker.clone();
     let broker = Broker::amqp(uri, topology, &scope.support_tasks("broker"), scope.finish.clone())
         .context("RABBIT_URI=[hidden] is not accepted")?;
-    let admin = AdminServer::bind(&settings.admin, health(&database, &broker), metrics)?;
+    let admin = AdminServer::bind(&settings.admin, health(&settings.relay, &database, &broker), metrics)?;
     tracing::info!(address = %admin.local_addr(), "the relay is up");
     scope.spawn_support("admin server", admin.run(scope.finish.clone()));
     scope.spawn_until_stopped("prepare database", database.clone().prepare(settings.database.auto_migrate));

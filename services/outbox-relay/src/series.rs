@@ -9,7 +9,16 @@ use telemetry::{
 };
 
 /// The database queries that the relay makes.
-const QUERIES: [Query; 23] = [
+const QUERIES: [Query; 32] = [
+    Query::CallbackAny,
+    Query::CallbackClaim,
+    Query::CallbackCount,
+    Query::CallbackCustomers,
+    Query::CallbackDue,
+    Query::CallbackExpire,
+    Query::CallbackPurge,
+    Query::CallbackRecord,
+    Query::CallbackRescue,
     Query::IdempotencyPurge,
     Query::LedgerAudit,
     Query::LedgerAuditNext,
@@ -50,6 +59,11 @@ pub(crate) fn start(topology: &Topology) {
     start_at_zero(names::LEDGER_MISMATCHES, &[]);
     start_at_zero(names::LEDGER_AUDITS_TOTAL, &[]);
     start_at_zero(names::LEDGER_CREDITS_TOTAL, &[(label::TYPE, &[LedgerKind::Corrective.as_str()])]);
+    start_at_zero(names::CALLBACK_ATTEMPTS_TOTAL, &[(label::RESULT, &crate::callbacks::RESULTS)]);
+    start_at_zero(names::CALLBACK_DURATION_SECONDS, &[]);
+    start_at_zero(names::CALLBACK_ENDPOINTS_PAUSED_TOTAL, &[]);
+    start_at_zero(names::CALLBACK_ENDPOINTS_DISABLED_TOTAL, &[]);
+    start_at_zero(names::CALLBACKS_DUE, &[]);
     start_at_zero(names::RECEIPTS_PARKED, &[]);
     start_at_zero(names::RECEIPTS_MISSING_TOTAL, &[]);
     start_at_zero(names::RECEIPTS_ORPHANED_TOTAL, &[]);

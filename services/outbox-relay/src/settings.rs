@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use broker::BrokerConfig;
+use callbacks::CallbackConfig;
 use domain::PerLane;
 use persistence::DatabaseConfig;
 use service_kit::CommonSettings;
@@ -31,7 +32,8 @@ pub struct Settings {
 /// How events are claimed and kept.
 #[derive(Debug, Clone)]
 pub struct RelayConfig {
-    /// `RELAY_EXPRESS_CLAIMERS` (4) and `RELAY_NORMAL_CLAIMERS` (2): tasks that publish the events of a lane.
+    /// `RELAY_EXPRESS_CLAIMERS` (4) and `RELAY_NORMAL_CLAIMERS` (2): tasks that publish the events of a lane; 0 where
+    /// other relays do.
     pub claimers: PerLane<usize>,
     /// `RELAY_BATCH` (200): most events of one claim.
     pub batch: u64,
@@ -52,6 +54,8 @@ pub struct RelayConfig {
     pub retention: Duration,
     /// `LEDGER_AUDIT_INTERVAL_SECS` (300): how often all balances are compared with their ledgers; `None` for 0, never.
     pub ledger_audit: Option<Duration>,
+    /// How callbacks are signed and where they may go; `None` where `CALLBACKS_ENABLED` (true) is false: then this process sends none.
+    pub callbacks: Option<CallbackConfig>,
 }
 
 impl Settings {
@@ -80,8 +84,8 @@ impl RelayConfig {
         let hours: u64 = source.integer("OUTBOX_RETENTION_HOURS", 72, 1..=8_760)?;
         Ok(Self {
             claimers: PerLane {
-                express: source.integer("RELAY_EXPRESS_CLAIMERS", 4, 1..=64)?,
-                normal: source.integer("RELAY_NORMAL_CLAIMERS", 2, 1..=64)?,
+                express: source.integer("RELAY_EXPRESS_CLAIMERS", 4, 0..=64)?,
+                normal: source.integer("RELAY_NORMAL_CLAIMERS", 2, 0..=64)?,
             },
             batch: source.integer("RELAY_BATCH", 200, 1..=1_000)?,
             // A batch usually has its confirms within 10 s; the token fences off what comes after the lease.
@@ -96,6 +100,11 @@ impl RelayConfig {
             retention: Duration::from_hours(hours),
             ledger_audit: Some(source.duration_secs("LEDGER_AUDIT_INTERVAL_SECS", 300, 0..=86_400)?)
                 .filter(|every| !every.is_zero()),
+            callbacks: if source.boolean("CALLBACKS_ENABLED", true)? {
+                Some(CallbackConfig::load(source)?)
+            } else {
+                None
+            },
         })
     }
 }

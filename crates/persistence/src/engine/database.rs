@@ -10,7 +10,7 @@ use sea_orm::DbErr;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
-use crate::ReceiptPolicy;
+use crate::{ReceiptPolicy, watched::WatchList};
 
 use super::{
     DatabaseConfig, Error, Query, StepError,
@@ -29,6 +29,7 @@ struct Shared {
     dialect: Dialect,
     config: DatabaseConfig,
     schema: watch::Sender<Schema>,
+    watch_list: WatchList,
 }
 
 /// What a process knows of the schema.
@@ -59,7 +60,8 @@ impl Database {
     pub async fn open(config: DatabaseConfig) -> Result<Self, Error> {
         let pool = Pool::open(&config).await?;
         let dialect = Dialect::of(pool.current().pool.get_database_backend());
-        Ok(Self { shared: Arc::new(Shared { pool, dialect, config, schema: watch::Sender::new(Schema::Unknown) }) })
+        let (schema, watch_list) = (watch::Sender::new(Schema::Unknown), WatchList::default());
+        Ok(Self { shared: Arc::new(Shared { pool, dialect, config, schema, watch_list }) })
     }
 
     /// Connections of the pool: open, and of these idle.
@@ -81,6 +83,11 @@ impl Database {
     /// What is done about receipts.
     pub(crate) fn receipts(&self) -> &ReceiptPolicy {
         &self.shared.config.receipts
+    }
+
+    /// Which customers have endpoints for callbacks.
+    pub(crate) fn watch_list(&self) -> &WatchList {
+        &self.shared.watch_list
     }
 
     pub(crate) fn url(&self) -> &SecretString {

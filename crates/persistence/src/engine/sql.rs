@@ -2,7 +2,7 @@
 //! write them out took a tenth of the services' CPU.
 
 use sea_orm::{
-    ActiveModelTrait, ConnectionTrait as _, EntityName as _, EntityTrait, FromQueryResult, IdenStatic, Iterable as _,
+    ActiveModelTrait, ConnectionTrait, EntityName as _, EntityTrait, FromQueryResult, IdenStatic, Iterable as _,
     Statement, Value, Values,
 };
 
@@ -65,10 +65,10 @@ impl Sql {
     }
 
     /// Runs it and reads the rows that it gives.
-    pub(crate) async fn all<T: FromQueryResult>(self, tx: &Tx) -> Result<Vec<T>, StepError> {
+    pub(crate) async fn all<T: FromQueryResult>(self, db: &impl ConnectionTrait) -> Result<Vec<T>, StepError> {
         let Self { text, values } = self;
-        let statement = Statement { sql: text, values: Some(Values(values)), db_backend: tx.get_database_backend() };
-        let rows = tx.query_all_raw(statement).await?;
+        let statement = Statement { sql: text, values: Some(Values(values)), db_backend: db.get_database_backend() };
+        let rows = db.query_all_raw(statement).await?;
         Ok(rows.iter().map(|row| T::from_query_result(row, "")).collect::<Result<_, _>>()?)
     }
 }

@@ -11,6 +11,8 @@ pub struct Model {
     pub sender: Option<String>,
     pub encoding: String,
     pub client_reference: Option<String>,
+    /// Where its events go instead of to the endpoint's own URL.
+    pub callback_url: Option<String>,
     pub created_at: DateTime,
     /// When it may not be sent any more.
     pub expires_at: Option<DateTime>,

@@ -28,6 +28,8 @@ pub struct Model {
     pub error_code: Option<String>,
     /// When the receipt came that told of its delivery.
     pub delivered_at: Option<DateTime>,
+    /// Changes of it that its customer's endpoints were told of.
+    pub sequence: Option<i32>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -1,6 +1,6 @@
 //! Cancelling a message that waits for its time: recorded with its refund, once.
 
-use domain::{EventKind, LedgerKind, MessageId, OutboxStatus, status::SCHEDULED};
+use domain::{CallbackType, EventKind, LedgerKind, MessageId, OutboxStatus, status::SCHEDULED};
 use sea_orm::{
     ColumnTrait, EntityTrait, QueryFilter, QuerySelect,
     sea_query::{Expr, LockType},
@@ -8,12 +8,14 @@ use sea_orm::{
 
 use crate::{
     Database, Error, Query, Reader,
+    callbacks::{Change, emit},
     engine::{StepError, Tx, sql::Sql, transaction},
     entity::{
         message_status::{Column, Entity, Model},
         outbox_event::{self, Column as Outbox},
     },
     money::{credits, refund::refund},
+    watched::Watched,
 };
 
 /// `error_code` of what was cancelled.
@@ -43,14 +45,15 @@ impl Database {
     /// Cancels a message that still waits for its time, and gives back what was charged. To do it again changes nothing and is
     /// answered in the same way.
     pub async fn cancel(&self, reader: Reader, id: &MessageId) -> Result<Cancel, Error> {
-        let (cancel, refunded) = transaction!(self, Query::Cancel, |tx| cancel(tx, reader, id)).await?;
+        let watched = self.watch_list().known();
+        let (cancel, refunded) = transaction!(self, Query::Cancel, |tx| cancel(tx, reader, id, &watched)).await?;
         credits::count(LedgerKind::Corrective, refunded);
         Ok(cancel)
     }
 }
 
 /// What became of it, and the credits given back now.
-async fn cancel(tx: &Tx, reader: Reader, id: &MessageId) -> Result<(Cancel, i64), StepError> {
+async fn cancel(tx: &Tx, reader: Reader, id: &MessageId, watched: &Watched) -> Result<(Cancel, i64), StepError> {
     // The event first, as whoever promotes it does: who has it decides.
     let event: Option<(i64, String)> = outbox_event::Entity::find()
         .select_only()
@@ -72,6 +75,7 @@ async fn cancel(tx: &Tx, reader: Reader, id: &MessageId) -> Result<(Cancel, i64)
             give_up(tx, event).await?;
             let waiting: Vec<_> = rows.iter().filter(|row| row.status == SCHEDULED).collect();
             fail(tx, &waiting).await?;
+            emit(tx, watched, Change::of_rows(&waiting, CallbackType::Cancelled)).await?;
             let refunded = refund(tx, &waiting).await?;
             Ok((Cancel::Cancelled(cancelled), refunded))
         }

@@ -3,11 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use domain::{Expiry, MessageId, ProviderMessageId, Recipient};
+use domain::{CustomerId, Expiry, MessageId, ProviderMessageId, Recipient};
 
 /// Recipients of one message that a worker wants to send to.
 #[derive(Debug, Clone)]
 pub struct BeginRequest {
+    /// Whose message it is.
+    pub customer: CustomerId,
     /// The message.
     pub message_id: MessageId,
     /// Some of its recipients; keep it to a few dozen, they are locked together. SQLite takes 512 in one call.
@@ -46,6 +48,7 @@ pub struct ClaimedRecipient {
     /// That a worker had it before and left no outcome, so that an operator may already have it; with the time since the request was
     /// accepted, on the database's clock.
     pub resumed: Option<Duration>,
+    pub(super) customer: CustomerId,
     pub(super) message_id: MessageId,
     pub(super) token: Arc<str>,
 }

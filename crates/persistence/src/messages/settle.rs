@@ -6,7 +6,7 @@ use std::{
 };
 
 use chrono::NaiveDateTime;
-use domain::{DeliveryStatus, EventKind, MessageId, MessageStatus, OutboxStatus};
+use domain::{CallbackType, DeliveryStatus, EventKind, MessageId, MessageStatus, OutboxStatus};
 use sea_orm::{
     ColumnTrait, EntityTrait, QueryFilter, QuerySelect,
     sea_query::{Expr, LockBehavior, LockType},
@@ -17,6 +17,7 @@ use super::{
     names, these,
 };
 use crate::{
+    callbacks::{Change, emit},
     engine::{
         StepError, Tx,
         sql::Sql,
@@ -27,6 +28,7 @@ use crate::{
         outbox_event::{self, Column as Outbox},
     },
     money::refund::refund,
+    watched::Watched,
 };
 
 /// `error_code` of what was not sent in time.
@@ -118,6 +120,7 @@ pub(super) async fn fail(
     settlements: &[&Settlement],
     recorded: &mut [bool],
     expired: &[Model],
+    watched: &Watched,
 ) -> Result<i64, StepError> {
     let is_failed = |place: &usize| matches!(settlements[*place].outcome, Outcome::Failed { .. });
     let places: Vec<_> = (0..settlements.len()).filter(is_failed).collect();
@@ -145,7 +148,9 @@ pub(super) async fn fail(
             .execute(tx)
             .await?;
     }
-    refund(tx, &failed.into_values().flatten().chain(expired).collect::<Vec<_>>()).await
+    let failed: Vec<_> = failed.into_values().flatten().chain(expired).collect();
+    emit(tx, watched, Change::of_rows(&failed, CallbackType::Failed)).await?;
+    refund(tx, &failed).await
 }
 
 /// Sets rows to their end, and lets go of them.

@@ -10,12 +10,14 @@ use super::{
     operator_messages::keep_ids,
     settle::{defer, fail, record_done},
     take::begin,
+    tell::tell_done,
 };
 use crate::{
     Database, Error, Query, ReceiptPolicy,
     engine::{StepError, Tx, transaction},
     money::credits,
     receipts::{Tally, join, waiting_for},
+    watched::Watched,
 };
 
 /// What a message that is put off weighs at least.
@@ -69,8 +71,9 @@ impl Database {
         let mut kinds: Vec<_> = writes.iter().map(StateWrite::query).collect();
         kinds.dedup();
         let query = if let [only] = kinds[..] { only } else { Query::WriteStates };
+        let watched = self.watch_list().known();
         let (written, refunded, tally) =
-            transaction!(self, query, |tx| write(tx, writes, lease, self.receipts())).await?;
+            transaction!(self, query, |tx| write(tx, writes, lease, self.receipts(), &watched)).await?;
         credits::count(LedgerKind::Corrective, refunded);
         tally.report();
         Ok(written)
@@ -107,6 +110,7 @@ async fn write(
     writes: &[StateWrite],
     lease: Duration,
     policy: &ReceiptPolicy,
+    watched: &Watched,
 ) -> Result<(Vec<StateWritten>, i64, Tally), StepError> {
     let (mut to_settle, mut to_begin, mut deferred) = (Vec::new(), Vec::new(), Vec::new());
     for write in writes {
@@ -119,6 +123,7 @@ async fn write(
     let mut recorded = vec![false; to_settle.len()];
     record_done(tx, &to_settle, &mut recorded).await?;
     let awaited = keep_ids(tx, &to_settle, &recorded, policy).await?;
+    tell_done(tx, watched, &to_settle, &recorded).await?;
     for write in writes {
         if let StateWrite::Defer(message_id, deferral) = write {
             deferred.push(defer(tx, message_id, deferral).await?);
@@ -126,8 +131,8 @@ async fn write(
     }
     let (begun, expired) =
         if to_begin.is_empty() { (Vec::new(), Vec::new()) } else { begin(tx, &to_begin, lease).await? };
-    let refunded = fail(tx, &to_settle, &mut recorded, &expired).await?;
-    let tally = join_early(tx, &awaited, policy).await?;
+    let refunded = fail(tx, &to_settle, &mut recorded, &expired, watched).await?;
+    let tally = join_early(tx, &awaited, policy, watched).await?;
     let (mut recorded, mut begun, mut deferred) = (recorded.into_iter(), begun.into_iter(), deferred.into_iter());
     let answer = |write: &StateWrite| match write {
         StateWrite::Settle(settlements) => StateWritten::Settled(recorded.by_ref().take(settlements.len()).collect()),
@@ -142,11 +147,12 @@ async fn join_early(
     tx: &Tx,
     awaited: &BTreeMap<String, Vec<String>>,
     policy: &ReceiptPolicy,
+    watched: &Watched,
 ) -> Result<Tally, StepError> {
     let mut tally = Tally::default();
     for (operator, ids) in awaited {
         let parked = waiting_for(tx, operator, ids).await?;
-        tally.add(join(tx, operator, &parked, policy).await?);
+        tally.add(join(tx, operator, &parked, policy, watched).await?);
     }
     Ok(tally)
 }

@@ -169,6 +169,7 @@ fn claimed(
     ClaimedRecipient {
         recipient: recipient.clone(),
         resumed,
+        customer: request.customer,
         message_id: request.message_id.clone(),
         token: Arc::clone(token),
     }

@@ -1,11 +1,12 @@
 //! Events that can never be published: recorded, and their messages failed and refunded, in one transaction.
 
-use domain::{EventKind, LedgerKind, MessageStatus, OutboxStatus};
+use domain::{CallbackType, EventKind, LedgerKind, MessageStatus, OutboxStatus};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 
 use super::claims::{ClaimToken, OutboxEventId, shortened};
 use crate::{
     Database, Error, Query,
+    callbacks::{Change, emit},
     engine::{
         StepError, Tx,
         statements::{null_text, null_time, padded},
@@ -13,13 +14,15 @@ use crate::{
     },
     entity::{message_status, outbox_event},
     money::{credits, refund::refund},
+    watched::Watched,
 };
 
 impl Database {
     /// Gives up a claimed event for good. Its recipients that no worker has taken become `failed` and are
     /// refunded. Returns how many recipients that were, or `None` when the event was no longer ours, or is not about a message to send.
     pub async fn fail_event(&self, id: OutboxEventId, token: &ClaimToken, error: &str) -> Result<Option<u64>, Error> {
-        let failed = transaction!(self, Query::OutboxFail, |tx| fail_event(tx, id, token, error)).await?;
+        let watched = self.watch_list().known();
+        let failed = transaction!(self, Query::OutboxFail, |tx| fail_event(tx, id, token, error, &watched)).await?;
         Ok(failed.map(|(recipients, refunded)| {
             credits::count(LedgerKind::Corrective, refunded);
             recipients
@@ -33,6 +36,7 @@ async fn fail_event(
     id: OutboxEventId,
     token: &ClaimToken,
     error: &str,
+    watched: &Watched,
 ) -> Result<Option<(u64, i64)>, StepError> {
     use outbox_event::{Column, Entity};
     let event: Option<(String, i32)> = Entity::find_by_id(id.0)
@@ -58,10 +62,10 @@ async fn fail_event(
         .filter(Column::Id.eq(id.0))
         .exec(tx)
         .await?;
-    fail_pending_recipients(tx, &message_id).await.map(Some)
+    fail_pending_recipients(tx, &message_id, watched).await.map(Some)
 }
 
-async fn fail_pending_recipients(tx: &Tx, message_id: &str) -> Result<(u64, i64), StepError> {
+async fn fail_pending_recipients(tx: &Tx, message_id: &str, watched: &Watched) -> Result<(u64, i64), StepError> {
     use message_status::{Column, Entity};
     let rows = Entity::find()
         .filter(Column::MessageIdentifier.eq(message_id))
@@ -79,6 +83,8 @@ async fn fail_pending_recipients(tx: &Tx, message_id: &str) -> Result<(u64, i64)
         .filter(Column::Id.is_in(padded(rows.iter().map(|row| row.id))))
         .exec(tx)
         .await?;
-    let refunded = refund(tx, &rows.iter().collect::<Vec<_>>()).await?;
+    let rows: Vec<_> = rows.iter().collect();
+    emit(tx, watched, Change::of_rows(&rows, CallbackType::Failed)).await?;
+    let refunded = refund(tx, &rows).await?;
     Ok((failed.rows_affected, refunded))
 }

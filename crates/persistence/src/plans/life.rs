@@ -21,14 +21,14 @@ use crate::{
     samples::{begin_request, customer, request, top_up},
 };
 
-const LEASE: Duration = Duration::from_secs(30);
+pub(super) const LEASE: Duration = Duration::from_secs(30);
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// A database after a while of work.
 pub(super) struct Life {
     pub(super) sql: DatabaseConnection,
     pub(super) server: TestDatabase,
-    db: Database,
+    pub(super) db: Database,
 }
 
 impl Life {
@@ -39,6 +39,7 @@ impl Life {
         config.operation_timeout = MINUTE;
         let db = Database::open(config).await.expect("the URL is accepted");
         db.migrate().await.expect("migrates");
+        db.refresh_callback_customers().await.expect("there are none");
         let sql = sea_orm::Database::connect(server.url()).await.expect("connects");
         for user in 1..=60 {
             db.top_up(&top_up(user)).await.expect("adds");
@@ -90,6 +91,7 @@ impl Life {
         self.delivery(&mut sent).await;
         self.receipts(&mut sent).await;
         self.timed(&mut sent).await;
+        self.callbacks(&mut sent).await;
         self.housekeeping(&mut sent).await;
         sent
     }
@@ -102,7 +104,7 @@ impl Life {
         statements.into_iter().map(|statement| statement.sql).collect()
     }
 
-    async fn execute(&self, statement: &str) {
+    pub(super) async fn execute(&self, statement: &str) {
         self.sql.execute_unprepared(statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
     }
 
@@ -422,11 +424,11 @@ fn deferral(maybe_taken: &[ClaimedRecipient], untaken: &[ClaimedRecipient]) -> D
     Deferral { maybe_taken: maybe_taken.to_vec(), untaken: untaken.to_vec(), put_off: PutOff::by(MINUTE) }
 }
 
-fn called(id: &str) -> Option<Called> {
+pub(super) fn called(id: &str) -> Option<Called> {
     ProviderMessageId::parse(id).map(|id| Called { id, reports: true })
 }
 
-fn receipt(id: &str, state: ReceiptState) -> NewReceipt {
+pub(super) fn receipt(id: &str, state: ReceiptState) -> NewReceipt {
     let id = ProviderMessageId::parse(id).expect("an id");
     let recipient = ReportedNumber::parse("4912345").ok();
     let receipt = Receipt { id, state, recipient, error_code: ErrorCode::read("000"), part: None };

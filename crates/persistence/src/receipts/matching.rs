@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     ReceiptPolicy,
+    callbacks::{Change, emit},
     engine::{
         StepError, Tx,
         sql::Sql,
@@ -26,6 +27,7 @@ use crate::{
     },
     entity::{message_status, operator_message, receipt},
     money::refund::refund,
+    watched::Watched,
 };
 
 /// How long the other parts of a message are waited for once one was delivered: some operators report of one part alone.
@@ -37,6 +39,7 @@ pub(crate) async fn join(
     operator: &str,
     parked: &[Parked],
     policy: &ReceiptPolicy,
+    watched: &Watched,
 ) -> Result<Tally, StepError> {
     let mut tally = Tally::default();
     if parked.is_empty() {
@@ -60,7 +63,7 @@ pub(crate) async fn join(
         tally.count(operator, matched, message);
     }
     note_matches(tx, &matched).await?;
-    tally.refunded = write(tx, &messages, policy).await?;
+    tally.refunded = write(tx, &messages, policy, watched).await?;
     Ok(tally)
 }
 
@@ -121,6 +124,7 @@ pub(super) async fn write(
     tx: &Tx,
     messages: &BTreeMap<i64, Message>,
     policy: &ReceiptPolicy,
+    watched: &Watched,
 ) -> Result<i64, StepError> {
     let mut parts: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
     let mut ends: BTreeMap<End, Vec<i64>> = BTreeMap::new();
@@ -149,11 +153,18 @@ pub(super) async fn write(
         Sql::new(text, values).list(ids.into_iter().map(Into::into)).execute(tx).await?;
     }
     set_due(tx, messages).await?;
+    emit(tx, watched, messages.values().filter_map(told)).await?;
     let covered = |message: &&Message| {
         message.is_changed && message.delivery_status().is_some_and(|status| policy.refund.covers(status))
     };
     let refunded: Vec<_> = messages.values().filter(covered).map(|message| &message.row).collect();
     refund(tx, &refunded).await
+}
+
+/// What there is to tell of a message.
+fn told(message: &Message) -> Option<Change> {
+    let status = message.delivery_status().filter(|_| message.is_changed)?;
+    Some(Change { row: message.row.id, customer: message.row.user_id, kind: status.into() })
 }
 
 /// What has ended is waited for no longer, and the rest of what was delivered in part not for long.

@@ -28,6 +28,7 @@ use crate::{
         receipt::{Column, Entity, Model},
     },
     money::credits,
+    watched::Watched,
 };
 
 /// After so long a receipt's message is not looked for any more.
@@ -59,6 +60,7 @@ impl Database {
     /// Joins receipts with messages that were recorded at the same moment: neither saw the other. Looks at a page of those that wait, the
     /// newest first, from `after` on.
     pub async fn join_parked(&self, after: Option<ParkedPlace>) -> Result<ParkedPage, Error> {
+        let watched = self.watch_list().known();
         let (page, tally) = transaction!(self, Query::ReceiptsJoin, |tx| async {
             let rows = waiting(tx, after).await?;
             let next = rows.last().filter(|_| rows.len() as u64 == PAGE);
@@ -69,7 +71,7 @@ impl Database {
             }
             let mut tally = Tally::default();
             for (operator, parked) in by_operator {
-                tally.add(join(tx, &operator, &parked, self.receipts()).await?);
+                tally.add(join(tx, &operator, &parked, self.receipts(), &watched).await?);
             }
             Ok((next, tally))
         })
@@ -81,7 +83,8 @@ impl Database {
 
     /// Gives up waiting for receipts that are due. Returns how many rows were looked at; call again while it is not 0.
     pub async fn give_up_receipts(&self) -> Result<u64, Error> {
-        let given_up = transaction!(self, Query::ReceiptsGiveUp, |tx| give_up(tx, self.receipts())).await?;
+        let watched = self.watch_list().known();
+        let given_up = transaction!(self, Query::ReceiptsGiveUp, |tx| give_up(tx, self.receipts(), &watched)).await?;
         metrics::counter!(names::RECEIPTS_MISSING_TOTAL).increment(given_up.unknown);
         credits::count(LedgerKind::Corrective, given_up.refunded);
         Ok(given_up.looked_at)
@@ -170,7 +173,7 @@ struct GivenUp {
     refunded: i64,
 }
 
-async fn give_up(tx: &Tx, policy: &ReceiptPolicy) -> Result<GivenUp, StepError> {
+async fn give_up(tx: &Tx, policy: &ReceiptPolicy, watched: &Watched) -> Result<GivenUp, StepError> {
     use operator_message::{Column, Entity};
     let due: Vec<i64> = Entity::find()
         .select_only()
@@ -191,7 +194,7 @@ async fn give_up(tx: &Tx, policy: &ReceiptPolicy) -> Result<GivenUp, StepError> 
     for message in messages.values_mut() {
         unknown += u64::from(message.give_up(now) == Some(DeliveryStatus::Unknown));
     }
-    let refunded = write(tx, &messages, policy).await?;
+    let refunded = write(tx, &messages, policy, watched).await?;
     // Of messages that are gone nobody asks again.
     let gone: Vec<i64> = due.into_iter().filter(|row| !messages.contains_key(row)).collect();
     if !gone.is_empty() {

@@ -14,6 +14,7 @@ use crate::{
     Database, Error, Query, ReceiptPolicy,
     engine::{StepError, Tx, sql::insert_new, statements::padded, transaction},
     entity::receipt::{ActiveModel, Column, Entity, Model},
+    watched::Watched,
 };
 
 /// A receipt of an operator.
@@ -41,7 +42,9 @@ impl Database {
         if receipts.is_empty() {
             return Ok(Received::default());
         }
-        let (new, tally) = transaction!(self, Query::ReceiptsTake, |tx| take(tx, receipts, self.receipts())).await?;
+        let watched = self.watch_list().known();
+        let (new, tally) =
+            transaction!(self, Query::ReceiptsTake, |tx| take(tx, receipts, self.receipts(), &watched)).await?;
         for place in &new {
             let NewReceipt { operator, receipt } = &receipts[*place];
             meters::stored(operator, receipt.state);
@@ -53,7 +56,12 @@ impl Database {
 }
 
 /// The places of those that are new, and what joining came to.
-async fn take(tx: &Tx, receipts: &[NewReceipt], policy: &ReceiptPolicy) -> Result<(Vec<usize>, Tally), StepError> {
+async fn take(
+    tx: &Tx,
+    receipts: &[NewReceipt],
+    policy: &ReceiptPolicy,
+    watched: &Watched,
+) -> Result<(Vec<usize>, Tally), StepError> {
     let digests: Vec<_> = receipts.iter().map(|new| new.receipt.digest(&new.operator)).collect();
     let mut known = rows_of(tx, receipts, &digests).await?;
     let mut seen = HashSet::new();
@@ -72,7 +80,7 @@ async fn take(tx: &Tx, receipts: &[NewReceipt], policy: &ReceiptPolicy) -> Resul
     let mut tally = Tally::default();
     for (operator, mut parked) in parked {
         parked.sort_by_key(|receipt| receipt.id);
-        tally.add(join(tx, &operator, &parked, policy).await?);
+        tally.add(join(tx, &operator, &parked, policy, watched).await?);
     }
     Ok((new, tally))
 }

@@ -2,6 +2,7 @@
 
 mod accept;
 mod audit;
+mod callbacks;
 mod compatibility;
 mod delivery;
 mod details;
@@ -119,6 +120,20 @@ test_support::on_each_backend! {
         a_receipt_after_a_refund_moves_nothing,
         old_receipts_are_given_up_and_deleted,
         an_operator_that_does_not_report_is_not_waited_for,
+    }
+    callbacks {
+        a_customer_has_ten_endpoints_of_its_own,
+        an_endpoint_is_changed_rotated_and_removed,
+        every_change_of_a_message_is_told_in_its_transaction,
+        a_customer_without_endpoints_costs_nothing,
+        a_message_with_its_own_url_is_told_there,
+        a_disabled_endpoint_keeps_its_events,
+        two_claims_share_nothing_and_an_attempt_counts_at_once,
+        five_failures_pause_and_then_one_probe_is_enough,
+        an_endpoint_that_is_gone_is_disabled_and_others_are_told,
+        what_a_relay_left_is_rescued,
+        events_are_sent_again_when_asked_for,
+        old_callbacks_end_and_are_deleted,
     }
     history {
         filters_narrow_the_list,

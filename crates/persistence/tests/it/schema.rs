@@ -49,6 +49,7 @@ async fn a_database_of_the_reference_is_taken_over() {
     let events = f.db.claim_events(Lane::Normal, 10, LEASE, &token).await.expect("claims");
     let (_, _, body) = message_of(&events[0]);
     let wanted = BeginRequest {
+        customer: body.customer_id,
         message_id: body.message_identifier.clone(),
         recipients: body.recipients.as_slice().to_vec(),
         expiry: None,

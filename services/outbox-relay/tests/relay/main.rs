@@ -2,6 +2,7 @@
 //!
 //! All tests run on one thread, so that a test sees the metrics of its own relay and of no other.
 
+mod callbacks;
 mod flow;
 mod health;
 mod housekeeping;

@@ -205,6 +205,7 @@ pub(crate) fn config() -> RelayConfig {
         republish_after: Duration::from_mins(15),
         retention: Duration::from_hours(72),
         ledger_audit: None,
+        callbacks: None,
     }
 }
 

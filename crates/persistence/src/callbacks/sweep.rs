@@ -1,0 +1,144 @@
+//! What a sweeper does about callbacks: rescue those of relays that ended, end what waited for too long, delete what is old.
+
+use std::time::Duration;
+
+use domain::{CallbackStatus, callback::schedule::MAX_ATTEMPTS};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait as _, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait as _,
+    sea_query::{self, Expr, LockBehavior, LockType},
+};
+
+use crate::{
+    Database, Error, Query,
+    engine::{
+        StepError, Tx, reading,
+        sql::Sql,
+        statements::{null_text, null_time, padded},
+        transaction,
+    },
+    entity::{
+        callback_attempt,
+        callback_event::{Column, Entity},
+    },
+};
+
+/// Rows that one round changes at most.
+const SWEPT_TOGETHER: u64 = 500;
+/// What has been due for so long is not sent any more: its endpoint is disabled, or was never up for it.
+const WAITS_AT_MOST: Duration = Duration::from_hours(7 * 24);
+/// How long ended events and attempts are kept.
+const KEPT_FOR: Duration = Duration::from_hours(30 * 24);
+
+impl Database {
+    /// Makes events due again whose relay did not record their attempt in time, or ends those that had their last one. Returns how
+    /// many; call again while it is not 0.
+    pub async fn rescue_callbacks(&self) -> Result<u64, Error> {
+        transaction!(self, Query::CallbackRescue, |tx| async {
+            let ids = some(tx, CallbackStatus::Sending, Duration::ZERO).await?;
+            if ids.is_empty() {
+                return Ok(0);
+            }
+            let now = tx.dialect().now_text();
+            let values = [
+                i64::from(MAX_ATTEMPTS).into(),
+                CallbackStatus::Failed.as_str().into(),
+                CallbackStatus::Pending.as_str().into(),
+            ];
+            let text = format!(
+                "UPDATE callback_events SET status = CASE WHEN attempts >= ? THEN ? ELSE ? END, claimed_by = NULL, \
+                 claimed_until = NULL, next_run_at = {now} WHERE id IN "
+            );
+            Sql::new(text, values).list(ids.into_iter().map(Into::into)).execute(tx).await
+        })
+        .await
+    }
+
+    /// Ends some events that have been due for seven days. Returns how many; call again while it is not 0.
+    pub async fn expire_callbacks(&self) -> Result<u64, Error> {
+        transaction!(self, Query::CallbackExpire, |tx| async {
+            let ids = some(tx, CallbackStatus::Pending, WAITS_AT_MOST).await?;
+            if ids.is_empty() {
+                return Ok(0);
+            }
+            let ended = Entity::update_many()
+                .col_expr(Column::Status, Expr::value(CallbackStatus::Failed.as_str()))
+                .col_expr(Column::NextRunAt, tx.dialect().now())
+                .col_expr(Column::ClaimedBy, null_text())
+                .col_expr(Column::ClaimedUntil, null_time())
+                .filter(Column::Id.is_in(padded(ids)))
+                .exec(tx)
+                .await?;
+            Ok(ended.rows_affected)
+        })
+        .await
+    }
+
+    /// Deletes some events that ended thirty days ago, and attempts of that time. Returns how many; call again while it is not 0.
+    pub async fn purge_callbacks(&self) -> Result<u64, Error> {
+        transaction!(self, Query::CallbackPurge, |tx| async {
+            let mut deleted = purge_attempts(tx).await?;
+            for status in [CallbackStatus::Done, CallbackStatus::Failed, CallbackStatus::Cancelled] {
+                let ids = some(tx, status, KEPT_FOR).await?;
+                if !ids.is_empty() {
+                    deleted +=
+                        Entity::delete_many().filter(Column::Id.is_in(padded(ids))).exec(tx).await?.rows_affected;
+                }
+            }
+            Ok(deleted)
+        })
+        .await
+    }
+
+    /// Counts events that are due, up to `most`; those of paused and disabled endpoints too.
+    pub async fn due_callbacks(&self, most: u64) -> Result<u64, Error> {
+        reading!(self, Query::CallbackCount, |db| async {
+            let rows = Entity::find()
+                .select_only()
+                .column(Column::Id)
+                .filter(Column::Status.eq(CallbackStatus::Pending.as_str()))
+                .filter(Expr::col(Column::NextRunAt).lte(db.dialect().now()));
+            let rows = rows.limit(most).into_query();
+            let count =
+                sea_query::Query::select().expr(Expr::cust("COUNT(*)")).from_subquery(rows, "counted").to_owned();
+            let row = db.query_one(&count).await?;
+            let counted: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;
+            Ok(counted.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+        })
+        .await
+    }
+}
+
+/// Some events that have been in this state since their time, or for longer, without those that somebody else is at.
+async fn some(tx: &Tx, status: CallbackStatus, since: Duration) -> Result<Vec<i64>, StepError> {
+    let ids = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::Status.eq(status.as_str()))
+        .filter(Expr::col(Column::NextRunAt).lte(tx.dialect().before(since)))
+        .order_by_asc(Column::NextRunAt)
+        .order_by_asc(Column::Id)
+        .limit(SWEPT_TOGETHER)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .into_tuple()
+        .all(tx)
+        .await?;
+    Ok(ids)
+}
+
+async fn purge_attempts(tx: &Tx) -> Result<u64, StepError> {
+    use callback_attempt::{Column, Entity};
+    let ids: Vec<i64> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Expr::col(Column::At).lt(tx.dialect().before(KEPT_FOR)))
+        .order_by_asc(Column::At)
+        .limit(SWEPT_TOGETHER)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .into_tuple()
+        .all(tx)
+        .await?;
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    Ok(Entity::delete_many().filter(Column::Id.is_in(padded(ids))).exec(tx).await?.rows_affected)
+}

@@ -1,0 +1,66 @@
+//! Housekeeping of callbacks: what relays left behind, what waited for too long, what is old.
+
+use std::time::Duration;
+
+use persistence::{Database, Error};
+use rand::RngExt as _;
+use telemetry::names;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::sweeper::report;
+
+/// How often it looks for expired leases.
+const ROUND: Duration = Duration::from_secs(5);
+/// How often it looks for what is old.
+const SLOW_ROUND: Duration = Duration::from_mins(1);
+/// Transactions of one round; the rest is left for the next.
+const ROUNDS: u32 = 100;
+/// Events that are due are counted up to here.
+const COUNT_UP_TO: u64 = 100_000;
+
+pub(super) async fn run(database: Database, stop: CancellationToken) {
+    let mut swept_slowly = Instant::now();
+    loop {
+        // Replicas must not look all at once.
+        let pause = ROUND.mul_f64(rand::rng().random_range(0.7..=1.0));
+        if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            return;
+        }
+        if stop.run_until_cancelled(database.migrated()).await.is_none() {
+            return;
+        }
+        report("rescuing callbacks", rescue(&database, &stop).await);
+        report("counting callbacks that are due", count(&database).await);
+        if swept_slowly.elapsed() >= SLOW_ROUND {
+            swept_slowly = Instant::now();
+            report("deleting old callbacks", clean(&database, &stop).await);
+        }
+    }
+}
+
+async fn rescue(database: &Database, stop: &CancellationToken) -> Result<(), Error> {
+    for _ in 0..ROUNDS {
+        let rescued = database.rescue_callbacks().await?;
+        if rescued == 0 || stop.is_cancelled() {
+            break;
+        }
+        tracing::warn!(outage = "relay", events = rescued, "claims had expired; their callbacks are sent again");
+    }
+    Ok(())
+}
+
+async fn count(database: &Database) -> Result<(), Error> {
+    metrics::gauge!(names::CALLBACKS_DUE).set(database.due_callbacks(COUNT_UP_TO).await? as f64);
+    Ok(())
+}
+
+async fn clean(database: &Database, stop: &CancellationToken) -> Result<(), Error> {
+    for _ in 0..ROUNDS {
+        let changed = database.expire_callbacks().await? + database.purge_callbacks().await?;
+        if changed == 0 || stop.is_cancelled() {
+            break;
+        }
+    }
+    Ok(())
+}
