@@ -27,7 +27,10 @@ UPDATE user_balances
     WHERE user_id IN (?);
 INSERT INTO message_status (user_id, status, type, recipient, message_identifier, price, transaction_id, segments)
     VALUES (?);
-INSERT INTO message_details (message_identifier, user_id, sender, encoding, client_reference)
+INSERT INTO message_details (message_identifier, user_id, sender, encoding, client_reference, expires_at, send_at)
+    VALUES (?);
+SELECT UTC_TIMESTAMP(6) AS now;
+INSERT INTO outbox_events (aggregate_type, aggregate_id, event_type, payload, priority, status, next_run_at, user_id, traceparent, turn)
     VALUES (?);
 
 -- account: reading a balance
@@ -60,18 +63,69 @@ SELECT user_balances.balance
 UPDATE message_status
     SET status = ?, claimed_by = ?, claimed_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, updated_at = UTC_TIMESTAMP(6)
     WHERE status = ? AND ((message_identifier = ? AND recipient = ?) OR (message_identifier = ? AND recipient = ?);
-SELECT message_status.id, message_status.message_identifier, message_status.recipient, message_status.status, message_status.claimed_by, TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS age_millis, TIMESTAMPDIFF(MICROSECOND, claimed_until, UTC_TIMESTAMP(6)) DIV 1000 AS lease_over_millis
+SELECT message_status.id, message_status.message_identifier, message_status.recipient, message_status.status, message_status.claimed_by, TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS age_millis, TIMESTAMPDIFF(MICROSECOND, claimed_until, UTC_TIMESTAMP(6)) DIV 1000 AS lease_over_millis, UTC_TIMESTAMP(6) AS now
     FROM message_status
     WHERE (message_status.message_identifier = ? AND message_status.recipient = ?) OR (message_status.message_identifier = ? AND message_status.recipient = ?) OR (message_status.message_identifier = ? AND message_status.recipient = ?) FOR UPDATE;
 UPDATE message_status
     SET status = ?, claimed_by = ?, claimed_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, updated_at = UTC_TIMESTAMP(6)
     WHERE status = ? AND ((message_identifier = ? AND recipient = ?));
-SELECT message_status.id, message_status.message_identifier, message_status.recipient, message_status.status, message_status.claimed_by, TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS age_millis, TIMESTAMPDIFF(MICROSECOND, claimed_until, UTC_TIMESTAMP(6)) DIV 1000 AS lease_over_millis
+SELECT message_status.id, message_status.message_identifier, message_status.recipient, message_status.status, message_status.claimed_by, TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS age_millis, TIMESTAMPDIFF(MICROSECOND, claimed_until, UTC_TIMESTAMP(6)) DIV 1000 AS lease_over_millis, UTC_TIMESTAMP(6) AS now
     FROM message_status
     WHERE message_status.message_identifier = ? AND message_status.recipient = ? FOR UPDATE;
 UPDATE message_status
     SET status = ?, claimed_by = ?, claimed_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, updated_at = UTC_TIMESTAMP(6)
     WHERE id IN (?);
+UPDATE message_status
+    SET status = ?, claimed_by = ?, claimed_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, updated_at = UTC_TIMESTAMP(6)
+    WHERE status = ? AND ((message_identifier = ? AND recipient = ?) OR (message_identifier = ? AND recipient = ? AND created_at > UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND) OR (message_identifier = ? AND recipient = ? AND UTC_TIMESTAMP(6) < ?);
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
+    FROM message_status
+    WHERE message_status.id IN (?);
+UPDATE message_status
+    SET status = ?, provider = ?, claimed_by = NULL, claimed_until = NULL, updated_at = UTC_TIMESTAMP(6)
+    WHERE id IN (?);
+UPDATE message_status
+    SET error_code = ?
+    WHERE id IN (?);
+SELECT user_transactions.refund_of, user_transactions.recipient
+    FROM user_transactions
+    WHERE user_transactions.refund_of IN (?) AND user_transactions.recipient IS NOT NULL;
+SELECT user_balances.id, user_balances.user_id, user_balances.balance, user_balances.last_updated
+    FROM user_balances
+    WHERE user_balances.user_id IN (?)
+    ORDER BY user_balances.user_id ASC FOR UPDATE;
+INSERT INTO user_transactions (user_id, amount, transaction_type, description, transaction_id, refund_of, recipient)
+    VALUES (?);
+UPDATE user_balances
+    SET balance = CASE WHEN user_id = ? THEN balance + ? ELSE balance END, last_updated = UTC_TIMESTAMP(6)
+    WHERE user_id IN (?);
+
+-- cancel: cancelling a message
+SELECT outbox_events.id, outbox_events.status
+    FROM outbox_events
+    WHERE outbox_events.aggregate_id = ? AND outbox_events.event_type = ?
+    LIMIT ? FOR UPDATE;
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
+    FROM message_status
+    WHERE message_status.message_identifier = ? FOR UPDATE;
+UPDATE outbox_events
+    SET status = ?, next_run_at = UTC_TIMESTAMP(6), last_error = ?, updated_at = UTC_TIMESTAMP(6)
+    WHERE outbox_events.id = ?;
+UPDATE message_status
+    SET status = 'failed', error_code = ?, updated_at = UTC_TIMESTAMP(6)
+    WHERE id IN (?);
+SELECT user_transactions.refund_of, user_transactions.recipient
+    FROM user_transactions
+    WHERE user_transactions.refund_of IN (?) AND user_transactions.recipient IS NOT NULL;
+SELECT user_balances.id, user_balances.user_id, user_balances.balance, user_balances.last_updated
+    FROM user_balances
+    WHERE user_balances.user_id IN (?)
+    ORDER BY user_balances.user_id ASC FOR UPDATE;
+INSERT INTO user_transactions (user_id, amount, transaction_type, description, transaction_id, refund_of, recipient)
+    VALUES (?);
+UPDATE user_balances
+    SET balance = CASE WHEN user_id = ? THEN balance + ? ELSE balance END, last_updated = UTC_TIMESTAMP(6)
+    WHERE user_id IN (?);
 
 -- callback_any: looking whether there are endpoints
 SELECT callback_endpoints.id
@@ -339,13 +393,16 @@ SELECT message_status.id, message_status.user_id, message_status.status, message
 UPDATE message_status
     SET claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
     WHERE message_status.id IN (?);
-SELECT outbox_events.id, outbox_events.status, TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS age_millis
+SELECT outbox_events.id, outbox_events.status, TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS age_millis, UTC_TIMESTAMP(6) AS now
     FROM outbox_events
     WHERE outbox_events.aggregate_id = ? AND outbox_events.event_type = ?
     LIMIT ? FOR UPDATE SKIP LOCKED;
 UPDATE outbox_events
     SET status = ?, next_run_at = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, updated_at = UTC_TIMESTAMP(6)
     WHERE outbox_events.id = ?;
+UPDATE message_status
+    SET claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6), status = ?
+    WHERE message_status.id IN (?);
 
 -- history: reading the history
 SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
@@ -431,7 +488,7 @@ SELECT message_status.id, message_status.user_id, message_status.status, message
     WHERE message_status.user_id = ? AND message_status.message_identifier IN (?)
     ORDER BY message_status.message_identifier DESC, message_status.recipient DESC
     LIMIT ?;
-SELECT message_details.message_identifier, message_details.user_id, message_details.sender, message_details.encoding, message_details.client_reference, message_details.callback_url, message_details.created_at
+SELECT message_details.message_identifier, message_details.user_id, message_details.sender, message_details.encoding, message_details.client_reference, message_details.callback_url, message_details.created_at, message_details.expires_at, message_details.send_at
     FROM message_details
     WHERE message_details.message_identifier IN (?);
 SELECT message_status.message_identifier, message_status.recipient
@@ -567,7 +624,7 @@ SELECT operator_messages.id, operator_messages.operator, operator_messages.provi
     FROM operator_messages
     WHERE operator_messages.message_row IN (?)
     ORDER BY operator_messages.id ASC;
-SELECT message_details.message_identifier, message_details.user_id, message_details.sender, message_details.encoding, message_details.client_reference, message_details.callback_url, message_details.created_at
+SELECT message_details.message_identifier, message_details.user_id, message_details.sender, message_details.encoding, message_details.client_reference, message_details.callback_url, message_details.created_at, message_details.expires_at, message_details.send_at
     FROM message_details
     WHERE message_details.message_identifier IN (?);
 SELECT COUNT(message_status.id) AS recipients, CAST(COALESCE(SUM(message_status.price), ?) AS SIGNED) AS price, MAX(message_status.segments) AS segments
@@ -590,6 +647,9 @@ SELECT COUNT(message_status.id) AS recipients, CAST(COALESCE(SUM(message_status.
     FROM message_status
     WHERE message_status.message_identifier = ? AND message_status.user_id = ?
     LIMIT ?;
+SELECT message_details.message_identifier, message_details.user_id, message_details.sender, message_details.encoding, message_details.client_reference, message_details.callback_url, message_details.created_at, message_details.expires_at, message_details.send_at
+    FROM message_details
+    WHERE message_details.message_identifier IN (?);
 
 -- operator_messages_purge: deleting old ids of operators
 SELECT operator_messages.id
@@ -779,6 +839,35 @@ UPDATE outbox_events
     SET claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6), status = ?, next_run_at = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, last_error = ?, attempts = attempts + ?
     WHERE outbox_events.id IN (?) AND outbox_events.status = ? AND outbox_events.claimed_by = ?;
 
+-- outbox_schedule: promoting scheduled messages
+SELECT TIMESTAMPDIFF(MICROSECOND, next_run_at, UTC_TIMESTAMP(6)) DIV 1000 AS over
+    FROM outbox_events FORCE INDEX (idx_outbox_claim)
+    WHERE outbox_events.status = ? AND outbox_events.lane = ? AND next_run_at <= (UTC_TIMESTAMP(6))
+    ORDER BY outbox_events.next_run_at ASC
+    LIMIT ?;
+SELECT outbox_events.id, outbox_events.aggregate_id, outbox_events.user_id
+    FROM outbox_events FORCE INDEX (idx_outbox_claim)
+    WHERE outbox_events.status = ? AND outbox_events.lane = ? AND next_run_at <= (UTC_TIMESTAMP(6))
+    ORDER BY outbox_events.next_run_at ASC
+    LIMIT ? FOR UPDATE SKIP LOCKED;
+SELECT message_status.message_identifier, COUNT(message_status.id) AS recipients
+    FROM message_status
+    WHERE message_status.message_identifier IN (?) GROUP BY message_status.message_identifier;
+SELECT outbox_events.turn
+    FROM outbox_events FORCE INDEX (idx_outbox_claim)
+    WHERE outbox_events.status = ? AND outbox_events.lane = ? AND outbox_events.next_run_at IS NULL AND outbox_events.turn > ?
+    ORDER BY outbox_events.turn ASC
+    LIMIT ?;
+UPDATE message_status
+    SET status = 'pending', updated_at = UTC_TIMESTAMP(6)
+    WHERE message_identifier IN (?) AND status = ?;
+UPDATE outbox_events
+    SET updated_at = UTC_TIMESTAMP(6), turn = CASE id WHEN ? THEN ? WHEN ? THEN ? ELSE turn END
+    WHERE id IN (?);
+UPDATE outbox_events
+    SET status = ?, next_run_at = ?, created_at = UTC_TIMESTAMP(6)
+    WHERE outbox_events.id IN (?);
+
 -- outbox_turn: looking for the turn of a lane
 SELECT outbox_events.turn
     FROM outbox_events FORCE INDEX (idx_outbox_claim)
@@ -819,7 +908,7 @@ UPDATE message_status
 SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
     WHERE message_status.id IN (?);
-SELECT message_details.message_identifier, message_details.user_id, message_details.sender, message_details.encoding, message_details.client_reference, message_details.callback_url, message_details.created_at
+SELECT message_details.message_identifier, message_details.user_id, message_details.sender, message_details.encoding, message_details.client_reference, message_details.callback_url, message_details.created_at, message_details.expires_at, message_details.send_at
     FROM message_details
     WHERE message_details.message_identifier IN (?);
 INSERT INTO callback_events (public_id, customer_id, endpoint_id, url, type, payload)
@@ -918,7 +1007,7 @@ UPDATE message_status
 SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
     WHERE message_status.id IN (?);
-SELECT message_details.message_identifier, message_details.user_id, message_details.sender, message_details.encoding, message_details.client_reference, message_details.callback_url, message_details.created_at
+SELECT message_details.message_identifier, message_details.user_id, message_details.sender, message_details.encoding, message_details.client_reference, message_details.callback_url, message_details.created_at, message_details.expires_at, message_details.send_at
     FROM message_details
     WHERE message_details.message_identifier IN (?);
 INSERT INTO callback_events (public_id, customer_id, endpoint_id, url, type, payload)
@@ -1048,6 +1137,9 @@ UPDATE operator_messages
     SET receipt_due_at = ?
     WHERE operator_messages.message_row IN (?) AND operator_messages.receipt_due_at IS NOT NULL;
 UPDATE message_status
+    SET status = ?, delivery_status = ?, claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
+    WHERE message_status.id IN (?);
+UPDATE message_status
     SET status = ?, provider = ?, claimed_by = NULL, claimed_until = NULL, updated_at = UTC_TIMESTAMP(6)
     WHERE status = ? AND ((message_identifier = ? AND recipient = ? AND claimed_by = ?) OR (message_identifier = ? AND recipient = ? AND claimed_by = ?));
 INSERT INTO operator_messages (operator, provider_id, given_id, message_row, receipt_due_at)
@@ -1066,7 +1158,7 @@ UPDATE message_status
 SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
     WHERE message_status.id IN (?);
-SELECT message_details.message_identifier, message_details.user_id, message_details.sender, message_details.encoding, message_details.client_reference, message_details.callback_url, message_details.created_at
+SELECT message_details.message_identifier, message_details.user_id, message_details.sender, message_details.encoding, message_details.client_reference, message_details.callback_url, message_details.created_at, message_details.expires_at, message_details.send_at
     FROM message_details
     WHERE message_details.message_identifier IN (?);
 INSERT INTO callback_events (public_id, customer_id, endpoint_id, url, type, payload)
