@@ -24,6 +24,7 @@ use crate::{
     authentication::Authentication,
     backlog,
     backpressure::Backpressure,
+    callbacks::Callbacks,
     error::ApiError,
     idempotency::InFlight,
     invite::invite,
@@ -77,6 +78,7 @@ pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketA
     series::start(&settings.receipt_secrets);
     let health = health(settings, &parts);
     let turns = Turns::new();
+    scope.spawn_until_stopped("callback customers", parts.database.clone().watch_callback_customers());
     let backpressure = Backpressure::new(settings.backpressure);
     backlog::watch(&parts.database, &parts.broker, &backpressure, &turns, scope);
     let accept = AcceptBatcher::start(
@@ -97,6 +99,7 @@ pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketA
         accept,
         in_flight: InFlight::default(),
         receipts: Receipts::start(settings.receipt_secrets.clone(), &parts.database, scope),
+        callbacks: Callbacks::new(&settings.callbacks),
         limits: Limits::start(settings, scope),
         backpressure,
         turns,

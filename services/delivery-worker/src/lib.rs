@@ -34,6 +34,7 @@ pub(crate) const CHUNK: usize = 64;
 /// Starts the consumers on `scope`. When the scope stops they take no more and finish what they have.
 pub fn start(config: &WorkerConfig, database: &Database, broker: &Broker, operators: &Operators, scope: &Scope) {
     series::start(broker.topology(), &config.receipt_secrets);
+    scope.spawn_until_stopped("callback customers", database.clone().watch_callback_customers());
     for lane in Lane::ALL {
         // Writers and calls are per queue: normal messages, many or at a slow operator, never hold up express ones.
         let lease = Deliver::lease(operators);

@@ -10,7 +10,8 @@ use telemetry::{
 };
 
 /// The database queries that the worker makes.
-const QUERIES: [Query; 5] = [Query::BeginSending, Query::Defer, Query::Ping, Query::Settle, Query::WriteStates];
+const QUERIES: [Query; 6] =
+    [Query::BeginSending, Query::CallbackCustomers, Query::Defer, Query::Ping, Query::Settle, Query::WriteStates];
 
 /// The operators' own series exist from when the operators are built.
 pub(crate) fn start(topology: &Topology, reporting: &OperatorSecrets) {

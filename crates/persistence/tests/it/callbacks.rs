@@ -278,7 +278,7 @@ pub(crate) async fn an_endpoint_that_is_gone_is_disabled_and_others_are_told(f: 
     f.tests(&gone, 1).await;
     let claimed = f.claim(16).await;
     let recorded = f.db.record_callbacks(&[record(&claimed[0], CallbackEnd::Gone(Some(HOUR)))]).await.expect("records");
-    assert_eq!(recorded.disabled, [gone.id.clone()]);
+    assert_eq!(recorded.disabled, [&*gone.id]);
     assert_eq!(f.again(&gone).await.disabled_reason.as_deref(), Some("gone"));
     let told = f.claim(16).await;
     assert_eq!(told.len(), 1, "the customer's other endpoint");
@@ -286,7 +286,7 @@ pub(crate) async fn an_endpoint_that_is_gone_is_disabled_and_others_are_told(f: 
     // Five days of failures.
     f.execute("UPDATE callback_endpoints SET failures = 9, failing_since = '2020-01-01 00:00:00' WHERE enabled").await;
     let recorded = f.db.record_callbacks(&[record(&told[0], CallbackEnd::Again(Some(HOUR)))]).await.expect("records");
-    assert_eq!(recorded.disabled, [failing.id.clone()]);
+    assert_eq!(recorded.disabled, [&*failing.id]);
     assert_eq!(f.again(&failing).await.disabled_reason.as_deref(), Some("failing"));
 }
 
