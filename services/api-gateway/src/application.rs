@@ -24,6 +24,7 @@ use crate::{
     authentication::Authentication,
     backlog,
     backpressure::Backpressure,
+    callbacks::Callbacks,
     error::ApiError,
     idempotency::InFlight,
     invite::invite,
@@ -78,6 +79,7 @@ pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketA
     let health = health(settings, &parts);
     scope.spawn_until_stopped("callback customers", parts.database.clone().watch_callback_customers());
     let turns = Turns::new();
+    scope.spawn_until_stopped("callback customers", parts.database.clone().watch_callback_customers());
     let backpressure = Backpressure::new(settings.backpressure);
     backlog::watch(&parts.database, &parts.broker, &backpressure, &turns, scope);
     let accept = AcceptBatcher::start(
@@ -98,6 +100,7 @@ pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketA
         accept,
         in_flight: InFlight::default(),
         receipts: Receipts::start(settings.receipt_secrets.clone(), &parts.database, scope),
+        callbacks: Callbacks::new(&settings.callbacks),
         limits: Limits::start(settings, scope),
         backpressure,
         turns,

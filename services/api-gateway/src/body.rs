@@ -124,6 +124,20 @@ impl JsonObject {
         self.members.get(name).is_some_and(|value| !value.is_null())
     }
 
+    /// Whether it is there, null too.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        self.members.contains_key(name)
+    }
+
+    /// `true` or `false`, which may be missing or null.
+    pub(crate) fn optional_boolean(&self, name: &'static str) -> Result<Option<bool>, ApiError> {
+        match self.members.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Bool(given)) => Ok(Some(*given)),
+            Some(_) => Err(invalid(name, "must be true or false")),
+        }
+    }
+
     /// A number as its digits say.
     fn written(&self, name: &str) -> Option<i64> {
         let raw: HashMap<String, &RawValue> = serde_json::from_slice(&self.body).ok()?;

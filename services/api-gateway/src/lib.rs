@@ -7,6 +7,7 @@ mod authentication;
 mod backlog;
 mod backpressure;
 mod body;
+mod callbacks;
 mod caller;
 mod content;
 mod draft;

@@ -52,6 +52,7 @@ const PAGE_PATH: &str = "/swagger/{file:.*}";
     tags(
         (name = "messages", description = "Send, and see what became of it"),
         (name = "balance", description = "Prepaid credits"),
+        (name = "callbacks", description = "Where a customer is told what becomes of its messages"),
         (name = "operators", description = "For the operators that deliver the messages"),
         (name = "admin", description = "Keys, and what customers may send from; never without a key of scope admin"),
         (name = "watch", description = "For those who run it; never rate-limited")
@@ -135,6 +136,7 @@ impl Modify for Security {
             let operation = match endpoint.method() {
                 "GET" => &mut item.get,
                 "DELETE" => &mut item.delete,
+                "PATCH" => &mut item.patch,
                 _ => &mut item.post,
             };
             let operation = operation.as_mut().expect("it was merged");

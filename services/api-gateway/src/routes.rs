@@ -3,6 +3,7 @@
 
 mod admin;
 mod balance;
+mod callbacks;
 mod cancel;
 mod history;
 mod message;
@@ -29,6 +30,18 @@ static ALL: LazyLock<Vec<Endpoint>> = LazyLock::new(|| {
         endpoint!(balance, Read, queries: [Query::Account]),
         endpoint!(top_up, Topup, queries: [Query::TopUp]),
         endpoint!(receipts, queries: [Query::ReceiptsTake]),
+        endpoint!(callbacks::list_endpoints, Callbacks, queries: [Query::CallbackEndpoints]),
+        endpoint!(callbacks::create_endpoint, Callbacks, queries: [Query::CallbackCreate]),
+        endpoint!(callbacks::remove_endpoint, Callbacks, queries: [Query::CallbackRemove]),
+        endpoint!(callbacks::get_endpoint, Callbacks, queries: [Query::CallbackEndpoint]),
+        endpoint!(callbacks::change_endpoint, Callbacks, queries: [Query::CallbackChange]),
+        endpoint!(callbacks::show_secret, Callbacks, queries: [Query::CallbackEndpoint]),
+        endpoint!(callbacks::rotate_secret, Callbacks, queries: [Query::CallbackRotate]),
+        endpoint!(callbacks::test_endpoint, Callbacks, queries: [Query::CallbackTest]),
+        endpoint!(callbacks::recover_events, Callbacks, queries: [Query::CallbackRecover]),
+        endpoint!(callbacks::list_events, Callbacks, queries: [Query::CallbackEvents]),
+        endpoint!(callbacks::list_attempts, Callbacks, queries: [Query::CallbackAttempts]),
+        endpoint!(callbacks::resend_event, Callbacks, queries: [Query::CallbackResend]),
         endpoint!(admin::list_keys, Admin, queries: [Query::KeyList]),
         endpoint!(admin::create_key, Admin, queries: [Query::KeyIssue]),
         endpoint!(admin::rotate_key, Admin, queries: [Query::KeyRotate]),

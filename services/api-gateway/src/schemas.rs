@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use domain::{
-    DeliveryStatus, MessageStatus, MessageType, Scope,
+    CallbackTypes, DeliveryStatus, MessageStatus, MessageType, Scope,
     grant::{MAX_KEY_NAME, MAX_OVERLAP, MAX_REQUESTS_PER_SECOND},
     id::MAX_IDENTIFIER_LENGTH,
     idempotency::MAX_KEY_LENGTH,
@@ -24,6 +24,14 @@ use utoipa::openapi::{
 
 use crate::query::{DEFAULT_LIMIT, LIMITS};
 
+/// A time with an offset.
+const RFC3339: &str =
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})$";
+/// Characters of what people say of an endpoint.
+pub(crate) const MAX_DESCRIPTION: usize = 200;
+/// The most that an endpoint's own limit may be.
+pub(crate) const MAX_PER_SECOND: u32 = 10_000;
+
 /// The schema of a parameter or header, the same on every route. Optional ones may be left out, but are never null.
 pub(crate) fn parameter(name: &str) -> Option<RefOr<Schema>> {
     let schema = match name {
@@ -33,6 +41,8 @@ pub(crate) fn parameter(name: &str) -> Option<RefOr<Schema>> {
         "sender" => text_object().min_length(Some(1)).max_length(Some(16)).pattern(Some(sender_pattern())),
         "status" => text_object().enum_values(Some(MessageStatus::ALL.map(MessageStatus::as_str))),
         "id" | "message_identifier" => visible_ascii(MAX_IDENTIFIER_LENGTH),
+        "endpoint" => text_object().pattern(Some("^ep_[0-9a-f]{32}$")),
+        "since" => text_object().pattern(Some(RFC3339)),
         "name" => text_object().pattern(Some("^[A-Za-z0-9_.-]{1,50}$")),
         "limit" => integer(i64::try_from(*LIMITS.start()).ok(), i64::try_from(*LIMITS.end()).ok())
             .default(Some(json!(DEFAULT_LIMIT))),
@@ -172,9 +182,7 @@ pub(crate) fn expires_at() -> RefOr<Schema> {
 fn time(told: &str, example: &str) -> RefOr<Schema> {
     optional()
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
-        .pattern(Some(
-            r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})$",
-        ))
+        .pattern(Some(RFC3339))
         .description(Some(told))
         .examples([json!(example)])
         .into()
@@ -283,6 +291,71 @@ pub(crate) fn receipt_part() -> RefOr<Schema> {
         .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
         .description(Some("Of which part it tells, counted from 1."))
         .examples([json!(1)])
+        .into()
+}
+
+pub(crate) fn callback_customer() -> RefOr<Schema> {
+    let told = "Whose it is; a key of that customer need not say.";
+    positive(i64::MAX).description(Some(told)).examples([json!(1)]).into()
+}
+
+pub(crate) fn callback_url() -> RefOr<Schema> {
+    url(text_object())
+}
+
+pub(crate) fn optional_callback_url() -> RefOr<Schema> {
+    url(optional())
+}
+
+fn url(builder: ObjectBuilder) -> RefOr<Schema> {
+    let told = "Where callbacks are posted to: https, without a user, a password or a fragment, and a host all of whose addresses are \
+        public.";
+    builder
+        .max_length(Some(2048))
+        .pattern(Some("^https?://"))
+        .description(Some(told))
+        .examples([json!("https://example.com/callbacks")])
+        .into()
+}
+
+pub(crate) fn callback_description() -> RefOr<Schema> {
+    optional_text(MAX_DESCRIPTION, "What people say of it", "orders")
+}
+
+pub(crate) fn callback_types() -> Array {
+    let names: Vec<_> = CallbackTypes::all().names().collect();
+    ArrayBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Array, Type::Null]))
+        .items(text_object().enum_values(Some(names)))
+        .min_items(Some(1))
+        .max_items(Some(100))
+        .description(Some("What it is told of; left out, all."))
+        .examples([json!(["message.delivered", "message.failed"])])
+        .build()
+}
+
+pub(crate) fn enabled() -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Boolean, Type::Null]))
+        .description(Some("Whether it is told anything."))
+        .examples([json!(true)])
+        .into()
+}
+
+pub(crate) fn per_second() -> RefOr<Schema> {
+    integer(Some(1), Some(MAX_PER_SECOND.into()))
+        .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
+        .description(Some("The most that it is sent in a second; null is no limit."))
+        .examples([json!(50)])
+        .into()
+}
+
+pub(crate) fn recover_time() -> RefOr<Schema> {
+    text_object()
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+        .pattern(Some(RFC3339))
+        .description(Some("RFC 3339 with an offset, from 1970 on."))
+        .examples([json!("2026-01-31T12:00:00Z")])
         .into()
 }
 

@@ -10,7 +10,7 @@ use telemetry::{
 
 use crate::{authentication, backpressure::signal::Signal, endpoint::Endpoint, receipts::REFUSALS, routes::endpoints};
 
-/// The database queries of no endpoint: those of keys, of the look at the backlog, and of readiness.
+/// The database queries of no endpoint: those of keys, of who has endpoints, of the look at the backlog, and of readiness.
 const QUERIES: [Query; 8] = [
     Query::CallbackCustomers,
     Query::KeyAdmin,

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use broker::BrokerConfig;
-use callbacks::OperatorSecrets;
+use callbacks::{CallbackConfig, OperatorSecrets};
 use domain::{
     ApiKey, CountryCode, KeyHash, KeyKind, Numbering, PriceList, PriceUnit, Tariff,
     pricing::{MAX_PRICE, MAX_SEGMENTS},
@@ -47,6 +47,8 @@ pub struct Settings {
     pub receipt_secrets: OperatorSecrets,
     /// `RECEIPT_RATE_LIMIT_RPS` (2000): requests of operators with receipts.
     pub receipt_rate: Rate,
+    /// Where callbacks may go, and what the secrets of endpoints are made from.
+    pub callbacks: CallbackConfig,
     /// `BACKPRESSURE_*`: from where on sending is refused; nothing where `BACKPRESSURE_ENABLED` (true) is false.
     pub backpressure: Thresholds,
     /// `SHUTDOWN_TIMEOUT_SECS` (20): how long requests in flight may take after SIGTERM.
@@ -141,6 +143,7 @@ impl Settings {
             customer_rate: rate(source, ("USER_RATE_LIMIT_RPS", "USER_RATE_LIMIT_BURST"), 20)?,
             receipt_secrets: receipt_secrets(source)?,
             receipt_rate: receipt_rate(source)?,
+            callbacks: CallbackConfig::load(source)?,
             backpressure: Thresholds::load(source)?,
             drain: source.duration_secs("SHUTDOWN_TIMEOUT_SECS", 20, 1..=600)?,
         })

@@ -4,8 +4,8 @@ use broker::Topology;
 use persistence::Database;
 
 use crate::{
-    accept::AcceptBatcher, authentication::Authentication, backpressure::Backpressure, idempotency::InFlight,
-    limits::Limits, receipts::Receipts, settings::Composition, turns::Turns,
+    accept::AcceptBatcher, authentication::Authentication, backpressure::Backpressure, callbacks::Callbacks,
+    idempotency::InFlight, limits::Limits, receipts::Receipts, settings::Composition, turns::Turns,
 };
 
 /// The parts of a running gateway that its endpoints need.
@@ -17,6 +17,7 @@ pub(crate) struct State {
     pub(crate) accept: AcceptBatcher,
     pub(crate) in_flight: InFlight,
     pub(crate) receipts: Receipts,
+    pub(crate) callbacks: Callbacks,
     pub(crate) limits: Limits,
     pub(crate) backpressure: Backpressure,
     pub(crate) turns: Turns,

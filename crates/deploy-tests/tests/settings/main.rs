@@ -20,7 +20,7 @@ const READ_BY_A_PARSER: [&str; 3] = ["DATABASE_URL", "OTEL_EXPORTER_OTLP_ENDPOIN
 const NOT_OURS: [&str; 1] = ["OTEL_TRACES_SAMPLER"];
 
 /// Sections of all services.
-const COMMON: [&str; 4] = ["All", "Database", "RabbitMQ", "Receipts"];
+const COMMON: [&str; 5] = ["All", "Callbacks", "Database", "RabbitMQ", "Receipts"];
 
 /// All that each service asks for, where nothing is set.
 fn asked() -> BTreeMap<&'static str, Vec<Asked>> {

@@ -10,7 +10,8 @@ const MAX_BODY: usize = 256 * 1024;
 /// A body that all of them accept.
 fn good() -> String {
     json!({"customer_id": 1, "text": "hi", "recipients": ["111"], "user_id": 1, "balance": 1, "name": "shop",
-        "scopes": ["send"], "sender": "BANK", "overlap_seconds": 0})
+        "scopes": ["send"], "sender": "BANK", "overlap_seconds": 0, "url": "https://93.184.216.34/",
+        "events": ["message.done"], "since": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z"})
     .to_string()
 }
 

@@ -11,7 +11,8 @@ use crate::support::{Fixture, Gateway, Request, routes::target};
 /// What a body needs besides the field that is tried; each route ignores the others'.
 fn good() -> Value {
     json!({"customer_id": 1, "text": "hi", "recipients": ["111"], "user_id": 1, "balance": 1, "name": "shop",
-        "scopes": ["send"], "sender": "BANK", "overlap_seconds": 0})
+        "scopes": ["send"], "sender": "BANK", "overlap_seconds": 0, "url": "https://93.184.216.34/",
+        "events": ["message.done"], "since": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z"})
 }
 
 pub(crate) async fn fields_are_taken_as_the_document_says(f: &Fixture) {
@@ -21,7 +22,8 @@ pub(crate) async fn fields_are_taken_as_the_document_says(f: &Fixture) {
     let mut sql = f.sql().await;
     for endpoint in endpoints().iter().filter(|endpoint| endpoint.takes_body()) {
         let (route, target) = (endpoint.path(), &*target(endpoint.path()));
-        let body = &document["paths"][route]["post"]["requestBody"];
+        let method = endpoint.method();
+        let body = &document["paths"][route][method.to_lowercase()]["requestBody"];
         assert!(body["description"].as_str().is_some_and(|text| text.contains("262144 bytes")), "{route}: no limit");
         let schema = resolve(&document, &body["content"]["application/json"]["schema"]);
         let required = schema["required"].as_array().cloned().unwrap_or_default();
@@ -30,15 +32,16 @@ pub(crate) async fn fields_are_taken_as_the_document_says(f: &Fixture) {
             for value in candidates(schema) {
                 let mut body = good();
                 body[field] = value.clone();
-                // A customer has a bounded number of keys.
-                sql.execute("DELETE FROM api_keys").await;
-                let answer = api.call(Request::post(target, &body)).await;
+                // A customer has a bounded number of keys and endpoints.
+                sql.execute("DELETE FROM api_keys WHERE customer_id IS NOT NULL").await;
+                sql.execute("DELETE FROM callback_endpoints").await;
+                let answer = api.call(with_body(method, target, &body)).await;
                 let place = format!("{route}: {field} = {}", short(&value));
                 assert_eq!(answer.status != 400, conforms(schema, &value), "{place}: {}", answer.text());
             }
             let mut body = good();
             body.as_object_mut().expect("an object").remove(field);
-            let answer = api.call(Request::post(target, &body)).await;
+            let answer = api.call(with_body(method, target, &body)).await;
             assert_eq!(answer.status == 400, required.contains(&json!(field)), "{route} without {field}");
         }
     }
@@ -77,7 +80,7 @@ async fn assert_taken_as_told(api: &Gateway, (method, path): (&str, &str), opera
         let user = if name == "client_reference" { "&user_id=1" } else { "" };
         let target = target_with(path, operation, name, &text) + user;
         let request = if operation["requestBody"].is_object() {
-            Request::post(&target, &good())
+            with_body(&method.to_uppercase(), &target, &good())
         } else {
             Request::new(&method.to_uppercase(), target)
         };
@@ -98,6 +101,10 @@ async fn assert_taken_as_told(api: &Gateway, (method, path): (&str, &str), opera
         }
         assert_eq!(![400, 422].contains(&answer.status), conforms(schema, &said), "{place}: {}", answer.text());
     }
+}
+
+fn with_body(method: &str, target: &str, body: &Value) -> Request {
+    Request::new(method, target).header("Content-Type", "application/json").body(body.to_string())
 }
 
 /// A target with `text` as its parameter `name`; the others that must be there are 1.
@@ -128,6 +135,7 @@ fn target_with(path: &str, operation: &Value, name: &str, text: &str) -> String 
 fn assert_bounded(place: &str, schema: &Value) {
     let has = |keyword: &str| !schema[keyword].is_null();
     let bounded = match main_type(schema) {
+        "boolean" => true,
         "integer" => has("minimum") && has("maximum") && schema["format"] == "int64",
         "string" => has("enum") || has("pattern") || has("maxLength"),
         "array" => has("minItems") && has("maxItems") && has("items"),

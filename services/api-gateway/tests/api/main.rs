@@ -5,6 +5,7 @@ mod authentication;
 mod balance;
 mod bodies;
 mod bounds;
+mod callbacks;
 mod composition;
 mod concurrency;
 mod documents;
@@ -134,6 +135,13 @@ test_support::on_each_backend! {
         refused_requests_are_counted_too,
         clients_cannot_invent_labels,
         the_format_is_prometheus_text,
+    }
+    callbacks {
+        an_endpoint_is_made_shown_changed_and_removed,
+        a_url_that_leads_into_our_network_is_refused,
+        a_customer_has_ten_endpoints,
+        events_are_listed_and_asked_for_again,
+        without_a_master_key_no_endpoint_can_be_made,
     }
     bounds {
         fields_are_taken_as_the_document_says,

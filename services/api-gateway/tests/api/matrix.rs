@@ -25,7 +25,7 @@ const fn row(method: &'static str, path: &'static str, [own, other, platform]: [
     Row { method, path, own, other, platform }
 }
 
-const ROWS: [Row; 18] = [
+const ROWS: [Row; 30] = [
     row("POST", "/messages/send", [200, 403, 200]),
     row("POST", "/messages/preview", [200, 403, 200]),
     row("GET", "/messages/history", [200, 403, 200]),
@@ -36,6 +36,18 @@ const ROWS: [Row; 18] = [
     row("POST", "/balance/add", [403, 403, 200]),
     // None of these sends receipts: to everybody there is nothing at such a path.
     row("POST", "/operators/{name}/receipts", [404, 404, 404]),
+    row("POST", "/callbacks/endpoints", [201, 403, 201]),
+    row("GET", "/callbacks/endpoints", [200, 403, 200]),
+    row("GET", "/callbacks/endpoints/{id}", [200, 403, 200]),
+    row("PATCH", "/callbacks/endpoints/{id}", [200, 403, 200]),
+    row("DELETE", "/callbacks/endpoints/{id}", [404, 403, 404]),
+    row("GET", "/callbacks/endpoints/{id}/secret", [200, 403, 200]),
+    row("POST", "/callbacks/endpoints/{id}/rotate-secret", [200, 403, 200]),
+    row("POST", "/callbacks/endpoints/{id}/test", [202, 403, 202]),
+    row("POST", "/callbacks/endpoints/{id}/recover", [202, 403, 202]),
+    row("GET", "/callbacks/events", [200, 403, 200]),
+    row("GET", "/callbacks/events/{id}/attempts", [200, 403, 200]),
+    row("POST", "/callbacks/events/{id}/resend", [202, 403, 202]),
     row("POST", "/admin/keys", [403, 403, 201]),
     row("GET", "/admin/keys", [403, 403, 200]),
     row("POST", "/admin/keys/{id}/rotate", [403, 403, 404]),
@@ -50,8 +62,10 @@ const ROWS: [Row; 18] = [
 
 /// What asks for a route in the name of customer 1.
 struct Asked {
-    /// A message of customer 1.
+    /// A message of customer 1, an endpoint of it and an event for that.
     message: String,
+    endpoint: String,
+    event: String,
 }
 
 impl Asked {
@@ -60,6 +74,16 @@ impl Asked {
             "/messages/{id}" | "/messages/{id}/cancel" => row.path.replace("{id}", &self.message),
             "/messages/history" | "/balance" => format!("{}?user_id=1", row.path),
             "/admin/senders" if row.method == "DELETE" => "/admin/senders?customer_id=1&sender=BANK".to_owned(),
+            // It would be gone for the rows after it.
+            "/callbacks/endpoints/{id}" if row.method == "DELETE" => {
+                format!("/callbacks/endpoints/ep_{:032x}?customer_id=1", 7)
+            }
+            path if path.starts_with("/callbacks/events") => {
+                format!("{}?customer_id=1", path.replace("{id}", &self.event))
+            }
+            path if path.starts_with("/callbacks/") => {
+                format!("{}?customer_id=1", path.replace("{id}", &self.endpoint))
+            }
             path => path.replace("{id}", "0199f2b4-5d0e-7cc0-8f6e-2f1b0c9a7d20"),
         };
         let request = Request::bare(row.method, target);
@@ -76,7 +100,12 @@ impl Asked {
             ("POST", "/admin/keys") => Some(json!({"name": "x", "scopes": ["send"]})),
             ("POST", "/admin/senders") => Some(json!({"customer_id": 1, "sender": "BANK"})),
             ("POST", "/messages/{id}/cancel") => None,
-            ("POST", _) => Some(json!({"overlap_seconds": 0})),
+            ("POST", "/callbacks/endpoints") => Some(json!({"customer_id": 1, "url": "https://93.184.216.34/"})),
+            ("POST", "/callbacks/endpoints/{id}/recover") => {
+                Some(json!({"customer_id": 1, "since": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z"}))
+            }
+            ("PATCH", _) => Some(json!({"customer_id": 1, "enabled": true})),
+            ("POST", _) => Some(json!({"customer_id": 1, "overlap_seconds": 0})),
             _ => None,
         }
     }
@@ -112,7 +141,12 @@ impl Keys {
 pub(crate) async fn every_route_knows_every_kind_of_caller(f: &Fixture) {
     let open = f.gateway(&[]).await;
     open.fund(1, 1_000).await;
-    let asked = Asked { message: open.send(&message(1, &["111"])).await.accepted() };
+    let endpoint = open.endpoint(1).await["id"].as_str().expect("an id").to_owned();
+    let asked = Asked {
+        message: open.send(&message(1, &["111"])).await.accepted(),
+        event: open.test_endpoint(1, &endpoint).await,
+        endpoint,
+    };
     let keys = Keys::make(f, open).await;
     let closed = f.gateway(&[("AUTH_REQUIRED", "true")]).await;
     for api in [open, closed] {

@@ -79,7 +79,9 @@ impl Collected {
 
     /// Takes from an answer what the script takes.
     pub(crate) fn learn(&self, answer: &Answer, known: &mut Variables) {
-        for (name, member) in [("message_identifier", "message_identifier"), ("key_id", "id")] {
+        for (name, member) in
+            [("message_identifier", "message_identifier"), ("key_id", "id"), ("endpoint_id", "id"), ("event_id", "id")]
+        {
             if self.script.contains(&format!("set(\\\"{name}\\\"")) {
                 known.0.insert(name, answer.json()[member].as_str().expect("a text").to_owned());
             }

@@ -14,10 +14,11 @@ use telemetry::{Guard, LogFormat, MetricsHandle, TelemetryConfig};
 use tempfile::TempDir;
 use test_support::TestDatabase;
 
-use super::{ADMIN_KEY, Gateway, sql::Sql};
+use super::{ADMIN_KEY, Gateway, keys::store_callbacks_key, sql::Sql};
 
 /// Limits that only matter to tests about limits are off, those that a busy machine would meet too; the port is free.
-const DEFAULTS: [(&str, &str); 7] = [
+const DEFAULTS: [(&str, &str); 8] = [
+    ("CALLBACK_MASTER_KEY", "0123456789abcdef0123456789abcdef"),
     ("ADMIN_API_KEY", ADMIN_KEY),
     ("LISTEN_ADDR", "127.0.0.1:0"),
     ("GLOBAL_RATE_LIMIT_RPS", "0"),
@@ -88,6 +89,10 @@ impl Fixture {
     pub(crate) async fn gateway(&self, settings: &[(&str, &str)]) -> Gateway {
         let gateway = self.start(settings, BrokerKind::InProcess).await;
         gateway.ready().await;
+        if !settings.contains(&("AUTH_REQUIRED", "true")) {
+            let running = self.running.lock().expect(UNPOISONED).last().map(|running| running.database.clone());
+            store_callbacks_key(&running.expect("it runs")).await;
+        }
         gateway
     }
 

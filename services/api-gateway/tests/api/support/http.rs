@@ -3,6 +3,8 @@
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::keys::callbacks_key;
+
 /// `ADMIN_API_KEY` of the gateways in tests.
 pub(crate) const ADMIN_KEY: &str = "mpa_ZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZ16kT6G";
 
@@ -19,7 +21,13 @@ impl Request {
     /// A request without headers or body; where nobody gets in without a key, with one that may do all there.
     pub(crate) fn new(method: &str, target: impl Into<String>) -> Self {
         let request = Self::bare(method, target);
-        if request.target.starts_with("/admin") { request.with_key(ADMIN_KEY) } else { request }
+        if request.target.starts_with("/admin") {
+            request.with_key(ADMIN_KEY)
+        } else if request.target.starts_with("/callbacks") {
+            request.with_key(callbacks_key().expose())
+        } else {
+            request
+        }
     }
 
     /// A request without headers or body, wherever it goes.

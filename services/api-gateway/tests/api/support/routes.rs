@@ -18,9 +18,10 @@ pub(crate) fn described() -> Vec<(&'static str, &'static str)> {
     all
 }
 
-/// Targets of endpoints that read a body.
+/// Targets of endpoints to which a body is posted.
 pub(crate) fn taking_bodies() -> Vec<String> {
-    endpoints().iter().filter(|endpoint| endpoint.takes_body()).map(Endpoint::path).map(target).collect()
+    let posted = |endpoint: &&Endpoint| endpoint.takes_body() && endpoint.method() == "POST";
+    endpoints().iter().filter(posted).map(Endpoint::path).map(target).collect()
 }
 
 /// Methods and paths of all there is.
