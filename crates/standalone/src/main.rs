@@ -3,6 +3,7 @@
 mod first_key;
 mod greeting;
 mod lock;
+mod master_key;
 mod settings;
 
 use std::{path::Path, process::ExitCode, sync::Arc};
@@ -24,12 +25,12 @@ fn main() -> ExitCode {
 async fn run() -> anyhow::Result<ExitCode> {
     let settings = Settings::load(::settings::Source::process())?;
     let telemetry = telemetry::init(settings.gateway.common.telemetry())?;
-    let outcome = serve(&settings, telemetry.metrics()).await;
+    let outcome = serve(settings, telemetry.metrics()).await;
     telemetry.shutdown().await;
     outcome
 }
 
-async fn serve(settings: &Settings, metrics: MetricsHandle) -> anyhow::Result<ExitCode> {
+async fn serve(mut settings: Settings, metrics: MetricsHandle) -> anyhow::Result<ExitCode> {
     // First what may refuse to start without a file: none is made for a list of operators that is wrong.
     let operators = Operators::build(settings.operators.clone()).context("OPERATORS=[hidden] is not accepted")?;
     let lifecycle = Lifecycle::new()?;
@@ -37,6 +38,8 @@ async fn serve(settings: &Settings, metrics: MetricsHandle) -> anyhow::Result<Ex
     scope.measure_process();
 
     let file = lock::take(&settings.file)?;
+    settings.set_master_key_if_none(|| master_key::beside(&file))?;
+    let settings = &settings;
     let restarted = recover(&file).await.with_context(|| format!("preparing the database file {}", file.display()))?;
     let database = Database::open(settings.database_config(&file)?).await?;
     database.assume_migrated();
@@ -54,7 +57,7 @@ async fn serve(settings: &Settings, metrics: MetricsHandle) -> anyhow::Result<Ex
     // The gateway first: where its address is taken, nothing has been claimed yet.
     let address = api_gateway::start(&settings.gateway, parts, &scope)?;
     delivery_worker::start(&settings.worker, &database, &broker, &operators, &scope);
-    outbox_relay::start(&settings.relay, &database, &broker, &wake, &scope);
+    outbox_relay::start(&settings.relay, &database, Some(&broker), &wake, &scope);
     tracing::info!(%address, restarted, file = %settings.file.display(), "the platform is up");
     greeting::print(address, settings, restarted, first_key.as_ref());
 

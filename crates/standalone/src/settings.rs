@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use callbacks::{MasterKey, MasterKeys};
 use delivery_worker::WorkerConfig;
 use operators::OperatorsConfig;
 use outbox_relay::RelayConfig;
@@ -49,6 +50,21 @@ impl Settings {
             gateway,
             file,
         })
+    }
+
+    /// The keys of callbacks, where nobody gave one.
+    pub(crate) fn set_master_key_if_none(
+        &mut self,
+        key: impl FnOnce() -> anyhow::Result<MasterKey>,
+    ) -> anyhow::Result<()> {
+        if self.gateway.callbacks.keys.is_none() {
+            let keys = Some(MasterKeys { current: key()?, previous: None });
+            self.gateway.callbacks.keys.clone_from(&keys);
+            if let Some(callbacks) = &mut self.relay.callbacks {
+                callbacks.keys = keys;
+            }
+        }
+        Ok(())
     }
 
     /// How the database at `file` is used; recovery is done before anybody waits for an answer.

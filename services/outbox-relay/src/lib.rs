@@ -36,10 +36,23 @@ use crate::{
     unknown_kinds::UnknownKinds,
 };
 
-/// Starts the claimers, the sweepers and the ledger audit on `scope`. They end after their batch in hand when the scope stops.
-pub fn start(config: &RelayConfig, database: &Database, broker: &Broker, wake: &Wake, scope: &Scope) {
+/// Starts what this relay does on `scope`: with a broker the claimers, the sweepers and the ledger audit, and callbacks where they are
+/// enabled. They end after their batch in hand when the scope stops.
+pub fn start(config: &RelayConfig, database: &Database, broker: Option<&Broker>, wake: &Wake, scope: &Scope) {
+    series::start(broker.map(Broker::topology));
+    if let Some(broker) = broker {
+        start_publishing(config, database, broker, wake, scope);
+    }
+    if let Some(callbacks) = &config.callbacks {
+        callbacks::start(callbacks, database, scope);
+    }
+    if broker.is_none() && config.callbacks.is_none() {
+        tracing::warn!("this relay has nothing to do: it has no claimers, and CALLBACKS_ENABLED is false");
+    }
+}
+
+fn start_publishing(config: &RelayConfig, database: &Database, broker: &Broker, wake: &Wake, scope: &Scope) {
     let gate = Gate::start(config.max_queued, broker, scope);
-    series::start(broker.topology());
     let unknown_kinds = UnknownKinds::default();
     for lane in Lane::ALL {
         let lookout = Lookout::new();
@@ -57,32 +70,33 @@ pub fn start(config: &RelayConfig, database: &Database, broker: &Broker, wake: &
             scope.spawn("claimer", claimer.run(scope.stop.clone()));
         }
     }
+    scope.spawn_until_stopped("callback customers", database.clone().watch_callback_customers());
     scope.spawn("sweeper", sweeper::run(config.clone(), database.clone(), unknown_kinds, scope.stop.clone()));
     let scheduled = scheduled::run(database.clone(), config.most_pending, wake.clone(), scope.stop.clone());
     scope.spawn("scheduled messages", scheduled);
-    scope.spawn_until_stopped("callback customers", database.clone().watch_callback_customers());
-    if let Some(config) = &config.callbacks {
-        callbacks::start(config, database, scope);
-    }
     scope.spawn("receipts", receipts::run(database.clone(), scope.stop.clone()));
     if let Some(every) = config.ledger_audit {
         scope.spawn("ledger audit", audit::run(every, database.clone(), scope.stop.clone()));
     }
 }
 
-/// The relay needs both, and needs to write: without the one there is nothing to publish, without the other nowhere.
-pub fn health(config: &RelayConfig, database: &Database, broker: &Broker) -> Health {
-    let (database, broker, publisher) = (database.clone(), broker.clone(), broker.publisher());
-    let callbacks = callbacks::Readiness::of(config, &database);
-    let health = Health::new()
-        .check("mysql", Required, move || {
-            let database = database.clone();
-            async move {
-                let readiness = database.readiness().await;
-                Finding::degraded(readiness.as_str(), readiness == Readiness::Ok)
-            }
-        })
-        .check("rabbitmq", Required, move || std::future::ready(broker_finding(broker.condition(), &publisher)));
+/// Where it publishes the relay needs both, and needs to write: without the one there is nothing to publish, without the other
+/// nowhere. Callbacks never touch the broker.
+pub fn health(config: &RelayConfig, database: &Database, broker: Option<&Broker>) -> Health {
+    let callbacks = callbacks::Readiness::of(config, database);
+    let database = database.clone();
+    let mut health = Health::new().check("mysql", Required, move || {
+        let database = database.clone();
+        async move {
+            let readiness = database.readiness().await;
+            Finding::degraded(readiness.as_str(), readiness == Readiness::Ok)
+        }
+    });
+    if let Some(broker) = broker {
+        let (broker, publisher) = (broker.clone(), broker.publisher());
+        health = health
+            .check("rabbitmq", Required, move || std::future::ready(broker_finding(broker.condition(), &publisher)));
+    }
     match callbacks {
         Some(callbacks) => health.check("callbacks", Required, move || callbacks.clone().find()),
         None => health,

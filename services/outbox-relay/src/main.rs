@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use broker::{Broker, BrokerConfig};
 use outbox_relay::{Settings, Wake, health, start};
 use persistence::Database;
-use service_kit::{Lifecycle, admin::AdminServer};
+use service_kit::{Lifecycle, Scope, admin::AdminServer};
 use settings::Source;
 use telemetry::MetricsHandle;
 
@@ -28,16 +28,21 @@ async fn serve(settings: &Settings, metrics: MetricsHandle) -> anyhow::Result<Ex
     scope.measure_process();
 
     let database = Database::open(settings.database.clone()).await.context("DATABASE_URL=[hidden] is not accepted")?;
-    let BrokerConfig { uri, topology } = settings.broker.clone();
-    let broker = Broker::amqp(uri, topology, &scope.support_tasks("broker"), scope.finish.clone())
-        .context("RABBIT_URI=[hidden] is not accepted")?;
-    let admin = AdminServer::bind(&settings.admin, health(&settings.relay, &database, &broker), metrics)?;
+    // One that only sends callbacks has no way to the broker.
+    let broker = if settings.relay.publishes() { Some(connect(&settings.broker, &scope)?) } else { None };
+    let admin = AdminServer::bind(&settings.admin, health(&settings.relay, &database, broker.as_ref()), metrics)?;
     tracing::info!(address = %admin.local_addr(), "the relay is up");
     scope.spawn_support("admin server", admin.run(scope.finish.clone()));
     scope.spawn_until_stopped("prepare database", database.clone().prepare(settings.database.auto_migrate));
-    start(&settings.relay, &database, &broker, &Wake::default(), &scope);
+    start(&settings.relay, &database, broker.as_ref(), &Wake::default(), &scope);
 
     let code = lifecycle.run(settings.drain).await;
     database.close().await;
     Ok(code)
+}
+
+fn connect(config: &BrokerConfig, scope: &Scope) -> anyhow::Result<Broker> {
+    let BrokerConfig { uri, topology } = config.clone();
+    Broker::amqp(uri, topology, &scope.support_tasks("broker"), scope.finish.clone())
+        .context("RABBIT_URI=[hidden] is not accepted")
 }

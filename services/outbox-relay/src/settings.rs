@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use broker::BrokerConfig;
 use callbacks::CallbackConfig;
-use domain::PerLane;
+use domain::{Lane, PerLane};
 use persistence::DatabaseConfig;
 use service_kit::CommonSettings;
 use settings::{ListenAddr, SettingError, Source};
@@ -33,7 +33,7 @@ pub struct Settings {
 #[derive(Debug, Clone)]
 pub struct RelayConfig {
     /// `RELAY_EXPRESS_CLAIMERS` (4) and `RELAY_NORMAL_CLAIMERS` (2): tasks that publish the events of a lane; 0 where
-    /// other relays do.
+    /// other relays do. Without any the relay sends callbacks only.
     pub claimers: PerLane<usize>,
     /// `RELAY_BATCH` (200): most events of one claim.
     pub batch: u64,
@@ -76,6 +76,11 @@ impl Settings {
 }
 
 impl RelayConfig {
+    /// Whether this relay publishes anything; one that does not has no use for the broker, and leaves the sweeping to those that do.
+    pub fn publishes(&self) -> bool {
+        Lane::ALL.iter().any(|lane| self.claimers[*lane] > 0)
+    }
+
     /// Reads the section.
     ///
     /// # Errors
@@ -118,5 +123,13 @@ mod tests {
         let config = RelayConfig::load(&Source::from_pairs::<&str, &str>([])).expect("accepted");
         assert_eq!(config.claimers, PerLane { express: 4, normal: 2 });
         assert_eq!(config.batch, 200);
+    }
+
+    #[test]
+    fn a_relay_without_claimers_publishes_nothing() {
+        for (express, normal, publishes) in [("0", "0", false), ("1", "0", true), ("0", "1", true)] {
+            let source = Source::from_pairs([("RELAY_EXPRESS_CLAIMERS", express), ("RELAY_NORMAL_CLAIMERS", normal)]);
+            assert_eq!(RelayConfig::load(&source).expect("accepted").publishes(), publishes, "{express} {normal}");
+        }
     }
 }

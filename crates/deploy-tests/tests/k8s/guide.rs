@@ -79,8 +79,8 @@ fn the_production_example_renames_every_image_to_one_version() {
         for container in pods.containers() {
             let image = container.image.unwrap_or_default();
             let (name, tag) = image.rsplit_once(':').expect("an image has a tag");
-            assert_eq!(name, format!("registry.example.com/messaging-platform/{}", pods.name), "{}", pods.id);
-            seen.insert(pods.name.clone(), tag.to_owned());
+            assert_eq!(name, format!("registry.example.com/messaging-platform/{}", pods.image()), "{}", pods.id);
+            seen.insert(pods.image().to_owned(), tag.to_owned());
         }
     }
     let named: BTreeSet<_> = kustomization::image_names().into_iter().collect();

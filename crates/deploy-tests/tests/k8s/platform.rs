@@ -8,7 +8,7 @@ use k8s_openapi::{
     api::{
         apps::v1::{Deployment, StatefulSet},
         batch::v1::Job,
-        core::v1::{ConfigMap, Container, PodSpec, PodTemplateSpec},
+        core::v1::{ConfigMap, Container, EnvVar, PodSpec, PodTemplateSpec},
     },
     apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta},
 };
@@ -16,9 +16,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub(crate) const NAMESPACE: &str = "distributed-messaging-platform";
-/// Our services with the port they serve on.
-pub(crate) const SERVICES: [(&str, i32); 3] =
-    [("api-gateway", 8080), ("outbox-relay", 8081), ("delivery-worker", 8082)];
+/// Our services with the port they serve on; one image may run as two of them.
+pub(crate) const SERVICES: [(&str, i32); 4] =
+    [("api-gateway", 8080), ("outbox-relay", 8081), ("relay-callbacks", 8081), ("delivery-worker", 8082)];
 /// Read by people only: no kustomization lists it.
 pub(crate) const SECRET_TEMPLATE: &str = "secret.template.yaml";
 
@@ -82,6 +82,11 @@ impl Pods {
         SERVICES.iter().find(|(name, _)| *name == self.name).map(|(_, port)| *port)
     }
 
+    /// The image of ours that they run.
+    pub(crate) fn image(&self) -> &str {
+        if self.name == "relay-callbacks" { "outbox-relay" } else { &self.name }
+    }
+
     /// Whether our code runs in them.
     pub(crate) fn are_ours(&self) -> bool {
         self.service_port().is_some() || self.name == "migrate"
@@ -103,6 +108,16 @@ impl Pods {
     pub(crate) fn containers(&self) -> Vec<Container> {
         let spec = self.spec();
         spec.init_containers.into_iter().flatten().chain(spec.containers).collect()
+    }
+
+    /// Variables that a person may give by adding to a Secret.
+    pub(crate) fn optional_variables(&self) -> Vec<String> {
+        let variables = self.containers().into_iter().flat_map(|container| container.env.unwrap_or_default());
+        let is_optional = |variable: &EnvVar| {
+            let source = variable.value_from.as_ref().and_then(|source| source.secret_key_ref.as_ref());
+            source.is_some_and(|entry| entry.optional == Some(true))
+        };
+        variables.filter(is_optional).map(|variable| variable.name).collect()
     }
 
     /// Number of the port with this name.

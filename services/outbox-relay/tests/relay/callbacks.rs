@@ -6,9 +6,10 @@ use callbacks::{CallbackConfig, MasterKey, MasterKeys, SignatureHeaders};
 use domain::{CallbackEventId, CallbackTypes, CustomerId, EndpointId};
 use outbox_relay::{RelayConfig, health};
 use persistence::{CallbackEndpoint, EndpointCreated, NewEndpoint};
+use test_support::{Received, Receiver};
 use uuid::Uuid;
 
-use crate::support::{CUSTOMER, Fixture, Received, Receiver, Relay, config, eventually};
+use crate::support::{CUSTOMER, Fixture, Relay, config, eventually};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -187,11 +188,11 @@ async fn without_a_master_key_nothing_is_sent_and_a_relay_with_endpoints_is_not_
     let receiver = Receiver::answering(200).await;
     let without = sending(None);
     let relay = fixture.relay(&without).await;
-    let report = health(&without, &relay.database, &fixture.broker).report().await;
+    let report = health(&without, &relay.database, Some(&fixture.broker)).report().await;
     assert_eq!((report.ready, report.dependencies["callbacks"]), (true, "ok"), "nobody waits for any");
     let endpoint = relay.endpoint(&receiver.url).await;
     relay.test(&endpoint).await;
-    let report = health(&without, &relay.database, &fixture.broker).report().await;
+    let report = health(&without, &relay.database, Some(&fixture.broker)).report().await;
     assert_eq!((report.ready, report.dependencies["callbacks"]), (false, "no_master_key"));
     assert_eq!((receiver.received().len(), count(&fixture, "pending").await), (0, 1));
     relay.stop().await;

@@ -3,13 +3,11 @@
 mod closed_port;
 mod fixture;
 mod queue;
-mod receiver;
 mod sql;
 
 pub(crate) use closed_port::ClosedPort;
 pub(crate) use fixture::{CUSTOMER, Fixture, PRICE, Relay, config, express, message, topology};
 pub(crate) use queue::Queue;
-pub(crate) use receiver::{Received, Receiver};
 pub(crate) use sql::Sql;
 
 use std::time::Duration;

@@ -148,7 +148,7 @@ pub(super) fn images(platform: &Platform) -> Vec<String> {
             let image = container.image.unwrap_or_default();
             let (name, tag) = image.split_once(':').unwrap_or((&image, ""));
             let is_right = if pods.are_ours() {
-                chosen.iter().any(|chosen| chosen == name) && name == format!("messaging-platform/{}", pods.name)
+                chosen.iter().any(|chosen| chosen == name) && name == format!("messaging-platform/{}", pods.image())
             } else {
                 !["", "latest"].contains(&tag)
             };

@@ -134,9 +134,19 @@ fn entries_there_are(platform: &Platform) -> BTreeSet<String> {
     configs.chain(secrets).flat_map(entries).collect()
 }
 
+/// Entries of Secrets that pods start without.
+fn optional_entries(platform: &Platform) -> BTreeSet<String> {
+    let containers = platform.pods().into_iter().flat_map(|pods| pods.containers());
+    let sources = containers.flat_map(|container| container.env.unwrap_or_default());
+    let sources = sources.filter_map(|variable| variable.value_from?.secret_key_ref);
+    let optional = sources.filter(|entry| entry.optional == Some(true));
+    optional.map(|entry| format!("Secret/{}/{}", entry.name, entry.key)).collect()
+}
+
 pub(super) fn entries(platform: &Platform) -> Vec<String> {
     let (asked, there) = (entries_asked_for(platform), entries_there_are(platform));
-    let missing = asked.into_iter().filter(|(_, entry)| !there.contains(entry));
+    let optional = optional_entries(platform);
+    let missing = asked.into_iter().filter(|(_, entry)| !there.contains(entry) && !optional.contains(entry));
     missing.map(|(who, entry)| format!("{who} asks for {entry}")).collect()
 }
 

@@ -15,6 +15,8 @@ const PLACEHOLDER: &str = "CHANGE_ME";
 const SOME_KEY: &str = "mpa_ZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZ16kT6G";
 /// A token of the form that `cargo xtask key --receipt` prints.
 const SOME_TOKEN: &str = "mpr_aEP9zIeRgg8RqLXOzajjlMHeEc7KSz3Y4DoYHu";
+/// A text of the form that `openssl rand -hex 32` prints. The placeholder itself is refused, being too short.
+const SOME_MASTER_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 /// Not set here: it would override `DB_HOST` to `DB_PASSWORD`.
 const NOT_DEPLOYED: [&str; 1] = ["DATABASE_URL"];
 
@@ -28,6 +30,7 @@ pub(crate) fn of(platform: &Platform, pods: &Pods) -> BTreeMap<String, String> {
         written.map(|value| match key {
             "ADMIN_API_KEY" => value.replace(PLACEHOLDER, SOME_KEY),
             "RECEIPT_SECRETS" => value.replace(PLACEHOLDER, SOME_TOKEN),
+            "CALLBACK_MASTER_KEY" => value.replace(PLACEHOLDER, SOME_MASTER_KEY),
             _ => value,
         })
     };
@@ -55,7 +58,7 @@ pub(super) fn accepted_by_their_services(platform: &Platform) -> Vec<String> {
     let mut problems = Vec::new();
     for pods in platform.pods().iter().filter(|pods| pods.service_port().is_some()) {
         let source = Source::from_pairs(of(platform, pods));
-        let addresses = match pods.name.as_str() {
+        let addresses = match pods.image() {
             "api-gateway" => api_gateway::Settings::load(&source).map(|settings| settings.listen),
             "outbox-relay" => outbox_relay::Settings::load(&source).map(|settings| settings.admin),
             _ => delivery_worker::Settings::load(&source).map(|settings| settings.admin),
@@ -95,6 +98,8 @@ pub(super) fn every_variable_is_deployed(platform: &Platform) -> Vec<String> {
     let secrets = platform.all::<Secret>().into_iter().flat_map(|object| object.string_data.unwrap_or_default());
     let mut deployed = config_variables(platform);
     deployed.extend(secrets.map(|(name, _)| name));
+    // Also what a person may add to a Secret.
+    deployed.extend(platform.pods().iter().flat_map(Pods::optional_variables));
     let is_missing = |name: &String| !deployed.contains(name) && !NOT_DEPLOYED.contains(&name.as_str());
     service_variables().expect("the file is there").into_iter().filter(is_missing).collect()
 }

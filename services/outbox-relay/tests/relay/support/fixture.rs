@@ -162,7 +162,7 @@ impl Fixture {
 
 impl Relay {
     pub(crate) fn start(&self, config: &RelayConfig, broker: &Broker) {
-        start(config, &self.database, broker, &self.wake, &self.scope);
+        start(config, &self.database, Some(broker), &self.wake, &self.scope);
     }
 
     /// Waits until no operation of it is at the database: a claim that was under way has ended.

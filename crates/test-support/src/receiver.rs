@@ -8,20 +8,24 @@ use std::{
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
 };
 
 /// One request.
 #[derive(Debug, Clone)]
-pub(crate) struct Received {
+pub struct Received {
+    /// Path and query.
+    pub target: String,
     /// With names in small letters.
-    pub(crate) headers: HashMap<String, String>,
-    pub(crate) body: String,
+    pub headers: HashMap<String, String>,
+    /// As it came.
+    pub body: String,
 }
 
 /// Answers with a status, from the moment it is made until it is dropped.
-pub(crate) struct Receiver {
-    pub(crate) url: String,
+pub struct Receiver {
+    /// Where it takes requests.
+    pub url: String,
     shared: Arc<Shared>,
     server: JoinHandle<()>,
 }
@@ -32,26 +36,35 @@ struct Shared {
 }
 
 impl Receiver {
-    pub(crate) async fn answering(status: u16) -> Self {
+    /// One that answers with this status.
+    ///
+    /// # Panics
+    ///
+    /// When no port is free.
+    pub async fn answering(status: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/callbacks", listener.local_addr().expect("an address"));
         let shared = Arc::new(Shared { status: Mutex::new(status), received: Mutex::default() });
         let serving = Arc::clone(&shared);
         #[expect(clippy::disallowed_methods, reason = "it ends with the receiver")]
         let server = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
             while let Ok((connection, _)) = listener.accept().await {
-                serving.serve(connection).await;
+                let serving = Arc::clone(&serving);
+                connections.spawn(async move { serving.serve(connection).await });
+                while connections.try_join_next().is_some() {}
             }
         });
         Self { url, shared, server }
     }
 
     /// What it answers from now on.
-    pub(crate) fn answer(&self, status: u16) {
+    pub fn answer(&self, status: u16) {
         *self.shared.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
     }
 
-    pub(crate) fn received(&self) -> Vec<Received> {
+    /// All that came, in order.
+    pub fn received(&self) -> Vec<Received> {
         self.shared.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -79,6 +92,7 @@ async fn read(connection: &mut BufReader<TcpStream>) -> Option<Received> {
     let mut headers = HashMap::new();
     let mut line = String::new();
     connection.read_line(&mut line).await.ok()?;
+    let target = line.split(' ').nth(1)?.to_owned();
     loop {
         line.clear();
         connection.read_line(&mut line).await.ok()?;
@@ -88,5 +102,5 @@ async fn read(connection: &mut BufReader<TcpStream>) -> Option<Received> {
     let length = headers.get("content-length")?.parse().ok()?;
     let mut body = vec![0; length];
     connection.read_exact(&mut body).await.ok()?;
-    Some(Received { headers, body: String::from_utf8(body).ok()? })
+    Some(Received { target, headers, body: String::from_utf8(body).ok()? })
 }
