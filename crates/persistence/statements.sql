@@ -27,7 +27,7 @@ UPDATE user_balances
     WHERE user_id IN (?);
 INSERT INTO message_status (user_id, status, type, recipient, message_identifier, price, transaction_id, segments)
     VALUES (?);
-INSERT INTO message_details (message_identifier, user_id, sender, encoding, client_reference, expires_at, send_at)
+INSERT INTO message_details (message_identifier, user_id, sender, encoding, client_reference, callback_url, expires_at, send_at)
     VALUES (?);
 SELECT UTC_TIMESTAMP(6) AS now;
 INSERT INTO outbox_events (aggregate_type, aggregate_id, event_type, payload, priority, status, next_run_at, user_id, traceparent, turn)
@@ -275,6 +275,18 @@ SELECT callback_events.id
 DELETE
     FROM callback_events
     WHERE callback_events.id IN (?);
+
+-- callback_lag: looking how long callbacks wait
+SELECT MAX(CASE WHEN enabled AND failures = 0 THEN age END) AS working, MAX(CASE WHEN enabled AND failures > 0 THEN age END) AS failing, MAX(CASE WHEN NOT enabled THEN age END) AS disabled
+    FROM (SELECT e.enabled, e.failures, (SELECT TIMESTAMPDIFF(MICROSECOND, v.next_run_at, UTC_TIMESTAMP(6)) DIV 1000
+    FROM callback_events v
+    WHERE v.endpoint_id = e.id AND v.status = ? AND v.next_run_at <= UTC_TIMESTAMP(6)
+    ORDER BY v.next_run_at
+    LIMIT 1) AS age
+    FROM callback_endpoints e
+    WHERE e.id > 0
+    ORDER BY e.id
+    LIMIT 10000) AS lags;
 
 -- callback_record: recording attempts of callbacks
 SELECT callback_events.id, callback_events.claimed_by

@@ -12,8 +12,8 @@ use callbacks::{CallbackClient, CallbackConfig, ClientError, DEFAULT_TIMEOUT};
 use persistence::Database;
 use service_kit::{Scope, health::Finding};
 
-pub(crate) use self::send::RESULTS;
 use self::{dispatcher::Dispatcher, send::Sender};
+pub(crate) use self::{send::RESULTS, sweeper::ENDPOINT_STATES};
 use crate::settings::RelayConfig;
 
 /// Starts what sends callbacks and what sweeps after them. Without a master key nothing is sent.

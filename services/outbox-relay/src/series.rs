@@ -9,13 +9,14 @@ use telemetry::{
 };
 
 /// The database queries that the relay makes.
-const QUERIES: [Query; 32] = [
+const QUERIES: [Query; 33] = [
     Query::CallbackAny,
     Query::CallbackClaim,
     Query::CallbackCount,
     Query::CallbackCustomers,
     Query::CallbackDue,
     Query::CallbackExpire,
+    Query::CallbackLag,
     Query::CallbackPurge,
     Query::CallbackRecord,
     Query::CallbackRescue,
@@ -44,14 +45,16 @@ const QUERIES: [Query; 32] = [
     Query::ReceiptsPurge,
 ];
 
-pub(crate) fn start(topology: &Topology) {
+pub(crate) fn start(topology: Option<&Topology>) {
     start_connections_at_zero(&QUERIES.map(Query::as_str));
     start_at_zero(names::CURRENT_OUTBOX_PENDING_EVENTS, &[]);
     let lanes = Lane::ALL.map(Lane::as_str);
     start_at_zero(names::OUTBOX_PENDING_EVENTS, &[(label::LANE, &lanes)]);
     start_at_zero(names::OUTBOX_OLDEST_AGE_SECONDS, &[(label::LANE, &lanes)]);
     start_at_zero(names::OUTBOX_SCHEDULED_LAG_SECONDS, &[(label::LANE, &lanes)]);
-    start_at_zero(names::QUEUE_MESSAGES, &[(label::QUEUE, &topology.queues())]);
+    if let Some(topology) = topology {
+        start_at_zero(names::QUEUE_MESSAGES, &[(label::QUEUE, &topology.queues())]);
+    }
     start_at_zero(names::RELAY_PAUSED, &[(label::LANE, &lanes)]);
     start_at_zero(names::BROKER_PUBLISHES_TOTAL, &[(label::RESULT, &Published::RESULTS)]);
     start_at_zero(names::BROKER_CONFIRM_DURATION_SECONDS, &[]);
@@ -64,6 +67,7 @@ pub(crate) fn start(topology: &Topology) {
     start_at_zero(names::CALLBACK_ENDPOINTS_PAUSED_TOTAL, &[]);
     start_at_zero(names::CALLBACK_ENDPOINTS_DISABLED_TOTAL, &[]);
     start_at_zero(names::CALLBACKS_DUE, &[]);
+    start_at_zero(names::CALLBACK_LAG_SECONDS, &[(label::STATE, &crate::callbacks::ENDPOINT_STATES)]);
     start_at_zero(names::RECEIPTS_PARKED, &[]);
     start_at_zero(names::RECEIPTS_MISSING_TOTAL, &[]);
     start_at_zero(names::RECEIPTS_ORPHANED_TOTAL, &[]);

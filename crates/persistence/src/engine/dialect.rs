@@ -76,6 +76,16 @@ impl Dialect {
     }
 
     /// Whole milliseconds since the time in `column`; negative while it lies ahead, NULL where it is NULL.
+    pub(crate) fn millis_text(self, column: &str) -> String {
+        match self {
+            Self::MySql => format!("TIMESTAMPDIFF(MICROSECOND, {column}, UTC_TIMESTAMP(6)) DIV 1000"),
+            Self::Sqlite => {
+                format!("CAST(round((julianday('now') - julianday({column})) * 86400000.0) AS INTEGER)")
+            }
+        }
+    }
+
+    /// As [`Dialect::millis_text`], of an expression.
     pub(crate) fn millis_since(self, column: impl Into<SimpleExpr>) -> SimpleExpr {
         match self {
             Self::MySql => {

@@ -45,6 +45,7 @@ queries! {
     CallbackEvents: "callback_events", "listing callbacks";
     CallbackExpire: "callback_expire", "ending callbacks that waited too long";
     CallbackPurge: "callback_purge", "deleting old callbacks";
+    CallbackLag: "callback_lag", "looking how long callbacks wait";
     CallbackRecord: "callback_record", "recording attempts of callbacks";
     CallbackRecover: "callback_recover", "making failed callbacks due again";
     CallbackRemove: "callback_remove", "removing an endpoint";

@@ -32,6 +32,8 @@ pub struct AcceptRequest {
     pub segments: Option<SegmentCount>,
     /// The client's own name for it. It is kept where the body has an encoding, as that of each request has which used a new field.
     pub client_reference: Option<ClientReference>,
+    /// Where its customer is told of it, at the origin of one of its endpoints and in the normal form of URLs. Kept likewise.
+    pub callback_url: Option<String>,
     /// For how long it may be sent, if the request says so.
     pub validity: Option<Validity>,
     /// When it is to be sent, if not at once.
@@ -55,6 +57,7 @@ impl AcceptRequest {
             quote,
             segments: None,
             client_reference: None,
+            callback_url: None,
             validity: None,
             send_at: None,
             only_replay: false,
@@ -241,6 +244,7 @@ fn details_row(request: &AcceptRequest, end: Option<DateTime<Utc>>) -> Option<me
         sender: Set(body.from.as_ref().map(|sender| sender.as_str().to_owned())),
         encoding: Set(encoding.as_str().to_owned()),
         client_reference: Set(request.client_reference.as_ref().map(|reference| reference.as_str().to_owned())),
+        callback_url: Set(request.callback_url.clone()),
         expires_at: Set(end.map(|time| time.naive_utc())),
         send_at: Set(request.send_at.map(|time| time.naive_utc())),
         ..Default::default()

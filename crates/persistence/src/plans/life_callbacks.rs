@@ -154,6 +154,8 @@ impl Life {
             self.execute(statement).await;
         }
         sent.of(Query::CallbackCount, self.db.due_callbacks(100)).await;
+        let lags = sent.of(Query::CallbackLag, self.db.callback_lags()).await;
+        assert!(lags.working.is_some(), "{lags:?}");
         assert_ne!(sent.of(Query::CallbackRescue, self.db.rescue_callbacks()).await, 0);
         assert_ne!(sent.of(Query::CallbackExpire, self.db.expire_callbacks()).await, 0);
         assert_ne!(sent.of(Query::CallbackPurge, self.db.purge_callbacks()).await, 0);

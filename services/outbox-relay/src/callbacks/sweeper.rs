@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use persistence::{Database, Error};
+use persistence::{CallbackLags, Database, Error};
 use rand::RngExt as _;
-use telemetry::names;
+use telemetry::names::{self, label};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +16,8 @@ const ROUND: Duration = Duration::from_secs(5);
 const SLOW_ROUND: Duration = Duration::from_mins(1);
 /// Transactions of one round; the rest is left for the next.
 const ROUNDS: u32 = 100;
+/// How endpoints fare, for the metric.
+pub(crate) const ENDPOINT_STATES: [&str; 3] = ["working", "failing", "disabled"];
 /// Events that are due are counted up to here.
 const COUNT_UP_TO: u64 = 100_000;
 
@@ -52,6 +54,11 @@ async fn rescue(database: &Database, stop: &CancellationToken) -> Result<(), Err
 
 async fn count(database: &Database) -> Result<(), Error> {
     metrics::gauge!(names::CALLBACKS_DUE).set(database.due_callbacks(COUNT_UP_TO).await? as f64);
+    let CallbackLags { working, failing, disabled } = database.callback_lags().await?;
+    for (state, lag) in ENDPOINT_STATES.into_iter().zip([working, failing, disabled]) {
+        let seconds = lag.unwrap_or_default().as_secs_f64();
+        metrics::gauge!(names::CALLBACK_LAG_SECONDS, label::STATE => state).set(seconds);
+    }
     Ok(())
 }
 
