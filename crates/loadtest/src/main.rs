@@ -5,7 +5,8 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use loadtest::{
-    Load, LoadArgs, Outcome, Progress, Target, drive, measure_claims, measure_floor, report, seed_database, seed_http,
+    DueTimes, Load, LoadArgs, Outcome, Progress, Target, Traffic, drive, insert_scheduled, measure_claims,
+    measure_floor, parse_duration, report, seed_database, seed_http,
 };
 
 /// Drives POST /messages/send of a running API at a fixed rate and prints what came of it.
@@ -43,6 +44,15 @@ struct Args {
     /// Measure instead what a relay's claims cost with so many events waiting, e.g. 0,10000; in an empty database, as JSON
     #[arg(long, value_name = "WAITING", value_delimiter = ',', conflicts_with_all = ["floor", "seed_only"])]
     claims: Option<Vec<u64>>,
+    /// Store instead so many messages of the load that wait for their time, as gateways do; the users must have balances
+    #[arg(long, value_name = "MESSAGES", conflicts_with_all = ["floor", "seed_only", "claims"])]
+    scheduled: Option<u64>,
+    /// When the first of them falls due
+    #[arg(long, default_value = "1m", value_parser = parse_duration, requires = "scheduled")]
+    due_in: Duration,
+    /// How long after that the last of them does
+    #[arg(long, default_value = "0s", value_parser = parse_duration, requires = "scheduled")]
+    due_over: Duration,
     /// The database to seed or measure: mysql://user:password@host:port/name
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     database_url: Option<String>,
@@ -67,6 +77,9 @@ async fn main() -> anyhow::Result<()> {
         println!("{}", serde_json::to_string(&costs)?);
         return Ok(());
     }
+    if let Some(count) = args.scheduled {
+        return schedule(&args, &load, count).await;
+    }
     match args.floor {
         Some(connections) => floor(&args, &load, connections as usize).await,
         None if args.seed_only => seed(&args, load.users).await,
@@ -82,6 +95,15 @@ async fn seed(args: &Args, users: u32) -> anyhow::Result<()> {
         }
     }
     println!("added {} credits to each of users 1 to {users}", args.seed_balance);
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a person says how far from now")]
+async fn schedule(args: &Args, load: &Load, count: u64) -> anyhow::Result<()> {
+    let due = DueTimes { count, first: (SystemTime::now() + args.due_in).into(), over: args.due_over };
+    let tell = |stored| eprintln!("{stored} of {count} messages wait for their time");
+    insert_scheduled(args.database_url()?, &Traffic::of(load), due, tell).await?;
+    println!("{count} messages fall due from {} on", due.first);
     Ok(())
 }
 

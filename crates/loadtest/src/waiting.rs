@@ -33,11 +33,31 @@ pub(crate) struct Filler {
     database: Database,
     requests: Requests,
     next: u64,
+    change: Option<Change>,
 }
+
+/// What is made of message `index`.
+type Change = Box<dyn Fn(u64, AcceptRequest) -> anyhow::Result<AcceptRequest>>;
 
 impl Filler {
     pub(crate) fn new(database: Database, traffic: Traffic, to: Destinations) -> Self {
-        Self { database, requests: Requests::new(traffic, to), next: 0 }
+        Self { database, requests: Requests::new(traffic, to), next: 0, change: None }
+    }
+
+    /// The same, of messages that say more.
+    pub(crate) fn changing(
+        self,
+        change: impl Fn(u64, AcceptRequest) -> anyhow::Result<AcceptRequest> + 'static,
+    ) -> Self {
+        Self { change: Some(Box::new(change)), ..self }
+    }
+
+    fn make(&mut self, index: u64) -> anyhow::Result<AcceptRequest> {
+        let request = self.requests.make(index)?;
+        match &self.change {
+            Some(change) => change(index, request),
+            None => Ok(request),
+        }
     }
 
     /// Stores so many more, and tells after each transaction how many of them are stored.
@@ -46,7 +66,7 @@ impl Filler {
         let (mut storing, mut stored) = (JoinSet::new(), 0);
         while self.next < end {
             let last = end.min(self.next + BATCH);
-            let batch = (self.next..last).map(|index| self.requests.make(index)).collect::<anyhow::Result<Vec<_>>>()?;
+            let batch = (self.next..last).map(|index| self.make(index)).collect::<anyhow::Result<Vec<_>>>()?;
             self.next = last;
             if storing.len() >= AT_ONCE as usize {
                 stored += ended(&mut storing).await?;
