@@ -77,7 +77,6 @@ pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketA
     let failed = |source| BindError::new(&settings.listen, source);
     series::start(&settings.receipt_secrets);
     let health = health(settings, &parts);
-    scope.spawn_until_stopped("callback customers", parts.database.clone().watch_callback_customers());
     let turns = Turns::new();
     scope.spawn_until_stopped("callback customers", parts.database.clone().watch_callback_customers());
     let backpressure = Backpressure::new(settings.backpressure);

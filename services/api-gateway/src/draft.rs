@@ -1,5 +1,6 @@
 //! A message as a request describes it: read, normalised, counted and priced. What is sent and what is only previewed are read here.
 
+use callbacks::{CallbackUrl, Origin};
 use chrono::{DateTime, SecondsFormat, Utc};
 use domain::{
     ClientReference, CustomerId, EncodingChoice, Invalid, Message, MessageText, MessageType, Quote, Recipient,
@@ -13,9 +14,6 @@ use crate::{
     error::ApiError,
     settings::{Composition, Senders},
 };
-
-/// Fields that come with a later release: a client that counts on one must not be told that all is well.
-const NOT_YET: [&str; 1] = ["callback_url"];
 
 /// A message that could be sent.
 #[derive(Debug)]
@@ -43,13 +41,16 @@ pub(crate) struct Options {
     pub(crate) validity: Option<Validity>,
     /// The time that it names, and when that is.
     pub(crate) send_at: Option<(DateTime<Utc>, SendAt)>,
+    /// Where its customer wants to be told of it.
+    pub(crate) callback_url: Option<CallbackUrl>,
 }
 
 impl Options {
     /// Whether it says none of it: such a request is answered, stored and charged as it always was.
     pub(crate) fn is_empty(&self) -> bool {
-        let Self { from, client_reference, encoding, validity, send_at } = self;
-        from.is_none() && client_reference.is_none() && encoding.is_none() && validity.is_none() && send_at.is_none()
+        let Self { from, client_reference, encoding, validity, send_at, callback_url } = self;
+        let is_composed = from.is_some() || client_reference.is_some() || encoding.is_some();
+        !is_composed && validity.is_none() && send_at.is_none() && callback_url.is_none()
     }
 
     /// When it is to be sent.
@@ -96,13 +97,25 @@ impl Draft {
         }
     }
 
+    /// Whether its customer has an endpoint that is told of it where it says: the same server has shown that it wants callbacks.
+    ///
+    /// # Errors
+    /// 400 where there is none.
+    pub(crate) async fn check_callback_url(&self, database: &Database) -> Result<(), ApiError> {
+        let Some(url) = &self.options.callback_url else { return Ok(()) };
+        let endpoints = database.endpoints(self.message.customer).await?;
+        // An http one is there only where http is allowed.
+        let origins = endpoints.iter().filter(|endpoint| endpoint.enabled).map(|endpoint| origin(&endpoint.url));
+        if origins.flatten().any(|origin| origin == url.origin()) { Ok(()) } else { Err(elsewhere().into()) }
+    }
+
     /// What makes two requests the same. That of a plain one is what it was before there were others, so that its key still
     /// replays; recipients count as they came, whatever they are made into.
     pub(crate) fn fingerprinted(&self) -> impl Serialize {
         let Message { customer, text, recipients, kind, .. } = &self.message;
         let recipients = self.written.as_ref().unwrap_or(recipients).as_slice();
         let plain = (*customer, text.as_str(), recipients, *kind);
-        let Options { from, client_reference, encoding, validity, send_at } = &self.options;
+        let Options { from, client_reference, encoding, validity, send_at, callback_url } = &self.options;
         if self.options.is_empty() {
             Fingerprinted::Plain(plain)
         } else {
@@ -115,16 +128,17 @@ impl Draft {
             let members = members.map(|(name, value)| value.map(|value| (name, value)));
             let send_at = send_at.map(|(time, _)| ("send_at", time.to_rfc3339_opts(SecondsFormat::Micros, true)));
             let validity = validity.map(|validity| ("validity_seconds", validity.get().as_secs().to_string()));
-            if send_at.is_none() && validity.is_none() {
-                Fingerprinted::More(plain, members)
-            } else {
-                Fingerprinted::Timed(plain, members, [send_at, validity])
+            match callback_url {
+                Some(url) => Fingerprinted::Called(plain, members, [send_at, validity], url.as_str()),
+                None if send_at.is_none() && validity.is_none() => Fingerprinted::More(plain, members),
+                None => Fingerprinted::Timed(plain, members, [send_at, validity]),
             }
         }
     }
 }
 
 type More<'a> = [Option<(&'static str, &'a str)>; 3];
+type Timed = [Option<(&'static str, String)>; 2];
 type Plain<'a> = (CustomerId, &'a str, &'a [Recipient], MessageType);
 
 #[derive(Serialize)]
@@ -132,21 +146,34 @@ type Plain<'a> = (CustomerId, &'a str, &'a [Recipient], MessageType);
 enum Fingerprinted<'a> {
     Plain(Plain<'a>),
     More(Plain<'a>, More<'a>),
-    Timed(Plain<'a>, More<'a>, [Option<(&'static str, String)>; 2]),
+    Timed(Plain<'a>, More<'a>, Timed),
+    Called(Plain<'a>, More<'a>, Timed, &'a str),
 }
 
 fn options(body: &JsonObject, now: DateTime<Utc>) -> Result<Options, ApiError> {
-    let options = Options {
+    Ok(Options {
         from: body.optional_string("from")?.map(Sender::parse).transpose()?,
         client_reference: body.optional_string("client_reference")?.map(ClientReference::parse).transpose()?,
         encoding: body.optional_string("encoding")?.as_deref().map(EncodingChoice::parse).transpose()?,
         validity: validity(body)?,
         send_at: body.optional_string("send_at")?.map(|text| SendAt::parse(&text, now)).transpose()?,
-    };
-    match NOT_YET.into_iter().find(|field| body.is_given(field)) {
-        Some(field) => Err(Invalid::new(field, "is not available yet").into()),
-        None => Ok(options),
-    }
+        callback_url: callback_url(body)?,
+    })
+}
+
+/// Whatever is no URL of an endpoint has one answer; which URLs are, is asked later.
+fn callback_url(body: &JsonObject) -> Result<Option<CallbackUrl>, ApiError> {
+    let parse = |text: String| CallbackUrl::parse(&text, true).map_err(|_| elsewhere());
+    Ok(body.optional_string("callback_url")?.map(parse).transpose()?)
+}
+
+fn elsewhere() -> Invalid {
+    Invalid::new("callback_url", "must start with the origin of one of the customer's callback endpoints")
+}
+
+/// `None` of a URL that is none, which nobody could have stored.
+fn origin(url: &str) -> Option<Origin> {
+    CallbackUrl::parse(url, true).ok().map(|url| url.origin())
 }
 
 /// Whatever is no such number has one answer.

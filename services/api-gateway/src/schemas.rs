@@ -136,6 +136,17 @@ pub(crate) fn send_at() -> RefOr<Schema> {
     )
 }
 
+pub(crate) fn message_callback_url() -> RefOr<Schema> {
+    let told =
+        "Where callbacks of this message go instead: a URL of the origin of one of the customer's enabled endpoints.";
+    optional()
+        .max_length(Some(2048))
+        .pattern(Some("^https?://"))
+        .description(Some(told))
+        .examples([json!("https://shop.example/sms?order=4711")])
+        .into()
+}
+
 pub(crate) fn key_name() -> RefOr<Schema> {
     let told = format!("What people call it, 1 to {MAX_KEY_NAME} characters, one of them visible.");
     text_object()

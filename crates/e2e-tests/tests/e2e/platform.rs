@@ -36,6 +36,8 @@ pub(crate) struct Platform {
     pub(crate) gateway: ServiceProcess,
     pub(crate) relays: Vec<ServiceProcess>,
     pub(crate) workers: Vec<ServiceProcess>,
+    /// One that only sends callbacks, where the scenario asked for it.
+    pub(crate) callback_relay: Option<ServiceProcess>,
     pub(crate) client: Client,
     pub(crate) simulator: Simulator,
     pub(crate) tables: Tables,
@@ -114,6 +116,7 @@ impl Platform {
     /// Waits until every process is ready.
     pub(crate) async fn ready(&mut self) {
         let services = [&mut self.gateway].into_iter().chain(&mut self.relays).chain(&mut self.workers);
+        let services = services.chain(&mut self.callback_relay);
         for service in services {
             service.ready().await;
         }

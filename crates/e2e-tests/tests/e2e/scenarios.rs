@@ -1,5 +1,6 @@
 //! What is done to the platform, and what must hold all the same. One scenario a test, none knows of another.
 
+mod callbacks;
 mod delivery;
 mod exported;
 mod failover_crashes;

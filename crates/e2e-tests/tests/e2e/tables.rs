@@ -118,6 +118,11 @@ impl Tables {
         self.rows("SELECT COUNT(*) FROM api_keys WHERE last_used_at IS NOT NULL").await[0].get(0)
     }
 
+    /// The number that a query gives.
+    pub(crate) async fn number(&self, query: &str) -> i64 {
+        self.rows(query).await[0].get(0)
+    }
+
     /// Runs a statement; gives the number of rows it changed.
     pub(crate) async fn execute(&self, statement: &str) -> u64 {
         let mut connection = self.connect().await.expect("the database answers");

@@ -72,6 +72,7 @@ pub(crate) async fn handler(state: Data<State>, caller: Caller, body: JsonObject
         return Err(SendAt::missed().into());
     }
     draft.check_sender(&state.composition, &state.database).await?;
+    draft.check_callback_url(&state.database).await?;
     let balance = state.database.balance(customer).await?;
     let recipients = draft.message.recipients.as_slice();
     Ok(HttpResponse::Ok().json(PreviewResponse {

@@ -41,6 +41,8 @@ pub(crate) struct SendRequest {
     validity_seconds: Option<i64>,
     #[schema(schema_with = schemas::send_at)]
     send_at: Option<String>,
+    #[schema(schema_with = schemas::message_callback_url)]
+    callback_url: Option<String>,
 }
 
 /// The request was charged and will be sent.
@@ -116,6 +118,7 @@ pub(crate) async fn handler(
     }
     state.backpressure.check(draft.message.kind)?;
     draft.check_sender(&state.composition, &state.database).await?;
+    draft.check_callback_url(&state.database).await?;
     let _reserved = state.in_flight.reserve(Route::Send, customer, used.as_ref())?;
     let composed = Composed::of(&draft);
     let outcome = state.accept.accept(accept_request(&state, draft, used)).await?;
@@ -148,6 +151,7 @@ fn accept_request(state: &State, draft: Draft, idempotency: Option<IdempotentReq
     AcceptRequest {
         segments: (by_segment || !options.is_empty()).then_some(segments),
         client_reference: options.client_reference,
+        callback_url: options.callback_url.map(|url| url.as_str().to_owned()),
         validity: options.validity,
         send_at: match when {
             SendAt::Later(time) => Some(time),

@@ -101,6 +101,7 @@ pub(crate) async fn what_a_message_may_not_say_is_refused(f: &Fixture) {
     let api = f.gateway(&[("MAX_SEGMENTS", "10")]).await;
     api.fund(1, 10_000).await;
     let from = "from must be 1 to 11 letters, digits, spaces or &+_-. with at least one letter, or an optional + and 3 to 15 digits";
+    let elsewhere = "callback_url must start with the origin of one of the customer's callback endpoints";
     for (field, value, says) in [
         ("from", json!(""), from),
         ("from", json!("TwelveLetter"), from),
@@ -117,7 +118,9 @@ pub(crate) async fn what_a_message_may_not_say_is_refused(f: &Fixture) {
         ("validity_seconds", json!(604_801), "validity_seconds must be a whole number from 5 to 604800"),
         ("validity_seconds", json!("300"), "validity_seconds must be a whole number from 5 to 604800"),
         ("validity_seconds", json!(5.5), "validity_seconds must be a whole number from 5 to 604800"),
-        ("callback_url", json!("https://shop.example"), "callback_url is not available yet"),
+        ("callback_url", json!("https://shop.example/sms"), elsewhere),
+        ("callback_url", json!("not a url"), elsewhere),
+        ("callback_url", json!(1), "callback_url must be a string"),
         ("text", json!("a".repeat(1_531)), "text comes to 11 segments, but at most 10 are accepted"),
     ] {
         let body = with(&message(1, &["111"]), field, value);

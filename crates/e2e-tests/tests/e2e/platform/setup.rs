@@ -29,6 +29,14 @@ const SETTINGS: [(&str, &str); 12] = [
     ("BREAKER_OPEN_TIMEOUT_MS", "500"),
 ];
 
+/// A relay that sends callbacks alone. Nothing listens on that port.
+const CALLBACKS_ONLY: [(&str, &str); 4] = [
+    ("RELAY_EXPRESS_CLAIMERS", "0"),
+    ("RELAY_NORMAL_CLAIMERS", "0"),
+    ("CALLBACKS_ENABLED", "true"),
+    ("RABBIT_URI", "amqp://nobody:nothing@127.0.0.1:1/%2f"),
+];
+
 /// A platform to be started: two operators, one process of each service, the shared servers.
 pub(crate) struct Setup {
     database_server: String,
@@ -40,6 +48,7 @@ pub(crate) struct Setup {
     relays: usize,
     workers: usize,
     relay_behind_proxies: bool,
+    callback_relay: bool,
 }
 
 impl Setup {
@@ -58,6 +67,7 @@ impl Setup {
             relays: 1,
             workers: 1,
             relay_behind_proxies: false,
+            callback_relay: false,
         }
     }
 
@@ -97,6 +107,12 @@ impl Setup {
         self
     }
 
+    /// Beside the relays that publish there is one that sends callbacks, and reaches no broker.
+    pub(crate) fn with_callback_relay(mut self) -> Self {
+        self.callback_relay = true;
+        self
+    }
+
     /// Starts all processes and waits until they are ready.
     pub(crate) async fn start(self) -> Platform {
         let mut platform = self.start_unready().await;
@@ -123,11 +139,15 @@ impl Setup {
         let gateway = service("api-gateway", "LISTEN_ADDR", &env);
         let relay = |_| service("outbox-relay", "ADMIN_ADDR", &relay_env);
         let worker = |_| service("delivery-worker", "ADMIN_ADDR", &env);
+        let mut callback_env = env.clone();
+        callback_env.extend(CALLBACKS_ONLY.map(|(variable, value)| (variable.to_owned(), value.to_owned())));
+        let callback_relay = self.callback_relay.then(|| service("outbox-relay", "ADMIN_ADDR", &callback_env));
         let mut platform = Platform {
             client: Client::new(gateway.base_url()),
             gateway,
             relays: (0..self.relays).map(relay).collect(),
             workers: (0..self.workers).map(worker).collect(),
+            callback_relay,
             simulator,
             tables: Tables::new(database.url()),
             names,
@@ -135,8 +155,8 @@ impl Setup {
             journal: Journal::default(),
             _database: database,
         };
-        let Platform { gateway, relays, workers, .. } = &mut platform;
-        [gateway].into_iter().chain(relays).chain(workers).for_each(ServiceProcess::start);
+        let Platform { gateway, relays, workers, callback_relay, .. } = &mut platform;
+        [gateway].into_iter().chain(relays).chain(workers).chain(callback_relay).for_each(ServiceProcess::start);
         platform
     }
 

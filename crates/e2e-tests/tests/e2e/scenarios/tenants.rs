@@ -13,11 +13,11 @@ use crate::{
 };
 
 /// A key that is made up for tests, of the form that keys have.
-const ADMIN_KEY: &str = "mpa_ZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZ16kT6G";
+pub(crate) const ADMIN_KEY: &str = "mpa_ZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZ16kT6G";
 /// The same for a customer, which nobody has made.
 const UNKNOWN: &str = "mpk_0123456789abcdefghijABCDEFGHIJ011PgylC";
 
-async fn make_key(admin: &Client, customer: Option<i64>, scopes: &[&str]) -> (String, String) {
+pub(crate) async fn make_key(admin: &Client, customer: Option<i64>, scopes: &[&str]) -> (String, String) {
     let body = json!({ "name": "a test's", "customer_id": customer, "scopes": scopes });
     let (status, made) = admin.ask("POST", "/admin/keys", Some(&body)).await;
     assert_eq!(status, 201, "{made}");
