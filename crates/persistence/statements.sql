@@ -104,6 +104,13 @@ UPDATE user_balances
 SELECT outbox_events.id, outbox_events.status
     FROM outbox_events
     WHERE outbox_events.aggregate_id = ? AND outbox_events.event_type = ?
+    LIMIT ?;
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
+    FROM message_status
+    WHERE message_status.message_identifier = ?;
+SELECT outbox_events.id, outbox_events.status
+    FROM outbox_events
+    WHERE outbox_events.aggregate_id = ? AND outbox_events.event_type = ?
     LIMIT ? FOR UPDATE;
 SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
@@ -857,14 +864,14 @@ SELECT TIMESTAMPDIFF(MICROSECOND, next_run_at, UTC_TIMESTAMP(6)) DIV 1000 AS ove
     WHERE outbox_events.status = ? AND outbox_events.lane = ? AND next_run_at <= (UTC_TIMESTAMP(6))
     ORDER BY outbox_events.next_run_at ASC
     LIMIT ?;
-SELECT outbox_events.id, outbox_events.aggregate_id, outbox_events.user_id
+SELECT outbox_events.id, outbox_events.aggregate_id, outbox_events.user_id, CASE WHEN JSON_VALID(payload) THEN JSON_LENGTH(payload, '$.message.recipients') END AS recipients, (SELECT m.segments
+    FROM message_status m
+    WHERE m.message_identifier = aggregate_id
+    LIMIT 1) AS segments
     FROM outbox_events FORCE INDEX (idx_outbox_claim)
     WHERE outbox_events.status = ? AND outbox_events.lane = ? AND next_run_at <= (UTC_TIMESTAMP(6))
     ORDER BY outbox_events.next_run_at ASC
     LIMIT ? FOR UPDATE SKIP LOCKED;
-SELECT message_status.message_identifier, COUNT(message_status.id) AS recipients
-    FROM message_status
-    WHERE message_status.message_identifier IN (?) GROUP BY message_status.message_identifier;
 SELECT outbox_events.turn
     FROM outbox_events FORCE INDEX (idx_outbox_claim)
     WHERE outbox_events.status = ? AND outbox_events.lane = ? AND outbox_events.next_run_at IS NULL AND outbox_events.turn > ?
@@ -933,7 +940,7 @@ SELECT receipts.id, receipts.operator, receipts.provider_id, receipts.recipient,
     ORDER BY receipts.received_at DESC, receipts.id DESC
     LIMIT ?;
 SELECT *
-    FROM (SELECT om.id, om.provider_id, om.message_row, om.part, ms.recipient
+    FROM (SELECT om.id, om.provider_id, om.message_row, om.part, om.created_at, om.state, ms.recipient
     FROM operator_messages om JOIN message_status ms ON ms.id = om.message_row
     WHERE om.operator = ? AND om.provider_id = ?
     ORDER BY om.id DESC
@@ -979,7 +986,7 @@ SELECT receipts.id, receipts.operator, receipts.provider_id, receipts.recipient,
 INSERT INTO receipts (operator, provider_id, recipient, state, error_code, part, digest)
     VALUES (?) ON DUPLICATE KEY UPDATE id = id;
 SELECT *
-    FROM (SELECT om.id, om.provider_id, om.message_row, om.part, ms.recipient
+    FROM (SELECT om.id, om.provider_id, om.message_row, om.part, om.created_at, om.state, ms.recipient
     FROM operator_messages om JOIN message_status ms ON ms.id = om.message_row
     WHERE om.operator = ? AND om.provider_id = ?
     ORDER BY om.id DESC
@@ -1080,20 +1087,18 @@ DELETE
     WHERE customer_senders.customer_id = ? AND customer_senders.sender = ?;
 
 -- settle: recording outcomes
-UPDATE message_status
-    SET status = ?, provider = ?, claimed_by = NULL, claimed_until = NULL, updated_at = UTC_TIMESTAMP(6)
-    WHERE status = ? AND ((message_identifier = ? AND recipient = ? AND claimed_by = ?));
-SELECT message_status.id, message_status.message_identifier, message_status.recipient
-    FROM message_status
-    WHERE message_status.message_identifier = ? AND message_status.recipient = ?;
-INSERT INTO operator_messages (operator, provider_id, given_id, message_row, receipt_due_at)
-    VALUES (?, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND);
 SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
     WHERE message_status.message_identifier = ? AND message_status.recipient = ? FOR UPDATE;
 UPDATE message_status
     SET status = ?, provider = ?, claimed_by = NULL, claimed_until = NULL, updated_at = UTC_TIMESTAMP(6)
     WHERE id IN (?);
+INSERT INTO operator_messages (operator, provider_id, given_id, message_row, receipt_due_at)
+    VALUES (?, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND);
+SELECT receipts.id, receipts.operator, receipts.provider_id, receipts.recipient, receipts.state, receipts.error_code, receipts.part, receipts.digest, receipts.matched_row, receipts.received_at
+    FROM receipts
+    WHERE receipts.operator = ? AND receipts.provider_id IN (?) AND receipts.matched_row IS NULL
+    LIMIT ?;
 SELECT user_transactions.refund_of, user_transactions.recipient
     FROM user_transactions
     WHERE user_transactions.refund_of IN (?) AND user_transactions.recipient IS NOT NULL;
@@ -1106,23 +1111,16 @@ INSERT INTO user_transactions (user_id, amount, transaction_type, description, t
 UPDATE user_balances
     SET balance = CASE WHEN user_id = ? THEN balance + ? ELSE balance END, last_updated = UTC_TIMESTAMP(6)
     WHERE user_id IN (?);
-SELECT receipts.id, receipts.operator, receipts.provider_id, receipts.recipient, receipts.state, receipts.error_code, receipts.part, receipts.digest, receipts.matched_row, receipts.received_at
-    FROM receipts
-    WHERE receipts.operator = ? AND receipts.provider_id IN (?) AND receipts.matched_row IS NULL
-    LIMIT ?;
-SELECT message_status.message_identifier, message_status.recipient
-    FROM message_status
-    WHERE message_status.message_identifier = ? AND message_status.recipient = ? AND message_status.status = ? AND message_status.provider = ?;
 UPDATE message_status
     SET status = ?, provider = ?, claimed_by = NULL, claimed_until = NULL, updated_at = UTC_TIMESTAMP(6)
     WHERE status = ? AND ((message_identifier = ? AND recipient = ? AND claimed_by = ?) OR (message_identifier = ? AND recipient = ? AND claimed_by = ?);
-SELECT message_status.id, message_status.message_identifier, message_status.recipient
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
     FROM message_status
-    WHERE (message_status.message_identifier = ? AND message_status.recipient = ?) OR (message_status.message_identifier = ? AND message_status.recipient = ?);
+    WHERE (message_status.message_identifier = ? AND message_status.recipient = ?) OR (message_status.message_identifier = ? AND message_status.recipient = ?) OR (message_status.message_identifier = ? AND message_status.recipient = ?) FOR UPDATE;
 INSERT INTO operator_messages (operator, provider_id, given_id, message_row, receipt_due_at)
     VALUES (?, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND), (?, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND), (?, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND);
 SELECT *
-    FROM (SELECT om.id, om.provider_id, om.message_row, om.part, ms.recipient
+    FROM (SELECT om.id, om.provider_id, om.message_row, om.part, om.created_at, om.state, ms.recipient
     FROM operator_messages om JOIN message_status ms ON ms.id = om.message_row
     WHERE om.operator = ? AND om.provider_id = ?
     ORDER BY om.id DESC
@@ -1151,14 +1149,11 @@ UPDATE operator_messages
 UPDATE message_status
     SET status = ?, delivery_status = ?, claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
     WHERE message_status.id IN (?);
-UPDATE message_status
-    SET status = ?, provider = ?, claimed_by = NULL, claimed_until = NULL, updated_at = UTC_TIMESTAMP(6)
-    WHERE status = ? AND ((message_identifier = ? AND recipient = ? AND claimed_by = ?) OR (message_identifier = ? AND recipient = ? AND claimed_by = ?));
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
+    FROM message_status
+    WHERE (message_status.message_identifier = ? AND message_status.recipient = ?) OR (message_status.message_identifier = ? AND message_status.recipient = ?) FOR UPDATE;
 INSERT INTO operator_messages (operator, provider_id, given_id, message_row, receipt_due_at)
     VALUES (?, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND), (?, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND);
-SELECT message_status.id, message_status.user_id
-    FROM message_status
-    WHERE (message_status.message_identifier = ? AND message_status.recipient = ?) OR (message_status.message_identifier = ? AND message_status.recipient = ?);
 SELECT callback_endpoints.id, callback_endpoints.public_id, callback_endpoints.customer_id, callback_endpoints.url, callback_endpoints.description, callback_endpoints.events, callback_endpoints.secret_version, callback_endpoints.previous_until, callback_endpoints.enabled, callback_endpoints.disabled_reason, callback_endpoints.failing_since, callback_endpoints.paused_until, callback_endpoints.failures, callback_endpoints.per_second, callback_endpoints.created_at
     FROM callback_endpoints
     WHERE callback_endpoints.customer_id IN (?)

@@ -21,6 +21,7 @@ pub mod provider_message_id;
 pub mod receipt;
 pub mod reference;
 pub mod retry;
+pub mod rfc3339;
 pub mod segments;
 pub mod sender;
 pub mod status;

@@ -230,6 +230,11 @@ impl ReportedNumber {
         &self.0
     }
 
+    /// The digits that count.
+    fn compared(&self) -> &str {
+        &self.0[self.0.len().saturating_sub(COMPARED_DIGITS)..]
+    }
+
     /// Whether it may be this recipient's: their last seven digits are the same, or all where one has fewer.
     pub fn may_be(&self, recipient: &str) -> bool {
         let recipient = recipient.strip_prefix('+').unwrap_or(recipient);
@@ -261,11 +266,14 @@ pub struct Receipt {
 
 impl Receipt {
     /// What two receipts have in common that say the same: SHA-256 of operator, id, part, state and error, each with its length before it.
+    /// With the digits of its number that count, where it has one: ids come again.
     pub fn digest(&self, operator: &str) -> [u8; 32] {
         let part = self.part.map(|part| part.to_string()).unwrap_or_default();
         let error = self.error_code.as_ref().map_or("", ErrorCode::as_str);
         let mut digest = Sha256::new();
-        for member in [operator, &self.id.normalised(), &part, self.state.as_str(), error] {
+        let number = self.recipient.as_ref().map(ReportedNumber::compared);
+        let members = [operator, &self.id.normalised(), &part, self.state.as_str(), error];
+        for member in members.into_iter().chain(number) {
             digest.update(u64::try_from(member.len()).expect("a length").to_be_bytes());
             digest.update(member);
         }

@@ -51,6 +51,11 @@ impl FairOrder {
         Self { now, ends: HashMap::new() }
     }
 
+    /// Where the lane is.
+    pub fn now(&self) -> Turn {
+        self.now
+    }
+
     /// The lane has come to `now`: every message with an earlier turn has left it.
     pub fn move_to(&mut self, now: Turn) {
         self.now = now;
@@ -58,9 +63,30 @@ impl FairOrder {
         self.ends.shrink_to(2 * self.ends.len());
     }
 
+    /// As much of it as these customers' next messages depend on.
+    pub fn of(&self, customers: impl IntoIterator<Item = CustomerId>) -> Self {
+        let ends = customers.into_iter().filter_map(|customer| Some((customer, *self.ends.get(&customer)?)));
+        Self { now: self.now, ends: ends.collect() }
+    }
+
+    /// Takes over where the customers of a part of it are now.
+    pub fn merge(&mut self, part: Self) {
+        self.move_to(part.now);
+        for (customer, end) in part.ends {
+            if self.ends.len() < MAX_REMEMBERED || self.ends.contains_key(&customer) {
+                self.ends.insert(customer, end);
+            }
+        }
+    }
+
     /// The turn of a customer's next message.
     pub fn take(&mut self, customer: CustomerId, recipients: &Recipients, segments: SegmentCount) -> Turn {
         let steps = i64::try_from(recipients.count() * usize::from(segments.get())).unwrap_or(i64::MAX);
+        self.take_steps(customer, steps)
+    }
+
+    /// The same of a message with so many recipients times segments.
+    pub fn take_steps(&mut self, customer: CustomerId, steps: i64) -> Turn {
         let start = self.ends.get(&customer).copied().unwrap_or(0).max(self.now.0);
         if self.ends.len() < MAX_REMEMBERED || self.ends.contains_key(&customer) {
             self.ends.insert(customer, start.saturating_add(steps));

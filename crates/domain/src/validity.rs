@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::Invalid;
+use crate::{Invalid, rfc3339};
 
 /// Seconds for which a message may be sent: 5 seconds to a week.
 pub const VALIDITY_SECONDS: std::ops::RangeInclusive<i64> = 5..=604_800;
@@ -61,7 +61,7 @@ impl SendAt {
     /// It is no time, or too far ahead.
     pub fn parse(text: &str, now: DateTime<Utc>) -> Result<(DateTime<Utc>, Self), Invalid> {
         let wrong = |expected| Invalid::new("send_at", expected);
-        let time = DateTime::parse_from_rfc3339(text).map_err(|_| wrong("must be RFC 3339 with an offset"))?.to_utc();
+        let time = rfc3339::parse(text).ok_or_else(Self::no_time)?;
         let ahead = time - now;
         let when = match () {
             () if ahead > TimeDelta::days(DAYS_AHEAD) => return Err(wrong(Self::EXPECTED)),
@@ -74,6 +74,11 @@ impl SendAt {
 
     /// What is accepted, for what is not.
     const EXPECTED: &str = "must lie between now and 35 days ahead";
+
+    /// Why what is no time is refused.
+    pub fn no_time() -> Invalid {
+        Invalid::new("send_at", "must be RFC 3339 with an offset")
+    }
 
     /// Why a time that was missed is refused.
     pub fn missed() -> Invalid {

@@ -36,11 +36,13 @@ pub use engine::{Database, DatabaseConfig, Error, HELD_AT_MOST, Query, Readiness
 pub use messages::{
     AcceptOutcome, AcceptRequest, Begin, BeginRequest, Called, Cancel, Cancelled, Charged, ClaimedRecipient, Deferral,
     Deferred, Extra, HistoryEntry, HistoryFilter, MessageDetails, MessageOverview, OperatorMessage, Outcome, PutOff,
-    RecipientEntry, Settlement, StateWrite, StateWritten,
+    RecipientEntry, Resumed, Settlement, StateWrite, StateWritten,
 };
 pub use migrations::{ACCEPTED_URLS, Address, AddressError};
 pub use money::{IdempotentRequest, LedgerEntry, LedgerSlice, Route, TopUpOutcome, TopUpRequest};
-pub use outbox::{ClaimToken, ClaimedEvent, EventContent, Held, HeldOutcome, OutboxEventId, Promoted, Search};
+pub use outbox::{
+    ClaimToken, ClaimedEvent, EventContent, Held, HeldOutcome, OutboxEventId, Promoted, Promotion, Search,
+};
 pub use page::{Cursor, Page};
 pub use reader::Reader;
 pub use receipt_policy::ReceiptPolicy;

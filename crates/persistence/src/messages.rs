@@ -15,7 +15,9 @@ mod tell;
 
 pub use accept::{AcceptOutcome, AcceptRequest};
 pub use cancel::{Cancel, Cancelled};
-pub use delivery::{Begin, BeginRequest, Called, ClaimedRecipient, Deferral, Deferred, Outcome, PutOff, Settlement};
+pub use delivery::{
+    Begin, BeginRequest, Called, ClaimedRecipient, Deferral, Deferred, Outcome, PutOff, Resumed, Settlement,
+};
 pub use details::{Charged, MessageDetails, MessageOverview, RecipientEntry};
 pub use filter::HistoryFilter;
 pub use history::{Extra, HistoryEntry};

@@ -13,4 +13,5 @@ mod stuck;
 pub use claims::{ClaimToken, ClaimedEvent, EventContent, OutboxEventId};
 pub use held::{Held, HeldOutcome};
 pub use housekeeping::Promoted;
+pub use scheduled::Promotion;
 pub use stuck::Search;

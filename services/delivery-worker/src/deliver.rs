@@ -6,7 +6,9 @@ use callbacks::OperatorSecrets;
 use domain::{EncodingChoice, Expiry, Lane, MessageBody, PerLane, Recipient, Segmentation, Sender};
 use futures_util::future::join_all;
 use operators::{Coding, Operators, Prior, Submission, Verdict};
-use persistence::{Begin, BeginRequest, Called, ClaimedRecipient, Deferral, Deferred, Outcome, PutOff, Settlement};
+use persistence::{
+    Begin, BeginRequest, Called, ClaimedRecipient, Deferral, Deferred, Outcome, PutOff, Resumed, Settlement,
+};
 use rand::RngExt as _;
 use telemetry::names;
 use tokio::sync::Semaphore;
@@ -192,8 +194,10 @@ impl Deliver {
             validity: rest(shared.expiry, body),
         };
         // What waited for its time was with no operator before that.
-        let since_due = body.send_at.map_or(Duration::MAX, age::since);
-        let prior = match claimed.resumed.map(|age| age.min(since_due)) {
+        let since_due = |Resumed { age, now }: Resumed| {
+            body.send_at.map_or(age, |time| (now - time).to_std().unwrap_or(Duration::ZERO).min(age))
+        };
+        let prior = match claimed.resumed.map(since_due) {
             None => Prior::First,
             Some(age) if age < OVERDUE => Prior::Resumed,
             Some(_) => Prior::Overdue,
@@ -278,8 +282,8 @@ fn rest(expiry: Option<Expiry>, body: &MessageBody) -> Option<u64> {
 
 /// Whether nobody asks any more whether an operator has it: its time is long over.
 fn is_given_up(recipient: &ClaimedRecipient, expiry: Option<Expiry>) -> bool {
-    let (Some(age), Some(expiry)) = (recipient.resumed, expiry) else { return false };
-    expiry.over_for(age::now(), age) >= NEVER_KNOWN
+    let (Some(Resumed { age, now }), Some(expiry)) = (recipient.resumed, expiry) else { return false };
+    expiry.over_for(now, age) >= NEVER_KNOWN
 }
 
 /// What becomes of a recipient after a round.

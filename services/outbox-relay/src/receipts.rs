@@ -11,6 +11,9 @@ use crate::sweeper::report;
 
 /// How often it looks: so late is a receipt at most that was stored at the same moment as its message.
 const ROUND: Duration = Duration::from_secs(5);
+/// Pages of waiting receipts that a round looks at, of the newest and of the older ones; so many at most while they find their messages.
+const PAGES: u32 = 10;
+const MOST_PAGES: u32 = 100;
 /// Receipts that wait are counted up to here.
 const COUNT_UP_TO: u64 = 100_000;
 /// Transactions of one round that give up waiting; the rest is left for the next.
@@ -33,16 +36,26 @@ pub(crate) async fn run(database: Database, stop: CancellationToken) {
     }
 }
 
-/// The newest in each round, for these have just missed their messages; the older ones a page at a time.
+/// The newest in each round, for these have just missed their messages, and on from there while some have them; the older ones a few
+/// pages at a time.
 async fn join(database: &Database, older: &mut Option<ParkedPlace>) -> Result<(), Error> {
-    let ParkedPage { joined, next } = database.join_parked(None).await?;
-    let mut late = joined;
-    let from = older.take().or(next);
-    if let Some(from) = from {
-        let page = database.join_parked(Some(from)).await?;
-        late += page.joined;
-        *older = page.next;
+    let (mut late, mut place) = (0, None);
+    for page in 0..MOST_PAGES {
+        let ParkedPage { joined, next } = database.join_parked(place).await?;
+        late += joined;
+        place = next;
+        if place.is_none() || joined == 0 && page + 1 >= PAGES {
+            break;
+        }
     }
+    let mut from = older.take().or(place);
+    for _ in 0..PAGES {
+        let Some(place) = from else { break };
+        let page = database.join_parked(Some(place)).await?;
+        late += page.joined;
+        from = page.next;
+    }
+    *older = from;
     if late > 0 {
         tracing::info!(receipts = late, "receipts had missed their messages and have them now");
     }

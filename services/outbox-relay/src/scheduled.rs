@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use domain::Lane;
-use persistence::{Database, Error};
+use persistence::{Database, Error, Promotion};
 use rand::RngExt as _;
 use telemetry::names::{self, label};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,7 @@ const ROUNDS: u32 = 50;
 
 /// Promotes until `stop`. `most_pending` events may wait in a lane beside what falls due.
 pub(crate) async fn run(database: Database, most_pending: u64, wake: Wake, stop: CancellationToken) {
+    let mut promotions = Lane::ALL.map(Promotion::of);
     loop {
         let pause = ROUND.mul_f64(rand::rng().random_range(0.7..=1.0));
         if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
@@ -28,19 +29,20 @@ pub(crate) async fn run(database: Database, most_pending: u64, wake: Wake, stop:
         if stop.run_until_cancelled(database.migrated()).await.is_none() {
             return;
         }
-        for lane in Lane::ALL {
-            report("promoting scheduled messages", promote(&database, lane, most_pending, &wake, &stop).await);
+        for promotion in &mut promotions {
+            report("promoting scheduled messages", promote(&database, promotion, most_pending, &wake, &stop).await);
         }
     }
 }
 
 async fn promote(
     database: &Database,
-    lane: Lane,
+    promotion: &mut Promotion,
     most_pending: u64,
     wake: &Wake,
     stop: &CancellationToken,
 ) -> Result<(), Error> {
+    let lane = promotion.lane();
     let lag = database.scheduled_lag(lane).await?;
     let oldest = lag.unwrap_or_default().as_secs_f64();
     metrics::gauge!(names::OUTBOX_SCHEDULED_LAG_SECONDS, label::LANE => lane.as_str()).set(oldest);
@@ -49,7 +51,7 @@ async fn promote(
     }
     for _ in 0..ROUNDS {
         let is_full = database.pending_events(lane, most_pending + 1).await? > most_pending;
-        if is_full || stop.is_cancelled() || database.promote_scheduled(lane).await? == 0 {
+        if is_full || stop.is_cancelled() || database.promote_scheduled(promotion).await? == 0 {
             break;
         }
         wake.signal(lane);

@@ -106,13 +106,13 @@ fn what_says_the_same_has_one_digest() {
     let receipt = Receipt {
         id: ProviderMessageId::parse("00AB").expect("an id"),
         state: ReceiptState::Delivered,
-        recipient: None,
+        recipient: ReportedNumber::parse("+4915112345678").ok(),
         error_code: ErrorCode::read("000"),
         part: None,
     };
-    let with_number = Receipt { recipient: ReportedNumber::parse("491").ok(), ..receipt.clone() };
+    let nationally = Receipt { recipient: ReportedNumber::parse("0151 12345678").ok(), ..receipt.clone() };
     let padded = Receipt { id: ProviderMessageId::parse("ab").expect("an id"), ..receipt.clone() };
-    for same in [with_number, padded] {
+    for same in [nationally, padded] {
         assert_eq!(same.digest("operatorA"), receipt.digest("operatorA"));
     }
     let others = [
@@ -120,6 +120,8 @@ fn what_says_the_same_has_one_digest() {
         Receipt { part: Some(1), ..receipt.clone() },
         Receipt { error_code: ErrorCode::read("001"), ..receipt.clone() },
         Receipt { id: ProviderMessageId::parse("abc").expect("an id"), ..receipt.clone() },
+        Receipt { recipient: ReportedNumber::parse("+4915112345679").ok(), ..receipt.clone() },
+        Receipt { recipient: None, ..receipt.clone() },
     ];
     for other in others {
         assert_ne!(other.digest("operatorA"), receipt.digest("operatorA"), "{other:?}");

@@ -76,6 +76,16 @@ impl Dialect {
     }
 
     /// Whole milliseconds since the time in `column`; negative while it lies ahead, NULL where it is NULL.
+    /// How many elements an array within a JSON text has; NULL of a text that is none.
+    pub(crate) fn json_length(self, column: &str, path: &str) -> SimpleExpr {
+        let length = match self {
+            Self::MySql => "JSON_LENGTH",
+            Self::Sqlite => "json_array_length",
+        };
+        Expr::cust(format!("CASE WHEN JSON_VALID({column}) THEN {length}({column}, '{path}') END"))
+    }
+
+    /// Milliseconds since the time in this column, as text.
     pub(crate) fn millis_text(self, column: &str) -> String {
         match self {
             Self::MySql => format!("TIMESTAMPDIFF(MICROSECOND, {column}, UTC_TIMESTAMP(6)) DIV 1000"),

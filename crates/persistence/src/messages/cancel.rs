@@ -1,8 +1,8 @@
 //! Cancelling a message that waits for its time: recorded with its refund, once.
 
-use domain::{CallbackType, EventKind, LedgerKind, MessageId, OutboxStatus, status::SCHEDULED};
+use domain::{CallbackType, EventKind, LedgerKind, MessageId, MessageStatus, OutboxStatus, status::SCHEDULED};
 use sea_orm::{
-    ColumnTrait, EntityTrait, QueryFilter, QuerySelect,
+    ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Select,
     sea_query::{Expr, LockType},
 };
 
@@ -52,47 +52,60 @@ impl Database {
     }
 }
 
-/// What became of it, and the credits given back now.
+/// What became of it, and the credits given back now. Only what waits for its time is locked: nobody waits for an event that is being
+/// published, nor for another customer's.
 async fn cancel(tx: &Tx, reader: Reader, id: &MessageId, watched: &Watched) -> Result<(Cancel, i64), StepError> {
+    let event: Option<(i64, String)> = event_of(id).into_tuple().one(tx).await?;
+    let rows = of(reader, id).all(tx).await?;
+    if rows.is_empty() {
+        return Ok((Cancel::NotFound, 0));
+    }
+    let is_scheduled = |event: &(i64, String)| event.1 == OutboxStatus::Scheduled.as_str();
+    if event.is_none_or(|event| !is_scheduled(&event)) {
+        return Ok((ended(&rows), 0));
+    }
     // The event first, as whoever promotes it does: who has it decides.
-    let event: Option<(i64, String)> = outbox_event::Entity::find()
+    let event: Option<(i64, String)> = event_of(id).lock(LockType::Update).into_tuple().one(tx).await?;
+    let rows = of(reader, id).lock(LockType::Update).all(tx).await?;
+    let Some((event, _)) = event.filter(is_scheduled) else { return Ok((ended(&rows), 0)) };
+    give_up(tx, event).await?;
+    let waiting: Vec<_> = rows.iter().filter(|row| row.status == SCHEDULED).collect();
+    fail(tx, &waiting).await?;
+    emit(tx, watched, Change::of_rows(&waiting, CallbackType::Cancelled)).await?;
+    let refunded = refund(tx, &waiting).await?;
+    Ok((Cancel::Cancelled(cancelled(&rows)), refunded))
+}
+
+fn cancelled(rows: &[Model]) -> Cancelled {
+    Cancelled { recipients: rows.len(), refunded: rows.iter().filter_map(|row| row.price).sum() }
+}
+
+/// What is told of a message that does not wait: whether it was cancelled before. An operator may name its errors in the same way, but only
+/// of what it has taken.
+fn ended(rows: &[Model]) -> Cancel {
+    let was_cancelled = |row: &Model| {
+        row.status.eq_ignore_ascii_case(MessageStatus::Failed.as_str())
+            && row.provider.is_empty()
+            && row.error_code.as_deref() == Some(CANCELLED)
+    };
+    if rows.iter().all(was_cancelled) { Cancel::Cancelled(cancelled(rows)) } else { Cancel::OnItsWay }
+}
+
+fn event_of(id: &MessageId) -> Select<outbox_event::Entity> {
+    outbox_event::Entity::find()
         .select_only()
         .columns([Outbox::Id, Outbox::Status])
         .filter(Outbox::AggregateId.eq(id.as_str()))
         .filter(Outbox::EventType.eq(EventKind::Send.as_str()))
-        .lock(LockType::Update)
-        .into_tuple()
-        .one(tx)
-        .await?;
-    let rows = of(tx, reader, id).await?;
-    if rows.is_empty() {
-        return Ok((Cancel::NotFound, 0));
-    }
-    let is_scheduled = event.as_ref().is_some_and(|(_, status)| status == OutboxStatus::Scheduled.as_str());
-    let cancelled = Cancelled { recipients: rows.len(), refunded: rows.iter().filter_map(|row| row.price).sum() };
-    match event {
-        Some((event, _)) if is_scheduled => {
-            give_up(tx, event).await?;
-            let waiting: Vec<_> = rows.iter().filter(|row| row.status == SCHEDULED).collect();
-            fail(tx, &waiting).await?;
-            emit(tx, watched, Change::of_rows(&waiting, CallbackType::Cancelled)).await?;
-            let refunded = refund(tx, &waiting).await?;
-            Ok((Cancel::Cancelled(cancelled), refunded))
-        }
-        _ if rows.iter().all(|row| row.error_code.as_deref() == Some(CANCELLED)) => {
-            Ok((Cancel::Cancelled(cancelled), 0))
-        }
-        _ => Ok((Cancel::OnItsWay, 0)),
-    }
 }
 
-/// The message's rows, locked.
-async fn of(tx: &Tx, reader: Reader, id: &MessageId) -> Result<Vec<Model>, StepError> {
-    let mut query = Entity::find().filter(Column::MessageIdentifier.eq(id.as_str()));
-    if let Some(customer) = reader.customer() {
-        query = query.filter(Column::UserId.eq(customer.get()));
+/// The message's rows.
+fn of(reader: Reader, id: &MessageId) -> Select<Entity> {
+    let query = Entity::find().filter(Column::MessageIdentifier.eq(id.as_str()));
+    match reader.customer() {
+        Some(customer) => query.filter(Column::UserId.eq(customer.get())),
+        None => query,
     }
-    Ok(query.lock(LockType::Update).all(tx).await?)
 }
 
 async fn give_up(tx: &Tx, event: i64) -> Result<(), StepError> {

@@ -45,12 +45,20 @@ pub struct Begin {
 pub struct ClaimedRecipient {
     /// To whom.
     pub recipient: Recipient,
-    /// That a worker had it before and left no outcome, so that an operator may already have it; with the time since the request was
-    /// accepted, on the database's clock.
-    pub resumed: Option<Duration>,
+    /// That a worker had it before and left no outcome, so that an operator may already have it.
+    pub resumed: Option<Resumed>,
     pub(super) customer: CustomerId,
     pub(super) message_id: MessageId,
     pub(super) token: Arc<str>,
+}
+
+/// A recipient that a worker had before, by the database's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resumed {
+    /// Since the request was accepted.
+    pub age: Duration,
+    /// When it was taken again.
+    pub now: DateTime<Utc>,
 }
 
 /// What became of one claimed recipient.

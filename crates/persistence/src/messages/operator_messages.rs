@@ -13,7 +13,7 @@ use sea_orm::{
 
 use super::{
     delivery::{Called, Outcome, Settlement},
-    these,
+    settle::Written,
 };
 use crate::{
     Database, Error, Query, ReceiptPolicy,
@@ -23,14 +23,11 @@ use crate::{
         statements::padded,
         transaction,
     },
-    entity::{
-        message_status,
-        operator_message::{ActiveModel, Column, Entity, Model},
-    },
+    entity::operator_message::{ActiveModel, Column, Entity, Model},
 };
 
 /// Rows that one round of housekeeping deletes at most.
-const PURGED_TOGETHER: u64 = 500;
+const PURGED_TOGETHER: u64 = 2_000;
 
 /// A message as an operator knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,39 +67,24 @@ impl Database {
 pub(super) async fn keep_ids(
     tx: &Tx,
     settlements: &[&Settlement],
-    recorded: &[bool],
+    recorded: &[Written],
     policy: &ReceiptPolicy,
 ) -> Result<BTreeMap<String, Vec<String>>, StepError> {
     let called: Vec<_> = settlements
         .iter()
         .zip(recorded)
-        .filter(|(_, is_recorded)| **is_recorded)
-        .filter_map(|(settlement, _)| match (&settlement.outcome, &settlement.called) {
-            (Outcome::Done { provider }, Some(called)) => Some((settlement.claimed.pair(), provider, called)),
+        .filter_map(|(settlement, recorded)| match (&settlement.outcome, &settlement.called) {
+            (Outcome::Done { provider }, Some(called)) => Some((recorded.row?, provider, called)),
             _ => None,
         })
         .collect();
     if called.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let rows: Vec<(i64, String, String)> = message_status::Entity::find()
-        .select_only()
-        .columns([
-            message_status::Column::Id,
-            message_status::Column::MessageIdentifier,
-            message_status::Column::Recipient,
-        ])
-        .filter(these(called.iter().map(|(pair, ..)| *pair)))
-        .into_tuple()
-        .all(tx)
-        .await?;
-    let ids: HashMap<_, _> =
-        rows.iter().map(|(id, message_id, recipient)| ((message_id.as_str(), recipient.as_str()), *id)).collect();
     let (mut reported, mut others, mut awaited) = (Vec::new(), Vec::new(), BTreeMap::<String, Vec<String>>::new());
-    for ((message_id, recipient), provider, Called { id, reports }) in called {
-        let Some(message_row) = ids.get(&(message_id.as_str(), recipient.as_str())) else { continue };
+    for (message_row, provider, Called { id, reports }) in called {
         let normalised = id.normalised();
-        let row = new_row(provider, id.as_str(), &normalised, *message_row);
+        let row = new_row(provider, id.as_str(), &normalised, message_row);
         if *reports {
             awaited.entry(provider.clone()).or_default().push(normalised);
             reported.push(row);

@@ -27,15 +27,34 @@ use crate::{
         message_status::{Column, Entity, Model},
         outbox_event::{self, Column as Outbox},
     },
-    money::refund::refund,
     watched::Watched,
 };
 
 /// `error_code` of what was not sent in time.
 const EXPIRED: &str = "expired";
 
+/// What became of a settlement.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Written {
+    /// It was under the very claim, and is written.
+    pub(super) is_ours: bool,
+    /// The message's row, where somebody asks for it.
+    pub(super) row: Option<i64>,
+}
+
+impl Written {
+    fn of(row: Option<&Model>) -> Self {
+        Self { is_ours: row.is_some(), row: row.map(|row| row.id) }
+    }
+}
+
 /// Records those that an operator accepted, and tells of each in its place.
-pub(super) async fn record_done(tx: &Tx, settlements: &[&Settlement], recorded: &mut [bool]) -> Result<(), StepError> {
+pub(super) async fn record_done(
+    tx: &Tx,
+    settlements: &[&Settlement],
+    recorded: &mut [Written],
+    watched: &Watched,
+) -> Result<(), StepError> {
     let mut done: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (place, settlement) in settlements.iter().enumerate() {
         if let Outcome::Done { provider } = &settlement.outcome {
@@ -45,15 +64,23 @@ pub(super) async fn record_done(tx: &Tx, settlements: &[&Settlement], recorded: 
     give_up(tx, settlements, recorded).await?;
     for (provider, places) in done {
         let claims: Vec<_> = places.iter().map(|place| &settlements[*place].claimed).collect();
-        for (place, is_recorded) in places.iter().zip(done_by(tx, &claims, provider).await?) {
-            recorded[*place] = is_recorded;
+        // Whose row it was is asked where an operator's id or an event is kept with it.
+        let is_asked =
+            |settlement: &Settlement| settlement.called.is_some() || watched.has(settlement.claimed.customer.get());
+        let done = if places.iter().any(|place| is_asked(settlements[*place])) {
+            done_rows(tx, &claims, provider).await?
+        } else {
+            done_by(tx, &claims, provider).await?
+        };
+        for (place, done) in places.iter().zip(done) {
+            recorded[*place] = done;
         }
     }
     Ok(())
 }
 
 /// Records those of which nobody will ever know whether an operator took them: they count as taken.
-async fn give_up(tx: &Tx, settlements: &[&Settlement], recorded: &mut [bool]) -> Result<(), StepError> {
+async fn give_up(tx: &Tx, settlements: &[&Settlement], recorded: &mut [Written]) -> Result<(), StepError> {
     let places: Vec<_> =
         (0..settlements.len()).filter(|place| settlements[*place].outcome == Outcome::NeverKnown).collect();
     if places.is_empty() {
@@ -74,13 +101,24 @@ async fn give_up(tx: &Tx, settlements: &[&Settlement], recorded: &mut [bool]) ->
             .await?;
     }
     for (place, row) in places.iter().zip(&rows) {
-        recorded[*place] = row.is_some();
+        recorded[*place] = Written::of(row.as_ref());
     }
     Ok(())
 }
 
+/// The same with the rows, which are locked first.
+async fn done_rows(tx: &Tx, claims: &[&ClaimedRecipient], provider: &str) -> Result<Vec<Written>, StepError> {
+    let rows = lock_claimed(tx, claims).await?;
+    let ids: Vec<_> = rows.iter().flatten().map(|row| row.id.into()).collect();
+    if !ids.is_empty() {
+        ended(tx, MessageStatus::Done, provider).and(" WHERE id IN ", []).list(ids).execute(tx).await?;
+    }
+    Ok(rows.iter().map(|row| Written::of(row.as_ref())).collect())
+}
+
 /// One statement, guarded by each row's claim. Rows are only read back where some were no longer ours.
-async fn done_by(tx: &Tx, claims: &[&ClaimedRecipient], provider: &str) -> Result<Vec<bool>, StepError> {
+async fn done_by(tx: &Tx, claims: &[&ClaimedRecipient], provider: &str) -> Result<Vec<Written>, StepError> {
+    let as_written = |is_ours| Written { is_ours, row: None };
     let ours = claims.iter().map(|claim| {
         let [message_id, recipient] = names(claim.pair());
         [message_id, recipient, (&*claim.token).into()]
@@ -91,7 +129,7 @@ async fn done_by(tx: &Tx, claims: &[&ClaimedRecipient], provider: &str) -> Resul
         .execute(tx)
         .await?;
     if updated == claims.len() as u64 {
-        return Ok(vec![true; claims.len()]);
+        return Ok(vec![as_written(true); claims.len()]);
     }
     let recorded: Vec<(String, String)> = Entity::find()
         .select_only()
@@ -108,31 +146,30 @@ async fn done_by(tx: &Tx, claims: &[&ClaimedRecipient], provider: &str) -> Resul
     let is_recorded = |claim: &&ClaimedRecipient| {
         let counts = recorded.contains(&key(claim)) && left > 0;
         left -= u64::from(counts);
-        counts
+        as_written(counts)
     };
     Ok(claims.iter().map(is_recorded).collect())
 }
 
-/// Records those that failed, under their locks, and gives back what was charged for them and for what has expired: so many credits.
-/// Both at once, for balances are locked in one order.
+/// Records those that failed, and what has expired, under their locks. Gives the rows for which something is to be given back.
 pub(super) async fn fail(
     tx: &Tx,
     settlements: &[&Settlement],
-    recorded: &mut [bool],
-    expired: &[Model],
+    recorded: &mut [Written],
+    expired: Vec<Model>,
     watched: &Watched,
-) -> Result<i64, StepError> {
+) -> Result<Vec<Model>, StepError> {
     let is_failed = |place: &usize| matches!(settlements[*place].outcome, Outcome::Failed { .. });
     let places: Vec<_> = (0..settlements.len()).filter(is_failed).collect();
     if places.is_empty() && expired.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     let claims: Vec<_> = places.iter().map(|place| &settlements[*place].claimed).collect();
     let rows = lock_claimed(tx, &claims).await?;
-    let mut failed: BTreeMap<&str, Vec<&Model>> = BTreeMap::new();
-    for (place, row) in places.iter().zip(&rows) {
+    let mut failed: BTreeMap<&str, Vec<Model>> = BTreeMap::new();
+    for (place, row) in places.iter().zip(rows) {
         let (Outcome::Failed { provider }, Some(row)) = (&settlements[*place].outcome, row) else { continue };
-        recorded[*place] = true;
+        recorded[*place] = Written::of(Some(&row));
         failed.entry(provider).or_default().push(row);
     }
     for (provider, rows) in &failed {
@@ -149,8 +186,8 @@ pub(super) async fn fail(
             .await?;
     }
     let failed: Vec<_> = failed.into_values().flatten().chain(expired).collect();
-    emit(tx, watched, Change::of_rows(&failed, CallbackType::Failed)).await?;
-    refund(tx, &failed).await
+    emit(tx, watched, Change::of_rows(&failed.iter().collect::<Vec<_>>(), CallbackType::Failed)).await?;
+    Ok(failed)
 }
 
 /// Sets rows to their end, and lets go of them.

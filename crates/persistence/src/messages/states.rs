@@ -8,14 +8,14 @@ use domain::{LedgerKind, MessageId};
 use super::{
     delivery::{Begin, BeginRequest, Deferral, Deferred, Settlement},
     operator_messages::keep_ids,
-    settle::{defer, fail, record_done},
+    settle::{Written, defer, fail, record_done},
     take::begin,
     tell::tell_done,
 };
 use crate::{
     Database, Error, Query, ReceiptPolicy,
     engine::{StepError, Tx, transaction},
-    money::credits,
+    money::{credits, refund::refund},
     receipts::{Tally, join, waiting_for},
     watched::Watched,
 };
@@ -103,8 +103,8 @@ impl Database {
     }
 }
 
-/// Each kind with the same few statements however many there are. What failed comes last: its refund locks balances, which come after
-/// all messages.
+/// Each kind with the same few statements however many there are. What is given back comes last, all at once: balances are locked after
+/// all messages and receipts, and in one order.
 async fn write(
     tx: &Tx,
     writes: &[StateWrite],
@@ -120,8 +120,8 @@ async fn write(
             StateWrite::Defer(..) => {}
         }
     }
-    let mut recorded = vec![false; to_settle.len()];
-    record_done(tx, &to_settle, &mut recorded).await?;
+    let mut recorded = vec![Written::default(); to_settle.len()];
+    record_done(tx, &to_settle, &mut recorded, watched).await?;
     let awaited = keep_ids(tx, &to_settle, &recorded, policy).await?;
     tell_done(tx, watched, &to_settle, &recorded).await?;
     for write in writes {
@@ -131,9 +131,12 @@ async fn write(
     }
     let (begun, expired) =
         if to_begin.is_empty() { (Vec::new(), Vec::new()) } else { begin(tx, &to_begin, lease).await? };
-    let refunded = fail(tx, &to_settle, &mut recorded, &expired, watched).await?;
-    let tally = join_early(tx, &awaited, policy, watched).await?;
-    let (mut recorded, mut begun, mut deferred) = (recorded.into_iter(), begun.into_iter(), deferred.into_iter());
+    let failed = fail(tx, &to_settle, &mut recorded, expired, watched).await?;
+    let mut tally = join_early(tx, &awaited, policy, watched).await?;
+    let owed: BTreeMap<i64, _> = failed.into_iter().chain(tally.take_owed()).map(|row| (row.id, row)).collect();
+    let refunded = refund(tx, &owed.values().collect::<Vec<_>>()).await?;
+    let recorded = recorded.into_iter().map(|recorded| recorded.is_ours);
+    let (mut recorded, mut begun, mut deferred) = (recorded, begun.into_iter(), deferred.into_iter());
     let answer = |write: &StateWrite| match write {
         StateWrite::Settle(settlements) => StateWritten::Settled(recorded.by_ref().take(settlements.len()).collect()),
         StateWrite::Begin(_) => StateWritten::Begun(begun.next().unwrap_or_default()),

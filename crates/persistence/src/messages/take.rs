@@ -8,7 +8,7 @@ use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelec
 use uuid::Uuid;
 
 use super::{
-    delivery::{Begin, BeginRequest, ClaimedRecipient},
+    delivery::{Begin, BeginRequest, ClaimedRecipient, Resumed},
     names, these,
 };
 use crate::{
@@ -124,7 +124,7 @@ async fn judge_each(
                     candidate.give_out(lease);
                 }
                 Judgement::Left => {
-                    begin.claimed.push(claimed(request, recipient, token, Some(candidate.age())));
+                    begin.claimed.push(claimed(request, recipient, token, Some(candidate.resumed())));
                     resumed.push(candidate.id);
                     candidate.give_out(lease);
                 }
@@ -164,7 +164,7 @@ fn claimed(
     request: &BeginRequest,
     recipient: &Recipient,
     token: &Arc<str>,
-    resumed: Option<Duration>,
+    resumed: Option<Resumed>,
 ) -> ClaimedRecipient {
     ClaimedRecipient {
         recipient: recipient.clone(),
@@ -209,6 +209,10 @@ enum Judgement {
 impl Candidate {
     fn age(&self) -> Duration {
         Duration::from_millis(u64::try_from(self.age_millis).unwrap_or(0))
+    }
+
+    fn resumed(&self) -> Resumed {
+        Resumed { age: self.age(), now: self.now.and_utc() }
     }
 
     fn judge(&self, token: &str, expiry: Option<Expiry>) -> Judgement {

@@ -1,16 +1,14 @@
 //! Telling endpoints of what operators accepted, or may have accepted.
 
 use domain::CallbackType;
-use sea_orm::{EntityTrait, QueryFilter, QuerySelect};
 
 use super::{
     delivery::{Outcome, Settlement},
-    these,
+    settle::Written,
 };
 use crate::{
     callbacks::{Change, emit},
     engine::{StepError, Tx},
-    entity::message_status::{Column, Entity},
     watched::Watched,
 };
 
@@ -19,7 +17,7 @@ pub(super) async fn tell_done(
     tx: &Tx,
     watched: &Watched,
     settlements: &[&Settlement],
-    recorded: &[bool],
+    recorded: &[Written],
 ) -> Result<(), StepError> {
     let is_done = |outcome: &Outcome| matches!(outcome, Outcome::Done { .. });
     tell(tx, watched, settlements, recorded, is_done, CallbackType::Done).await?;
@@ -31,23 +29,14 @@ async fn tell(
     tx: &Tx,
     watched: &Watched,
     settlements: &[&Settlement],
-    recorded: &[bool],
+    recorded: &[Written],
     is_wanted: impl Fn(&Outcome) -> bool,
     kind: CallbackType,
 ) -> Result<(), StepError> {
-    let is_told = |(settlement, is_recorded): &(&&Settlement, &bool)| {
-        **is_recorded && is_wanted(&settlement.outcome) && watched.has(settlement.claimed.customer.get())
-    };
-    let told: Vec<_> = settlements.iter().zip(recorded).filter(is_told).collect();
-    if told.is_empty() {
-        return Ok(());
-    }
-    let rows: Vec<(i64, i64)> = Entity::find()
-        .select_only()
-        .columns([Column::Id, Column::UserId])
-        .filter(these(told.iter().map(|(settlement, _)| settlement.claimed.pair())))
-        .into_tuple()
-        .all(tx)
-        .await?;
-    emit(tx, watched, rows.into_iter().map(|(row, customer)| Change { row, customer, kind })).await
+    let changes = settlements.iter().zip(recorded).filter(|(settlement, _)| is_wanted(&settlement.outcome));
+    let changes = changes.filter_map(|(settlement, recorded)| {
+        let customer = settlement.claimed.customer.get();
+        recorded.row.map(|row| Change { row, customer, kind })
+    });
+    emit(tx, watched, changes.collect::<Vec<_>>()).await
 }

@@ -1,8 +1,8 @@
 //! Events that wait for their time: made claimable when it has come, whole messages at a time, in a new turn.
 
-use std::{collections::HashMap, time::Duration};
+use std::{ops::RangeInclusive, time::Duration};
 
-use domain::{Lane, OutboxStatus, Turn, status::SCHEDULED};
+use domain::{CustomerId, FairOrder, Lane, OutboxStatus, Turn, status::SCHEDULED};
 use sea_orm::{
     ColumnTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, LockBehavior, LockType},
@@ -20,28 +20,49 @@ use crate::{
         statements::{null_time, padded},
         transaction,
     },
-    entity::{
-        message_status,
-        outbox_event::{Column, Entity},
-    },
+    entity::outbox_event::{Column, Entity},
 };
 
-/// Events that one transaction looks at.
-const EVENTS: u64 = 200;
+/// Events that one transaction looks at, at most and at least: how many have 1,000 recipients is only known afterwards.
+const EVENTS: RangeInclusive<u64> = 8..=200;
 /// Recipients after which no event is added to a transaction.
 const RECIPIENTS: i64 = 1_000;
+
+/// Where the promotion of a lane is: one for each lane, for as long as a process promotes.
+#[derive(Debug)]
+pub struct Promotion {
+    lane: Lane,
+    /// Where each customer's last promoted message ends.
+    order: FairOrder,
+    /// Events to look at next.
+    events: u64,
+}
+
+impl Promotion {
+    /// Nothing is promoted yet.
+    pub fn of(lane: Lane) -> Self {
+        Self { lane, order: FairOrder::starting_at(Turn::from_stored(0)), events: *EVENTS.end() }
+    }
+
+    /// The lane that it is about.
+    pub fn lane(&self) -> Lane {
+        self.lane
+    }
+}
 
 #[derive(FromQueryResult)]
 struct Due {
     id: i64,
     aggregate_id: String,
     user_id: Option<i64>,
+    recipients: Option<i64>,
+    segments: Option<i16>,
 }
 
-#[derive(FromQueryResult)]
-struct Counted {
-    message_identifier: String,
-    recipients: i64,
+impl Due {
+    fn customer(&self) -> Option<CustomerId> {
+        self.user_id.and_then(|id| CustomerId::try_from(id).ok())
+    }
 }
 
 impl Database {
@@ -63,32 +84,27 @@ impl Database {
     }
 
     /// Makes some events of a lane claimable whose time has come. Returns how many; call again while it is not 0.
-    pub async fn promote_scheduled(&self, lane: Lane) -> Result<u64, Error> {
-        transaction!(self, Query::OutboxSchedule, |tx| promote(tx, lane)).await
+    pub async fn promote_scheduled(&self, promotion: &mut Promotion) -> Result<u64, Error> {
+        let (promoted, order) = transaction!(self, Query::OutboxSchedule, |tx| promote(tx, promotion)).await?;
+        promotion.events = (2 * promoted).clamp(*EVENTS.start(), *EVENTS.end());
+        promotion.order.merge(order);
+        Ok(promoted)
     }
 }
 
-async fn promote(tx: &Tx, lane: Lane) -> Result<u64, StepError> {
-    let due: Vec<Due> = by_claim_index(in_lane(lane, OutboxStatus::Scheduled))
-        .select_only()
-        .columns([Column::Id, Column::AggregateId, Column::UserId])
-        .filter(Expr::col(Column::NextRunAt).lte(tx.dialect().now()))
-        .order_by_asc(Column::NextRunAt)
-        .limit(EVENTS)
-        // Whom somebody cancels at this moment is left to that.
-        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        .into_model::<Due>()
-        .all(tx)
-        .await?;
+/// How many were promoted, and where their customers are then.
+async fn promote(tx: &Tx, promotion: &Promotion) -> Result<(u64, FairOrder), StepError> {
+    let Promotion { lane, order, events } = promotion;
+    let due = due(tx, *lane, *events).await?;
+    let mut order = order.of(due.iter().filter_map(Due::customer));
     if due.is_empty() {
-        return Ok(0);
+        return Ok((0, order));
     }
-    let recipients = recipients(tx, &due).await?;
-    let now = match turn_in(tx, lane).await? {
+    order.move_to(match turn_in(tx, *lane).await? {
         Some(turn) => turn,
         None => Turn::at(clock::now(tx).await?.timestamp_millis()),
-    };
-    let placed = placed(due, &recipients, now);
+    });
+    let placed = placed(due, &mut order);
     let messages = placed.iter().map(|(event, _)| event.aggregate_id.as_str().into());
     let now = tx.dialect().now_text();
     Sql::new(
@@ -114,63 +130,79 @@ async fn promote(tx: &Tx, lane: Lane) -> Result<u64, StepError> {
         .filter(Column::Id.is_in(padded(ids)))
         .exec(tx)
         .await?;
-    Ok(promoted.rows_affected)
+    Ok((promoted.rows_affected, order))
 }
 
-/// To how many each message goes.
-async fn recipients(tx: &Tx, due: &[Due]) -> Result<HashMap<String, i64>, StepError> {
-    use message_status::{Column, Entity};
-    let counted: Vec<Counted> = Entity::find()
+/// What is due, with what it takes of its lane.
+async fn due(tx: &Tx, lane: Lane, most: u64) -> Result<Vec<Due>, StepError> {
+    let dialect = tx.dialect();
+    // All recipients of a message have the same number of segments.
+    let segments = "(SELECT m.segments FROM message_status m WHERE m.message_identifier = aggregate_id LIMIT 1)";
+    let due = by_claim_index(in_lane(lane, OutboxStatus::Scheduled))
         .select_only()
-        .column(Column::MessageIdentifier)
-        .expr_as(Column::Id.count(), "recipients")
-        .filter(Column::MessageIdentifier.is_in(padded(due.iter().map(|event| event.aggregate_id.as_str()))))
-        .group_by(Column::MessageIdentifier)
-        .into_model::<Counted>()
+        .columns([Column::Id, Column::AggregateId, Column::UserId])
+        .expr_as(dialect.json_length("payload", "$.message.recipients"), "recipients")
+        .expr_as(Expr::cust(segments), "segments")
+        .filter(Expr::col(Column::NextRunAt).lte(dialect.now()))
+        .order_by_asc(Column::NextRunAt)
+        .limit(most)
+        // Whom somebody cancels at this moment is left to that.
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .into_model::<Due>()
         .all(tx)
         .await?;
-    Ok(counted.into_iter().map(|row| (row.message_identifier, row.recipients)).collect())
+    Ok(due)
 }
 
 /// As many events as have so many recipients, but one at least, each with its turn: where the lane is now, and a customer's next one where
 /// its last one ends, so that a campaign of one does not stand before the messages of all others.
-fn placed(due: Vec<Due>, recipients: &HashMap<String, i64>, now: Turn) -> Vec<(Due, Turn)> {
-    let (mut taken, mut ends) = (0, HashMap::<Option<i64>, i64>::new());
-    let mut placed = Vec::new();
+fn placed(due: Vec<Due>, order: &mut FairOrder) -> Vec<(Due, Turn)> {
+    let (mut taken, mut placed) = (0, Vec::new());
     for event in due {
-        let steps = recipients.get(&event.aggregate_id).copied().unwrap_or(1);
-        if taken > 0 && taken + steps > RECIPIENTS {
+        let recipients = at_least_one(event.recipients);
+        if taken > 0 && taken + recipients > RECIPIENTS {
             break;
         }
-        taken += steps;
-        let end = ends.entry(event.user_id).or_insert(now.get());
-        let turn = Turn::from_stored(*end);
-        *end = end.saturating_add(steps);
+        taken += recipients;
+        let steps = recipients.saturating_mul(at_least_one(event.segments.map(Into::into)));
+        let turn = match event.customer() {
+            Some(customer) => order.take_steps(customer, steps),
+            None => order.now(),
+        };
         placed.push((event, turn));
     }
     placed
+}
+
+/// Of what cannot be read nothing is known.
+fn at_least_one(count: Option<i64>) -> i64 {
+    count.filter(|count| *count > 0).unwrap_or(1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn due(id: i64, user: i64) -> Due {
-        Due { id, aggregate_id: format!("m{id}"), user_id: Some(user) }
+    fn due(id: i64, user: i64, recipients: i64) -> Due {
+        Due { id, aggregate_id: format!("m{id}"), user_id: Some(user), recipients: Some(recipients), segments: Some(2) }
+    }
+
+    fn turns(placed: &[(Due, Turn)]) -> Vec<(i64, i64)> {
+        placed.iter().map(|(event, turn)| (event.id, turn.get())).collect()
     }
 
     #[test]
     fn whole_messages_are_taken_and_customers_take_turns() {
-        let recipients = [(1, 600), (2, 10), (3, 300), (4, 200)];
-        let recipients = recipients.into_iter().map(|(id, count)| (format!("m{id}"), count)).collect();
-        let placed = placed(vec![due(1, 7), due(2, 8), due(3, 7), due(4, 9)], &recipients, Turn::from_stored(50));
-        let placed: Vec<_> = placed.into_iter().map(|(event, turn)| (event.id, turn.get())).collect();
-        assert_eq!(placed, [(1, 50), (2, 50), (3, 650)], "the fourth would be too many");
+        let mut order = FairOrder::starting_at(Turn::from_stored(50));
+        let first = placed(vec![due(1, 7, 600), due(2, 8, 10), due(3, 7, 300), due(4, 9, 200)], &mut order);
+        assert_eq!(turns(&first), [(1, 50), (2, 50), (3, 1_250)], "the fourth would be too many");
+        let next = placed(vec![due(4, 9, 200), due(5, 7, 1)], &mut order);
+        assert_eq!(turns(&next), [(4, 50), (5, 1_850)], "a campaign goes on where it was");
     }
 
     #[test]
     fn one_is_taken_however_large_it_is() {
-        let recipients = HashMap::from([("m1".to_owned(), 5_000)]);
-        assert_eq!(placed(vec![due(1, 7), due(2, 8)], &recipients, Turn::from_stored(1)).len(), 1);
+        let mut order = FairOrder::starting_at(Turn::from_stored(1));
+        assert_eq!(placed(vec![due(1, 7, 5_000), due(2, 8, 1)], &mut order).len(), 1);
     }
 }

@@ -16,8 +16,8 @@ use uuid::Uuid;
 use super::Sent;
 use crate::{
     AcceptRequest, BeginRequest, Called, Cancel, ClaimToken, ClaimedRecipient, Cursor, Database, DatabaseConfig,
-    Deferral, Deferred, HeldOutcome, HistoryFilter, IdempotentRequest, NewKey, NewReceipt, Outcome, PutOff, Query,
-    Reader, Settlement, StateWrite,
+    Deferral, Deferred, HeldOutcome, HistoryFilter, IdempotentRequest, NewKey, NewReceipt, Outcome, Promotion, PutOff,
+    Query, Reader, Settlement, StateWrite,
     samples::{begin_request, customer, request, top_up},
 };
 
@@ -327,7 +327,10 @@ impl Life {
         )
         .await;
         assert!(sent.of(Query::OutboxSchedule, self.db.scheduled_lag(Lane::Normal)).await.is_some());
-        assert_ne!(sent.of(Query::OutboxSchedule, self.db.promote_scheduled(Lane::Normal)).await, 0);
+        assert_ne!(
+            sent.of(Query::OutboxSchedule, self.db.promote_scheduled(&mut Promotion::of(Lane::Normal))).await,
+            0
+        );
         self.execute("UPDATE outbox_events SET next_run_at = UTC_TIMESTAMP(6) WHERE status = 'scheduled'").await;
         self.execute(
             "UPDATE outbox_events SET status = 'processed', next_run_at = UTC_TIMESTAMP(6)
@@ -335,7 +338,7 @@ impl Life {
         )
         .await;
         assert_ne!(
-            sent.of(Query::OutboxSchedule, self.db.promote_scheduled(Lane::Normal)).await,
+            sent.of(Query::OutboxSchedule, self.db.promote_scheduled(&mut Promotion::of(Lane::Normal))).await,
             0,
             "in an empty lane"
         );

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::NaiveDateTime;
 use domain::{IdMatch, ReportedNumber, provider_message_id::other_digits};
 use sea_orm::FromQueryResult;
 
@@ -10,6 +11,8 @@ use crate::engine::{StepError, Tx, sql::Sql};
 
 /// Ids come again, for counters of operators start anew; so many of the newest that share one are looked at.
 const NEWEST: u8 = 16;
+/// Ids of one statement: SQLite takes 500 parts of a union.
+const TOGETHER: usize = 256;
 
 /// An operator's id of a message.
 #[derive(Debug, Clone, FromQueryResult)]
@@ -19,6 +22,8 @@ pub(super) struct Candidate {
     pub(super) message_row: i64,
     pub(super) part: i16,
     pub(super) recipient: String,
+    created_at: NaiveDateTime,
+    state: Option<String>,
 }
 
 /// A receipt's message, and how it was found.
@@ -28,6 +33,8 @@ pub(super) struct Found {
     pub(super) called: i64,
     pub(super) message_row: i64,
     pub(super) how: IdMatch,
+    /// When it was taken, where no receipt has told of it yet.
+    pub(super) unheard_since: Option<NaiveDateTime>,
 }
 
 /// The messages of these receipts of one operator, each in its place: by the id as it is, and only where that names none by the same
@@ -63,27 +70,30 @@ fn choose(receipt: &Parked, candidates: &HashMap<String, Vec<Candidate>>, how: I
     let of_part =
         |candidate: &&&Candidate| candidate.message_row == newest.message_row && Some(candidate.part) == receipt.part;
     let chosen = fitting.iter().find(of_part).unwrap_or(newest);
-    Some(Found { called: chosen.id, message_row: chosen.message_row, how })
+    let unheard_since = chosen.state.is_none().then_some(chosen.created_at);
+    Some(Found { called: chosen.id, message_row: chosen.message_row, how, unheard_since })
 }
 
 /// By id, the newest first.
 async fn newest(tx: &Tx, operator: &str, mut ids: Vec<String>) -> Result<HashMap<String, Vec<Candidate>>, StepError> {
     // Each id by itself, for one that names a million messages must not be read as a whole.
     let part = format!(
-        "SELECT * FROM (SELECT om.id, om.provider_id, om.message_row, om.part, ms.recipient FROM operator_messages om \
+        "SELECT * FROM (SELECT om.id, om.provider_id, om.message_row, om.part, om.created_at, om.state, ms.recipient FROM operator_messages om \
          JOIN message_status ms ON ms.id = om.message_row WHERE om.operator = ? AND om.provider_id = ? \
          ORDER BY om.id DESC LIMIT {NEWEST}) AS newest"
     );
     ids.sort_unstable();
     ids.dedup();
-    let values = ids.into_iter().map(|id| [operator.into(), id.into()]);
-    let candidates: Vec<Candidate> = Sql::new("", []).each(&part, " UNION ALL ", values).all(tx).await?;
     let mut by_id: HashMap<String, Vec<Candidate>> = HashMap::new();
-    for candidate in candidates {
-        let known = by_id.entry(candidate.provider_id.clone()).or_default();
-        // The last id is asked for again, up to the next power of two.
-        if known.iter().all(|other| other.id != candidate.id) {
-            known.push(candidate);
+    for ids in ids.chunks(TOGETHER) {
+        let values = ids.iter().map(|id| [operator.into(), id.as_str().into()]);
+        let candidates: Vec<Candidate> = Sql::new("", []).each(&part, " UNION ALL ", values).all(tx).await?;
+        for candidate in candidates {
+            let known = by_id.entry(candidate.provider_id.clone()).or_default();
+            // The last id is asked for again, up to the next power of two.
+            if known.iter().all(|other| other.id != candidate.id) {
+                known.push(candidate);
+            }
         }
     }
     for known in by_id.values_mut() {

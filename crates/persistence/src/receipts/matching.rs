@@ -26,7 +26,6 @@ use crate::{
         statements::{null_time, padded},
     },
     entity::{message_status, operator_message, receipt},
-    money::refund::refund,
     watched::Watched,
 };
 
@@ -63,7 +62,7 @@ pub(crate) async fn join(
         tally.count(operator, matched, message);
     }
     note_matches(tx, &matched).await?;
-    tally.refunded = write(tx, &messages, policy, watched).await?;
+    tally.owed = write(tx, &messages, policy, watched).await?;
     Ok(tally)
 }
 
@@ -119,13 +118,13 @@ async fn note_matches(tx: &Tx, matched: &[Matched<'_>]) -> Result<(), StepError>
 /// What a message is set to; those that are set to the same are written together.
 type End = (Option<String>, Option<String>, Option<NaiveDateTime>);
 
-/// Writes what changed, and gives back what such an end gives back: so many credits.
+/// Writes what changed, and gives the messages whose end gives back what they cost.
 pub(super) async fn write(
     tx: &Tx,
     messages: &BTreeMap<i64, Message>,
     policy: &ReceiptPolicy,
     watched: &Watched,
-) -> Result<i64, StepError> {
+) -> Result<Vec<message_status::Model>, StepError> {
     let mut parts: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
     let mut ends: BTreeMap<End, Vec<i64>> = BTreeMap::new();
     for (id, message) in messages {
@@ -157,8 +156,7 @@ pub(super) async fn write(
     let covered = |message: &&Message| {
         message.is_changed && message.delivery_status().is_some_and(|status| policy.refund.covers(status))
     };
-    let refunded: Vec<_> = messages.values().filter(covered).map(|message| &message.row).collect();
-    refund(tx, &refunded).await
+    Ok(messages.values().filter(covered).map(|message| message.row.clone()).collect())
 }
 
 /// What there is to tell of a message.

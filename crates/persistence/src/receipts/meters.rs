@@ -9,7 +9,11 @@ use super::{
     apply::{Effect, Matched, Message},
     candidates::Found,
 };
-use crate::money::credits;
+use crate::{
+    engine::{StepError, Tx},
+    entity::message_status,
+    money::{credits, refund::refund},
+};
 
 /// What joining receipts came to.
 #[derive(Debug, Default)]
@@ -19,7 +23,9 @@ pub(crate) struct Tally {
     after_refund: u64,
     /// By operator, seconds from what it took to the receipt that told its end.
     delays: Vec<(String, f64)>,
-    pub(super) refunded: i64,
+    /// Messages whose end gives back what they cost.
+    pub(super) owed: Vec<message_status::Model>,
+    refunded: i64,
     joined: u64,
 }
 
@@ -44,8 +50,21 @@ impl Tally {
         self.contradicting += other.contradicting;
         self.after_refund += other.after_refund;
         self.delays.extend(other.delays);
+        self.owed.extend(other.owed);
         self.refunded += other.refunded;
         self.joined += other.joined;
+    }
+
+    /// The messages for which something is to be given back; by whoever asks.
+    pub(crate) fn take_owed(&mut self) -> Vec<message_status::Model> {
+        std::mem::take(&mut self.owed)
+    }
+
+    /// Gives back what is owed: once, and after all messages and receipts that the transaction locks.
+    pub(super) async fn pay(&mut self, tx: &Tx) -> Result<(), StepError> {
+        let owed: BTreeMap<i64, _> = self.take_owed().into_iter().map(|row| (row.id, row)).collect();
+        self.refunded += refund(tx, &owed.values().collect::<Vec<_>>()).await?;
+        Ok(())
     }
 
     /// Receipts that have their message now.

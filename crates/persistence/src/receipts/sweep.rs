@@ -27,7 +27,7 @@ use crate::{
         operator_message,
         receipt::{Column, Entity, Model},
     },
-    money::credits,
+    money::{credits, refund::refund},
     watched::Watched,
 };
 
@@ -37,6 +37,8 @@ const JOINED_WITHIN: Duration = Duration::from_hours(72);
 const PAGE: u64 = 200;
 /// Rows that one round changes at most.
 const SWEPT_TOGETHER: u64 = 500;
+/// The same of what is deleted, of which there is one for each message and more.
+const PURGED_TOGETHER: u64 = 2_000;
 /// `matched_row` of a receipt whose message is not looked for any more; no row has this number.
 const ORPHANED: i64 = 0;
 
@@ -73,6 +75,7 @@ impl Database {
             for (operator, parked) in by_operator {
                 tally.add(join(tx, &operator, &parked, self.receipts(), &watched).await?);
             }
+            tally.pay(tx).await?;
             Ok((next, tally))
         })
         .await?;
@@ -108,7 +111,7 @@ impl Database {
     pub async fn orphan_receipts(&self) -> Result<u64, Error> {
         let orphaned = transaction!(self, Query::ReceiptsOrphan, |tx| async {
             let too_old = Expr::col(Column::ReceivedAt).lte(tx.dialect().before(JOINED_WITHIN));
-            let ids = some(tx, Condition::all().add(Column::MatchedRow.is_null()).add(too_old)).await?;
+            let ids = some(tx, Condition::all().add(Column::MatchedRow.is_null()).add(too_old), SWEPT_TOGETHER).await?;
             if ids.is_empty() {
                 return Ok(0);
             }
@@ -124,7 +127,7 @@ impl Database {
     pub async fn purge_receipts(&self) -> Result<u64, Error> {
         transaction!(self, Query::ReceiptsPurge, |tx| async {
             let old = Expr::col(Column::ReceivedAt).lt(tx.dialect().before(self.receipts().kept_for()));
-            let ids = some(tx, Condition::all().add(old)).await?;
+            let ids = some(tx, Condition::all().add(old), PURGED_TOGETHER).await?;
             if ids.is_empty() {
                 return Ok(0);
             }
@@ -136,13 +139,13 @@ impl Database {
 }
 
 /// Some receipts in the order in which they were received, locked, without those that somebody else is at.
-async fn some(tx: &Tx, condition: Condition) -> Result<Vec<i64>, StepError> {
+async fn some(tx: &Tx, condition: Condition, most: u64) -> Result<Vec<i64>, StepError> {
     let ids = Entity::find()
         .select_only()
         .column(Column::Id)
         .filter(condition)
         .order_by_asc(Column::ReceivedAt)
-        .limit(SWEPT_TOGETHER)
+        .limit(most)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .into_tuple()
         .all(tx)
@@ -194,7 +197,8 @@ async fn give_up(tx: &Tx, policy: &ReceiptPolicy, watched: &Watched) -> Result<G
     for message in messages.values_mut() {
         unknown += u64::from(message.give_up(now) == Some(DeliveryStatus::Unknown));
     }
-    let refunded = write(tx, &messages, policy, watched).await?;
+    let owed = write(tx, &messages, policy, watched).await?;
+    let refunded = refund(tx, &owed.iter().collect::<Vec<_>>()).await?;
     // Of messages that are gone nobody asks again.
     let gone: Vec<i64> = due.into_iter().filter(|row| !messages.contains_key(row)).collect();
     if !gone.is_empty() {

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use domain::{ErrorCode, Receipt, ReportedNumber};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect, sea_query::Expr};
 
 use super::{
+    candidates::find,
     matching::join,
     meters::{self, Tally},
     parked::Parked,
@@ -74,7 +75,9 @@ async fn take(
         known = rows_of(tx, receipts, &digests).await?;
     }
     let mut parked: BTreeMap<String, Vec<Parked>> = BTreeMap::new();
-    for row in known.into_values().filter(|row| row.matched_row.is_none()) {
+    let (waiting, joined): (Vec<_>, Vec<_>) = known.into_values().partition(|row| row.matched_row.is_none());
+    let again = of_other_messages(tx, joined).await?;
+    for row in waiting.into_iter().chain(again) {
         parked.entry(row.operator.clone()).or_default().extend(Parked::read(row));
     }
     let mut tally = Tally::default();
@@ -82,7 +85,41 @@ async fn take(
         parked.sort_by_key(|receipt| receipt.id);
         tally.add(join(tx, &operator, &parked, policy, watched).await?);
     }
+    tally.pay(tx).await?;
     Ok((new, tally))
+}
+
+/// Those of these receipts that were told of another message before: ids come again, and a message that was taken since, and of which
+/// nothing is known yet, is the one that is meant now. They wait for their message anew.
+async fn of_other_messages(tx: &Tx, joined: Vec<Model>) -> Result<Vec<Model>, StepError> {
+    let mut by_operator: BTreeMap<String, Vec<Model>> = BTreeMap::new();
+    for row in joined {
+        by_operator.entry(row.operator.clone()).or_default().push(row);
+    }
+    let mut again = Vec::new();
+    for (operator, rows) in by_operator {
+        let read: Vec<_> = rows.iter().cloned().map(Parked::read).collect();
+        let (rows, read): (Vec<_>, Vec<_>) =
+            rows.into_iter().zip(read).filter_map(|(row, read)| Some((row, read?))).unzip();
+        for (row, found) in rows.into_iter().zip(find(tx, &operator, &read).await?) {
+            let is_another = found.is_some_and(|found| {
+                Some(found.message_row) != row.matched_row
+                    && found.unheard_since.is_some_and(|since| since >= row.received_at)
+            });
+            if is_another {
+                again.push(row);
+            }
+        }
+    }
+    if !again.is_empty() {
+        Entity::update_many()
+            .col_expr(Column::MatchedRow, Expr::value(None::<i64>))
+            .col_expr(Column::ReceivedAt, tx.dialect().now())
+            .filter(Column::Id.is_in(padded(again.iter().map(|row| row.id))))
+            .exec(tx)
+            .await?;
+    }
+    Ok(again)
 }
 
 /// The stored ones of these, by their digests.

@@ -116,7 +116,7 @@ pub(crate) async fn an_expired_lease_is_taken_over_and_the_stale_worker_ignored(
     let stale = f.begin(&sent).await;
     f.expire_leases().await;
     let owner = f.begin(&sent).await;
-    assert!(owner[0].resumed.is_some_and(|age| age < Duration::from_mins(1)));
+    assert!(owner[0].resumed.is_some_and(|resumed| resumed.age < Duration::from_mins(1)));
     assert_eq!(f.db.settle(&[Settlement::new(&stale[0], failed())]).await.expect("answers"), [false]);
     assert_eq!(f.db.settle(&[Settlement::new(&owner[0], done())]).await.expect("settles"), [true]);
     assert_eq!(f.balance(1).await, 99, "the stale failure refunded nothing");

@@ -45,6 +45,25 @@ pub(crate) async fn what_an_operator_calls_a_message_is_kept_with_its_outcome(f:
     assert_eq!(f.db.purge_operator_messages().await.expect("purges"), 1);
 }
 
+/// One of two leases was over, and its new owner has recorded the same end.
+pub(crate) async fn a_stale_settlement_keeps_the_ids_of_what_was_its_own(f: &Fixture) {
+    f.fund(1, 100).await;
+    let (stolen, own) = (request(1, &["111"]), request(1, &["222"]));
+    for sent in [&stolen, &own] {
+        f.accept_one(sent.clone()).await;
+    }
+    let stale = f.begin(&stolen).await.remove(0);
+    f.expire_leases().await;
+    let (owner, kept) = (f.begin(&stolen).await.remove(0), f.begin(&own).await.remove(0));
+    let settle = async |settlements: &[Settlement]| f.db.settle(settlements).await.expect("settles");
+    assert_eq!(settle(&[Settlement::new(&owner, done()).called(called("a2"))]).await, [true]);
+    let late = [(&stale, "a1"), (&kept, "b1")].map(|(claim, id)| Settlement::new(claim, done()).called(called(id)));
+    assert_eq!(settle(&late).await, [false, true]);
+    let ids = "SELECT CONCAT(m.recipient, ' ', o.provider_id) FROM operator_messages o
+        JOIN message_status m ON m.id = o.message_row ORDER BY m.recipient";
+    assert_eq!(f.strings(ids).await, ["111 a2", "222 b1"]);
+}
+
 pub(crate) async fn details_are_stored_where_a_request_has_them(f: &Fixture) {
     f.fund(1, 100).await;
     let batch = [request(1, &["111"]), detailed(&["222", "333"], 6, 3), request(1, &["444"])];

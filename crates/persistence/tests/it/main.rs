@@ -93,6 +93,7 @@ test_support::on_each_backend! {
     details {
         what_an_operator_calls_a_message_is_kept_with_its_outcome,
         details_are_stored_where_a_request_has_them,
+        a_stale_settlement_keeps_the_ids_of_what_was_its_own,
         a_refund_is_what_that_recipient_cost,
         whatever_fails_money_is_conserved,
     }
@@ -106,12 +107,15 @@ test_support::on_each_backend! {
         a_cancelled_message_is_given_back_once,
         a_message_is_cancelled_or_promoted_and_never_both,
         what_came_too_late_is_only_repeated,
+        a_campaign_that_falls_due_takes_its_turns,
+        what_an_operator_calls_cancelled_was_not_cancelled,
         a_stuck_message_is_found_beside_scheduled_ones,
     }
     receipts {
         a_receipt_tells_what_became_of_a_message,
         ids_are_the_same_in_other_forms,
         ids_that_come_again_are_told_apart_by_the_number,
+        a_receipt_that_comes_again_may_be_of_another_message,
         a_receipt_before_its_message_waits_for_it,
         every_order_of_receipts_and_answer_ends_in_the_same_state,
         nobody_knows_what_is_not_reported_in_time,

@@ -151,6 +151,35 @@ pub(crate) async fn ids_that_come_again_are_told_apart_by_the_number(f: &Fixture
     assert_eq!(f.take(&[of_operator("operatorB", "17", "delivered")]).await, (1, 0), "another operator's");
 }
 
+/// A counter that starts anew calls the next message as it called the last one, and says the same of it.
+pub(crate) async fn a_receipt_that_comes_again_may_be_of_another_message(f: &Fixture) {
+    f.fund(1, 100).await;
+    for (id, number) in [("17", Some(NUMBER)), ("18", None)] {
+        let told = || to(receipt(id, "delivered"), number);
+        let first = f.taken_as(id).await;
+        assert_eq!(f.take(&[told()]).await, (1, 1));
+        assert_eq!(f.take(&[told()]).await, (0, 0), "a repetition changes nothing");
+        let second = f.taken_as(id).await;
+        assert_eq!(f.take(&[told()]).await, (0, 1), "{id}");
+        assert_eq!(f.take(&[told(), told()]).await, (0, 0), "{id}");
+        for sent in [first, second] {
+            assert_eq!(f.ends(&sent).await, ["done delivered 000"], "{id}");
+        }
+    }
+    // To two numbers under one id, in one request.
+    let mut sent = Vec::new();
+    for number in ["+4915111111111", "+4915122222222"] {
+        let (message, claimed) = f.sending(number).await;
+        f.db.settle(&[done_by(OPERATOR, &claimed, "19")]).await.expect("settles");
+        sent.push(message);
+    }
+    let both = ["4915111111111", "4915122222222"].map(|number| to(receipt("19", "delivered"), Some(number)));
+    assert_eq!(f.take(&both).await, (2, 2));
+    for message in sent {
+        assert_eq!(f.ends(&message).await, ["done delivered 000"]);
+    }
+}
+
 pub(crate) async fn a_receipt_before_its_message_waits_for_it(f: &Fixture) {
     f.fund(1, 100).await;
     let (sent, claimed) = f.sending(NUMBER).await;

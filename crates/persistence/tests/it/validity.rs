@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Expiry, Lane, MessageStatus, Validity};
 use persistence::{
     AcceptOutcome, AcceptRequest, BeginRequest, Cancel, Cancelled, ClaimToken, Deferral, Deferred, HistoryFilter,
-    Outcome, PutOff, Reader, Settlement,
+    Outcome, Promotion, PutOff, Reader, Settlement,
 };
 
 use crate::support::{Fixture, LEASE, begin_request, customer, maybe_taken, message_id, request, with_key};
@@ -176,7 +176,11 @@ pub(crate) async fn a_scheduled_message_waits_where_it_costs_nothing(f: &Fixture
     }
     for lane in Lane::ALL {
         assert_eq!(f.db.pending_events(lane, 10).await.expect("counts"), 0);
-        assert_eq!(f.db.promote_scheduled(lane).await.expect("promotes"), 0, "its time has not come");
+        assert_eq!(
+            f.db.promote_scheduled(&mut Promotion::of(lane)).await.expect("promotes"),
+            0,
+            "its time has not come"
+        );
         assert_eq!(f.db.scheduled_lag(lane).await.expect("looks"), None);
     }
     assert!(f.db.claim_events(Lane::Normal, 10, LEASE, &ClaimToken::unique()).await.expect("claims").is_empty());
@@ -188,12 +192,49 @@ pub(crate) async fn a_scheduled_message_waits_where_it_costs_nothing(f: &Fixture
     // A lane where others wait: it comes behind whoever is next.
     f.accept_one(AcceptRequest { turn: domain::Turn::from_stored(500), ..request(1, &["444"]) }).await;
     assert!(f.db.scheduled_lag(Lane::Normal).await.expect("looks").is_some_and(|lag| lag > MINUTE));
-    assert_eq!(f.db.promote_scheduled(Lane::Normal).await.expect("promotes"), 1);
-    assert_eq!(f.db.promote_scheduled(Lane::Normal).await.expect("promotes"), 0);
+    assert_eq!(f.db.promote_scheduled(&mut Promotion::of(Lane::Normal)).await.expect("promotes"), 1);
+    assert_eq!(f.db.promote_scheduled(&mut Promotion::of(Lane::Normal)).await.expect("promotes"), 0);
     assert_eq!(f.number("SELECT turn FROM outbox_events ORDER BY id LIMIT 1").await, 500);
     assert_eq!(f.db.pending_events(Lane::Normal, 10).await.expect("counts"), 2);
     f.publish_all().await;
     assert_eq!(f.begin(&sent).await.len(), 2);
+}
+
+pub(crate) async fn a_campaign_that_falls_due_takes_its_turns(f: &Fixture) {
+    f.fund(1, 10_000).await;
+    f.fund(2, 100).await;
+    let numbers: Vec<_> = (0..600).map(|number| format!("+49151{number:04}")).collect();
+    let numbers: Vec<_> = numbers.iter().map(String::as_str).collect();
+    // In each transaction there is room for one of these.
+    for _ in 0..3 {
+        f.accept_one(scheduled(1, &numbers, 3_600)).await;
+    }
+    f.accept_one(scheduled(2, &["111"], 3_600)).await;
+    f.let_time_come().await;
+    let mut promotion = Promotion::of(Lane::Normal);
+    let mut promoted = Vec::new();
+    loop {
+        match f.db.promote_scheduled(&mut promotion).await.expect("promotes") {
+            0 => break,
+            more => promoted.push(more),
+        }
+    }
+    assert_eq!(promoted, [1, 1, 2]);
+    let turns = f.strings("SELECT CAST(turn AS CHAR) FROM outbox_events ORDER BY id").await;
+    let turns: Vec<i64> = turns.iter().map(|turn| turn.parse().expect("a number")).collect();
+    let from_first: Vec<_> = turns.iter().map(|turn| turn - turns[0]).collect();
+    assert_eq!(from_first, [0, 600, 1_200, 0], "the other customer's message is the second one");
+}
+
+pub(crate) async fn what_an_operator_calls_cancelled_was_not_cancelled(f: &Fixture) {
+    f.fund(1, 100).await;
+    let sent = request(1, &["111"]);
+    f.accept_one(sent.clone()).await;
+    let claimed = f.begin(&sent).await.remove(0);
+    let done = Outcome::Done { provider: "operatorA".to_owned() };
+    f.db.settle(&[Settlement::new(&claimed, done)]).await.expect("settles");
+    f.execute("UPDATE message_status SET delivery_status = 'undelivered', error_code = 'cancelled'").await;
+    assert_eq!(f.db.cancel(Reader::Staff, message_id(&sent)).await.expect("answers"), Cancel::OnItsWay);
 }
 
 pub(crate) async fn a_cancelled_message_is_given_back_once(f: &Fixture) {
@@ -209,7 +250,7 @@ pub(crate) async fn a_cancelled_message_is_given_back_once(f: &Fixture) {
         f.assert_conserved().await;
     }
     f.let_time_come().await;
-    assert_eq!(f.db.promote_scheduled(Lane::Normal).await.expect("promotes"), 0);
+    assert_eq!(f.db.promote_scheduled(&mut Promotion::of(Lane::Normal)).await.expect("promotes"), 0);
     let now = request(1, &["333"]);
     f.accept_one(now.clone()).await;
     assert_eq!(f.db.cancel(own, message_id(&now)).await.expect("answers"), Cancel::OnItsWay);
@@ -224,7 +265,7 @@ pub(crate) async fn a_message_is_cancelled_or_promoted_and_never_both(f: &Fixtur
     f.let_time_come().await;
     let promoting = async {
         for _ in 0..MESSAGES {
-            f.db.promote_scheduled(Lane::Normal).await.expect("promotes");
+            f.db.promote_scheduled(&mut Promotion::of(Lane::Normal)).await.expect("promotes");
         }
     };
     let cancelling = async {
@@ -236,7 +277,7 @@ pub(crate) async fn a_message_is_cancelled_or_promoted_and_never_both(f: &Fixtur
         cancelled
     };
     let ((), cancelled) = tokio::join!(promoting, cancelling);
-    f.db.promote_scheduled(Lane::Normal).await.expect("promotes");
+    f.db.promote_scheduled(&mut Promotion::of(Lane::Normal)).await.expect("promotes");
     assert_eq!(f.count("failed", "cancelled").await, 2 * cancelled);
     let promoted = i64::try_from(MESSAGES).expect("few") - cancelled;
     assert_eq!(f.count("pending", "").await, 2 * promoted);
