@@ -94,11 +94,11 @@ async fn collect(mut payload: Payload) -> Result<BytesMut, ApiError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| match error {
-            PayloadError::Overflow => ApiError::PayloadTooLarge,
+            PayloadError::Overflow => ApiError::PayloadTooLarge { most: "256 KiB" },
             error => ApiError::InvalidInput(format!("the body could not be read: {error}")),
         })?;
         if body.len() + chunk.len() > MAX_BODY {
-            return Err(ApiError::PayloadTooLarge);
+            return Err(ApiError::PayloadTooLarge { most: "256 KiB" });
         }
         body.extend_from_slice(&chunk);
     }

@@ -19,7 +19,7 @@ pub(crate) fn check(headers: &HeaderMap) -> Result<(), ApiError> {
     }
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
     if length.is_some_and(|length| length > MAX_BODY as u64) {
-        return Err(ApiError::PayloadTooLarge);
+        return Err(ApiError::PayloadTooLarge { most: "256 KiB" });
     }
     Ok(())
 }

@@ -84,11 +84,16 @@ impl Draft {
         Ok(Self { message, segmentation, segments, quote, options, written })
     }
 
-    /// Whether its customer may send from where it says.
+    /// Whether its customer may send from where it says, and be told of it where it says.
     ///
     /// # Errors
     /// 400 where it may not.
-    pub(crate) async fn check_sender(&self, rules: &Composition, database: &Database) -> Result<(), ApiError> {
+    pub(crate) async fn check(&self, rules: &Composition, database: &Database) -> Result<(), ApiError> {
+        self.check_sender(rules, database).await?;
+        self.check_callback_url(database).await
+    }
+
+    async fn check_sender(&self, rules: &Composition, database: &Database) -> Result<(), ApiError> {
         let (Senders::Registered, Some(sender)) = (rules.senders, &self.options.from) else { return Ok(()) };
         if database.is_registered(self.message.customer, sender).await? {
             Ok(())
@@ -97,11 +102,8 @@ impl Draft {
         }
     }
 
-    /// Whether its customer has an endpoint that is told of it where it says: the same server has shown that it wants callbacks.
-    ///
-    /// # Errors
-    /// 400 where there is none.
-    pub(crate) async fn check_callback_url(&self, database: &Database) -> Result<(), ApiError> {
+    /// The same server has an endpoint that wants callbacks.
+    async fn check_callback_url(&self, database: &Database) -> Result<(), ApiError> {
         let Some(url) = &self.options.callback_url else { return Ok(()) };
         let endpoints = database.endpoints(self.message.customer).await?;
         // An http one is there only where http is allowed.
@@ -156,15 +158,21 @@ fn options(body: &JsonObject, now: DateTime<Utc>) -> Result<Options, ApiError> {
         client_reference: body.optional_string("client_reference")?.map(ClientReference::parse).transpose()?,
         encoding: body.optional_string("encoding")?.as_deref().map(EncodingChoice::parse).transpose()?,
         validity: validity(body)?,
-        send_at: body.optional_string("send_at")?.map(|text| SendAt::parse(&text, now)).transpose()?,
+        send_at: send_at(body, now)?,
         callback_url: callback_url(body)?,
     })
+}
+
+fn send_at(body: &JsonObject, now: DateTime<Utc>) -> Result<Option<(DateTime<Utc>, SendAt)>, ApiError> {
+    let text = body.optional_string("send_at").map_err(|_| SendAt::no_time())?;
+    Ok(text.map(|text| SendAt::parse(&text, now)).transpose()?)
 }
 
 /// Whatever is no URL of an endpoint has one answer; which URLs are, is asked later.
 fn callback_url(body: &JsonObject) -> Result<Option<CallbackUrl>, ApiError> {
     let parse = |text: String| CallbackUrl::parse(&text, true).map_err(|_| elsewhere());
-    Ok(body.optional_string("callback_url")?.map(parse).transpose()?)
+    let text = body.optional_string("callback_url").map_err(|_| elsewhere())?;
+    Ok(text.map(parse).transpose()?)
 }
 
 fn elsewhere() -> Invalid {

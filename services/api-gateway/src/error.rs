@@ -47,7 +47,10 @@ pub(crate) enum ApiError {
     /// 409: the message does not wait for its time any more.
     NotCancellable,
     /// 413: the body is too large.
-    PayloadTooLarge,
+    PayloadTooLarge {
+        /// As people write it.
+        most: &'static str,
+    },
     /// 415: the body is said to be something else than plain JSON.
     UnsupportedMediaType(Unsupported),
     /// 422: the key was used for another request.
@@ -134,7 +137,7 @@ impl ApiError {
             Self::MethodNotAllowed { .. } => Self::MethodNotAllowed { allowed: "POST".to_owned() },
             Self::IdempotencyInProgress => Self::IdempotencyInProgress,
             Self::NotCancellable => Self::NotCancellable,
-            Self::PayloadTooLarge => Self::PayloadTooLarge,
+            Self::PayloadTooLarge { .. } => Self::PayloadTooLarge { most: "256 KiB" },
             Self::UnsupportedMediaType(_) => Self::UnsupportedMediaType(Unsupported::Type),
             Self::IdempotencyMismatch => Self::IdempotencyMismatch,
             Self::RateLimited { .. } => Self::RateLimited { retry_after: 1, status: LimitStatus::used_up() },
@@ -166,8 +169,9 @@ impl ApiError {
                 "A request with this Idempotency-Key is still being worked on. Ask again for its answer.",
             ),
             Self::NotCancellable => (StatusCode::CONFLICT, "not_cancellable", "The message is on its way already."),
-            Self::PayloadTooLarge => {
-                (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "The body is larger than 256 KiB.")
+            Self::PayloadTooLarge { most } => {
+                let text = format!("The body is larger than {most}.");
+                return (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", text.into());
             }
             Self::UnsupportedMediaType(unsupported) => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", unsupported.text())

@@ -7,11 +7,12 @@ use actix_web::{
     dev::{RequestHead, ResourceDef},
 };
 
-use crate::{content::check, endpoint::Endpoint, observe::count, routes::endpoints};
+use crate::{content::check, endpoint::Endpoint, observe::count, receipts::is_receipts, routes::endpoints};
 
 /// The endpoints that read a body, each with what its path looks like.
 static TAKING_BODIES: LazyLock<Vec<(ResourceDef, &Endpoint)>> = LazyLock::new(|| {
-    let taking = endpoints().iter().filter(|endpoint| endpoint.takes_body());
+    // Receipts are larger, and judged by their own route.
+    let taking = endpoints().iter().filter(|endpoint| endpoint.takes_body() && !is_receipts(endpoint.path()));
     taking.map(|endpoint| (ResourceDef::new(endpoint.path()), endpoint)).collect()
 });
 

@@ -17,7 +17,7 @@ pub(crate) mod test_endpoint;
 use std::num::NonZeroU32;
 
 use chrono::{DateTime, Utc};
-use domain::{CallbackEventId, CallbackTypes, CustomerId, EndpointId, Invalid, Scope};
+use domain::{CallbackEventId, CallbackTypes, CustomerId, EndpointId, Invalid, Scope, rfc3339};
 
 use crate::{
     body::JsonObject,
@@ -76,7 +76,6 @@ fn per_second(body: &JsonObject) -> Result<Option<NonZeroU32>, ApiError> {
 
 /// RFC 3339 with an offset, within what columns can hold.
 fn time(field: &'static str, text: &str) -> Result<DateTime<Utc>, ApiError> {
-    let time = DateTime::parse_from_rfc3339(text).ok().map(|time| time.with_timezone(&Utc));
-    let fits = time.filter(|time| (0..253_402_300_800).contains(&time.timestamp()));
+    let fits = rfc3339::parse(text).filter(|time| (0..253_402_300_800).contains(&time.timestamp()));
     fits.ok_or_else(|| Invalid::new(field, "must be RFC 3339 with an offset, from 1970 on").into())
 }

@@ -71,8 +71,7 @@ pub(crate) async fn handler(state: Data<State>, caller: Caller, body: JsonObject
     if draft.options.when() == SendAt::Missed {
         return Err(SendAt::missed().into());
     }
-    draft.check_sender(&state.composition, &state.database).await?;
-    draft.check_callback_url(&state.database).await?;
+    draft.check(&state.composition, &state.database).await?;
     let balance = state.database.balance(customer).await?;
     let recipients = draft.message.recipients.as_slice();
     Ok(HttpResponse::Ok().json(PreviewResponse {

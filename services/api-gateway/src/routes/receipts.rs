@@ -95,7 +95,7 @@ async fn collect(mut payload: Payload) -> Result<Bytes, ApiError> {
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| ApiError::InvalidInput(format!("the body could not be read: {error}")))?;
         if body.len() + chunk.len() > MAX_BODY {
-            return Err(ApiError::PayloadTooLarge);
+            return Err(ApiError::PayloadTooLarge { most: "1 MiB" });
         }
         body.extend_from_slice(&chunk);
     }

@@ -1,7 +1,7 @@
 //! `POST /messages/send`
 
 use actix_web::{HttpMessage as _, HttpRequest, web::Data};
-use domain::{Lane, MessageBody, MessageId, OutboxPayload, PriceUnit, Scope, SendAt, TransactionId};
+use domain::{Lane, MessageBody, MessageId, OutboxPayload, PriceUnit, Scope, SendAt, TransactionId, Turn};
 use persistence::{AcceptOutcome, AcceptRequest, Charged, IdempotentRequest, Reader, Route};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -110,18 +110,23 @@ pub(crate) async fn handler(
     about_user(customer);
     let draft = Draft::read(&body, customer, &state.composition, now())?;
     let used = request_key(&request, &draft.fingerprinted())?;
-    if draft.options.when() == SendAt::Missed && used.is_none() {
-        return Err(SendAt::missed().into());
-    }
+    // What was accepted once may be refused by now; its repetition gets the answer of then.
+    let repeated = |refusal: ApiError| if used.is_some() { Ok(Some(refusal)) } else { Err(refusal) };
+    let mut refusal = match draft.options.when() {
+        SendAt::Missed => repeated(SendAt::missed().into())?,
+        SendAt::Now | SendAt::Later(_) => None,
+    };
     if let Some(status) = state.limits.check_customer(customer)? {
         request.extensions_mut().insert(status);
     }
     state.backpressure.check(draft.message.kind)?;
-    draft.check_sender(&state.composition, &state.database).await?;
-    draft.check_callback_url(&state.database).await?;
+    match draft.check(&state.composition, &state.database).await {
+        Err(error @ ApiError::InvalidInput(_)) => refusal = repeated(error)?,
+        checked => checked?,
+    }
     let _reserved = state.in_flight.reserve(Route::Send, customer, used.as_ref())?;
     let composed = Composed::of(&draft);
-    let outcome = state.accept.accept(accept_request(&state, draft, used)).await?;
+    let outcome = state.accept.accept(accept_request(&state, draft, used, refusal.is_some())).await?;
     if let AcceptOutcome::Accepted(id) | AcceptOutcome::Replayed(id) = &outcome {
         about_message(id);
     }
@@ -138,15 +143,24 @@ pub(crate) async fn handler(
         }
         AcceptOutcome::KeyReused => Err(ApiError::IdempotencyMismatch),
         AcceptOutcome::InsufficientBalance => Err(ApiError::InsufficientBalance),
-        AcceptOutcome::Missed => Err(SendAt::missed().into()),
+        AcceptOutcome::Missed => Err(refusal.unwrap_or_else(|| SendAt::missed().into())),
     }
 }
 
-fn accept_request(state: &State, draft: Draft, idempotency: Option<IdempotentRequest>) -> AcceptRequest {
+fn accept_request(
+    state: &State,
+    draft: Draft,
+    idempotency: Option<IdempotentRequest>,
+    only_replay: bool,
+) -> AcceptRequest {
     let transaction_id = TransactionId::from_uuid(Uuid::now_v7());
     let Draft { message, segments, quote, options, .. } = draft;
     let (kind, when) = (message.kind, options.when());
-    let turn = state.turns.take(message.customer, kind, &message.recipients, segments);
+    // What waits for its time gets its turn then, and takes none now.
+    let turn = match when {
+        SendAt::Now if !only_replay => state.turns.take(message.customer, kind, &message.recipients, segments),
+        _ => Turn::from_stored(0),
+    };
     let by_segment = state.composition.tariff.unit == PriceUnit::Segment;
     AcceptRequest {
         segments: (by_segment || !options.is_empty()).then_some(segments),
@@ -157,7 +171,7 @@ fn accept_request(state: &State, draft: Draft, idempotency: Option<IdempotentReq
             SendAt::Later(time) => Some(time),
             SendAt::Now | SendAt::Missed => None,
         },
-        only_replay: when == SendAt::Missed,
+        only_replay,
         payload: OutboxPayload {
             exchange: state.topology.exchange().to_owned(),
             routing_key: state.topology.queue(Lane::of(kind)).to_owned(),

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Fixture, Gateway, Request, list};
+use crate::{
+    send::with,
+    support::{Fixture, Gateway, Request, list, message},
+};
 
 impl Gateway {
     /// An endpoint of a customer, as it was made.
@@ -65,6 +68,33 @@ pub(crate) async fn a_url_that_leads_into_our_network_is_refused(f: &Fixture) {
         let body = json!({"customer_id": 1, "url": url});
         api.call(Request::post("/callbacks/endpoints", &body)).await.invalid(about);
     }
+}
+
+/// Where a message says that it is told of, and what a retry gets when that is allowed no more.
+pub(crate) async fn a_message_names_a_url_of_an_enabled_endpoint(f: &Fixture) {
+    let api = f.gateway(&[]).await;
+    api.fund(1, 100).await;
+    api.fund(2, 100).await;
+    let endpoint = api.endpoint(1).await;
+    let told_at = |user, url: &str| with(&message(user, &["111"]), "callback_url", json!(url));
+    let own = told_at(1, "https://93.184.216.34/other?order=1");
+    let first = api.send_with_key(&own, "a").await;
+    first.ok();
+    for body in [
+        told_at(2, "https://93.184.216.34/other"),
+        told_at(1, "https://93.184.216.34:8443/"),
+        told_at(1, "http://93.184.216.34/"),
+        told_at(1, "https://93.184.216.34.example.com/"),
+    ] {
+        api.send(&body).await.invalid("callback_url must start with the origin");
+    }
+    let id = endpoint["id"].as_str().expect("an id");
+    api.change(id, &json!({"customer_id": 1, "enabled": false})).await.ok();
+    api.send_with_key(&own, "b").await.invalid("callback_url must start with the origin");
+    let again = api.send_with_key(&own, "a").await;
+    assert!(again.is_replay());
+    assert_eq!(again.ok(), first.ok());
+    assert_eq!(api.balance(1).await, 99);
 }
 
 pub(crate) async fn a_customer_has_ten_endpoints(f: &Fixture) {

@@ -113,14 +113,14 @@ pub(crate) async fn what_a_message_may_not_say_is_refused(f: &Fixture) {
         ("send_at", json!("2026-12-01T08:30:00"), "send_at must be RFC 3339 with an offset"),
         ("send_at", json!("2036-12-01T08:30:00Z"), "send_at must lie between now and 35 days ahead"),
         ("send_at", json!("2020-12-01T08:30:00Z"), "send_at must lie between now and 35 days ahead"),
-        ("send_at", json!(1_764_577_800), "send_at must be a string"),
+        ("send_at", json!(1_764_577_800), "send_at must be RFC 3339 with an offset"),
         ("validity_seconds", json!(4), "validity_seconds must be a whole number from 5 to 604800"),
         ("validity_seconds", json!(604_801), "validity_seconds must be a whole number from 5 to 604800"),
         ("validity_seconds", json!("300"), "validity_seconds must be a whole number from 5 to 604800"),
         ("validity_seconds", json!(5.5), "validity_seconds must be a whole number from 5 to 604800"),
         ("callback_url", json!("https://shop.example/sms"), elsewhere),
         ("callback_url", json!("not a url"), elsewhere),
-        ("callback_url", json!(1), "callback_url must be a string"),
+        ("callback_url", json!(1), elsewhere),
         ("text", json!("a".repeat(1_531)), "text comes to 11 segments, but at most 10 are accepted"),
     ] {
         let body = with(&message(1, &["111"]), field, value);

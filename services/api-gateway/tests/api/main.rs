@@ -140,6 +140,7 @@ test_support::on_each_backend! {
         an_endpoint_is_made_shown_changed_and_removed,
         a_url_that_leads_into_our_network_is_refused,
         a_customer_has_ten_endpoints,
+        a_message_names_a_url_of_an_enabled_endpoint,
         events_are_listed_and_asked_for_again,
         without_a_master_key_no_endpoint_can_be_made,
     }

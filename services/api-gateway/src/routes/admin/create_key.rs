@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use actix_web::{HttpResponse, web::Data};
 use chrono::{DateTime, Utc};
-use domain::{Grant, Invalid, KeyName, Owner, Scope, Scopes, grant::MAX_REQUESTS_PER_SECOND};
+use domain::{Grant, Invalid, KeyName, Owner, Scope, Scopes, grant::MAX_REQUESTS_PER_SECOND, rfc3339};
 use persistence::{Issued, NewKey};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -97,8 +97,7 @@ fn limit(body: &JsonObject) -> Result<Option<NonZeroU32>, ApiError> {
 fn expiry(body: &JsonObject) -> Result<Option<DateTime<Utc>>, ApiError> {
     let Some(text) = body.optional_string("expires_at")? else { return Ok(None) };
     let wrong = |expected: &str| Invalid::new("expires_at", expected);
-    let time = DateTime::parse_from_rfc3339(&text).map_err(|_| wrong("must be RFC 3339 with an offset"))?;
-    let time = time.with_timezone(&Utc);
+    let time = rfc3339::parse(&text).ok_or_else(|| wrong("must be RFC 3339 with an offset"))?;
     // As late as the column can hold.
     let is_ahead = time > Utc::now() && time.timestamp() < 253_402_300_800;
     if is_ahead { Ok(Some(time)) } else { Err(wrong("must lie in the future").into()) }
