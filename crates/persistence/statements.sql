@@ -199,6 +199,11 @@ INSERT INTO callback_endpoints (public_id, customer_id, url, description, events
     VALUES (?);
 SELECT callback_endpoints.id, callback_endpoints.public_id, callback_endpoints.customer_id, callback_endpoints.url, callback_endpoints.description, callback_endpoints.events, callback_endpoints.secret_version, callback_endpoints.previous_until, callback_endpoints.enabled, callback_endpoints.disabled_reason, callback_endpoints.failing_since, callback_endpoints.paused_until, callback_endpoints.failures, callback_endpoints.per_second, callback_endpoints.created_at
     FROM callback_endpoints
+    WHERE callback_endpoints.customer_id = ?
+    ORDER BY callback_endpoints.customer_id ASC, callback_endpoints.id ASC
+    LIMIT ? LOCK IN SHARE MODE;
+SELECT callback_endpoints.id, callback_endpoints.public_id, callback_endpoints.customer_id, callback_endpoints.url, callback_endpoints.description, callback_endpoints.events, callback_endpoints.secret_version, callback_endpoints.previous_until, callback_endpoints.enabled, callback_endpoints.disabled_reason, callback_endpoints.failing_since, callback_endpoints.paused_until, callback_endpoints.failures, callback_endpoints.per_second, callback_endpoints.created_at
+    FROM callback_endpoints
     WHERE callback_endpoints.public_id = ? AND callback_endpoints.customer_id = ?
     LIMIT ?;
 
@@ -256,14 +261,32 @@ SELECT callback_endpoints.id
     LIMIT ?;
 
 -- callback_expire: ending callbacks that waited too long
+SELECT callback_events.id, callback_events.endpoint_id, callback_events.next_run_at
+    FROM callback_events
+    WHERE callback_events.status = ? AND next_run_at <= (UTC_TIMESTAMP(6)) AND next_run_at >= ? AND (next_run_at > ? OR callback_events.id > ?)
+    ORDER BY callback_events.status ASC, callback_events.next_run_at ASC, callback_events.id ASC
+    LIMIT ?;
+SELECT callback_endpoints.id
+    FROM callback_endpoints
+    WHERE callback_endpoints.id IN (?);
+UPDATE callback_events
+    SET status = ?, next_run_at = UTC_TIMESTAMP(6)
+    WHERE status = ? AND id IN (?);
+SELECT callback_events.id, callback_events.endpoint_id, callback_events.next_run_at
+    FROM callback_events
+    WHERE callback_events.status = ? AND next_run_at <= (UTC_TIMESTAMP(6))
+    ORDER BY callback_events.status ASC, callback_events.next_run_at ASC, callback_events.id ASC
+    LIMIT ?;
 SELECT callback_events.id
     FROM callback_events
     WHERE callback_events.status = ? AND next_run_at <= (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND)
     ORDER BY callback_events.next_run_at ASC, callback_events.id ASC
     LIMIT ? FOR UPDATE SKIP LOCKED;
 UPDATE callback_events
-    SET status = ?, next_run_at = UTC_TIMESTAMP(6), claimed_by = ?, claimed_until = ?
-    WHERE callback_events.id IN (?);
+    SET status = CASE WHEN NOT EXISTS (SELECT 1
+    FROM callback_endpoints e
+    WHERE e.id = callback_events.endpoint_id) THEN ? ELSE ? END, claimed_by = NULL, claimed_until = NULL, next_run_at = UTC_TIMESTAMP(6)
+    WHERE id IN (?);
 
 -- callback_purge: deleting old callbacks
 SELECT callback_attempts.id
@@ -296,7 +319,7 @@ SELECT MAX(CASE WHEN enabled AND failures = 0 THEN age END) AS working, MAX(CASE
     LIMIT 10000) AS lags;
 
 -- callback_record: recording attempts of callbacks
-SELECT callback_events.id, callback_events.claimed_by
+SELECT callback_events.id, callback_events.claimed_by, callback_events.attempts
     FROM callback_events
     WHERE callback_events.id IN (?) AND callback_events.status = ? FOR UPDATE;
 INSERT INTO callback_attempts (event_id, duration_ms, status_code, error, response, trigger)
@@ -322,12 +345,14 @@ UPDATE callback_endpoints
 SELECT callback_endpoints.id, callback_endpoints.public_id, callback_endpoints.customer_id, callback_endpoints.url, callback_endpoints.description, callback_endpoints.events, callback_endpoints.secret_version, callback_endpoints.previous_until, callback_endpoints.enabled, callback_endpoints.disabled_reason, callback_endpoints.failing_since, callback_endpoints.paused_until, callback_endpoints.failures, callback_endpoints.per_second, callback_endpoints.created_at
     FROM callback_endpoints
     WHERE callback_endpoints.customer_id IN (?)
-    ORDER BY callback_endpoints.customer_id ASC, callback_endpoints.id ASC
-    LIMIT ?;
+    ORDER BY callback_endpoints.customer_id ASC, callback_endpoints.id ASC;
 INSERT INTO callback_events (public_id, customer_id, endpoint_id, url, type, payload)
     VALUES (?);
 UPDATE callback_endpoints
     SET failures = 0, failing_since = NULL, paused_until = NULL
+    WHERE id IN (?);
+UPDATE callback_endpoints
+    SET failures = ?, failing_since = UTC_TIMESTAMP(6), paused_until = NULL
     WHERE id IN (?);
 
 -- callback_recover: making failed callbacks due again
@@ -339,7 +364,7 @@ SELECT callback_events.id
     FROM callback_events
     WHERE callback_events.endpoint_id = ? AND callback_events.status = ? AND next_run_at >= ? AND created_at >= ? AND created_at < ?
     ORDER BY callback_events.next_run_at ASC, callback_events.id ASC
-    LIMIT ? FOR UPDATE SKIP LOCKED;
+    LIMIT ? FOR UPDATE;
 UPDATE callback_events
     SET status = ?, attempts = ?, requested = ?, next_run_at = UTC_TIMESTAMP(6)
     WHERE callback_events.id IN (?);
@@ -367,7 +392,9 @@ SELECT callback_events.id
     ORDER BY callback_events.next_run_at ASC, callback_events.id ASC
     LIMIT ? FOR UPDATE SKIP LOCKED;
 UPDATE callback_events
-    SET status = CASE WHEN attempts >= ? THEN ? ELSE ? END, claimed_by = NULL, claimed_until = NULL, next_run_at = UTC_TIMESTAMP(6)
+    SET status = CASE WHEN NOT EXISTS (SELECT 1
+    FROM callback_endpoints e
+    WHERE e.id = callback_events.endpoint_id) THEN ? WHEN attempts >= ? THEN ? ELSE ? END, claimed_by = NULL, claimed_until = NULL, next_run_at = UTC_TIMESTAMP(6)
     WHERE id IN (?);
 
 -- callback_resend: making a callback due again
@@ -382,6 +409,9 @@ SELECT callback_endpoints.id
 UPDATE callback_events
     SET status = ?, attempts = ?, requested = ?, next_run_at = UTC_TIMESTAMP(6)
     WHERE callback_events.id IN (?);
+UPDATE callback_events
+    SET attempts = ?, requested = ?
+    WHERE callback_events.id = ?;
 
 -- callback_rotate: replacing the secret of an endpoint
 SELECT callback_endpoints.id, callback_endpoints.public_id, callback_endpoints.customer_id, callback_endpoints.url, callback_endpoints.description, callback_endpoints.events, callback_endpoints.secret_version, callback_endpoints.previous_until, callback_endpoints.enabled, callback_endpoints.disabled_reason, callback_endpoints.failing_since, callback_endpoints.paused_until, callback_endpoints.failures, callback_endpoints.per_second, callback_endpoints.created_at
@@ -919,8 +949,7 @@ UPDATE operator_messages
 SELECT callback_endpoints.id, callback_endpoints.public_id, callback_endpoints.customer_id, callback_endpoints.url, callback_endpoints.description, callback_endpoints.events, callback_endpoints.secret_version, callback_endpoints.previous_until, callback_endpoints.enabled, callback_endpoints.disabled_reason, callback_endpoints.failing_since, callback_endpoints.paused_until, callback_endpoints.failures, callback_endpoints.per_second, callback_endpoints.created_at
     FROM callback_endpoints
     WHERE callback_endpoints.customer_id IN (?)
-    ORDER BY callback_endpoints.customer_id ASC, callback_endpoints.id ASC
-    LIMIT ?;
+    ORDER BY callback_endpoints.customer_id ASC, callback_endpoints.id ASC;
 UPDATE message_status
     SET sequence = COALESCE(sequence, 0) + 1
     WHERE id IN (?);
@@ -1018,8 +1047,7 @@ UPDATE receipts
 SELECT callback_endpoints.id, callback_endpoints.public_id, callback_endpoints.customer_id, callback_endpoints.url, callback_endpoints.description, callback_endpoints.events, callback_endpoints.secret_version, callback_endpoints.previous_until, callback_endpoints.enabled, callback_endpoints.disabled_reason, callback_endpoints.failing_since, callback_endpoints.paused_until, callback_endpoints.failures, callback_endpoints.per_second, callback_endpoints.created_at
     FROM callback_endpoints
     WHERE callback_endpoints.customer_id IN (?)
-    ORDER BY callback_endpoints.customer_id ASC, callback_endpoints.id ASC
-    LIMIT ?;
+    ORDER BY callback_endpoints.customer_id ASC, callback_endpoints.id ASC;
 UPDATE message_status
     SET sequence = COALESCE(sequence, 0) + 1
     WHERE id IN (?);
@@ -1157,8 +1185,7 @@ INSERT INTO operator_messages (operator, provider_id, given_id, message_row, rec
 SELECT callback_endpoints.id, callback_endpoints.public_id, callback_endpoints.customer_id, callback_endpoints.url, callback_endpoints.description, callback_endpoints.events, callback_endpoints.secret_version, callback_endpoints.previous_until, callback_endpoints.enabled, callback_endpoints.disabled_reason, callback_endpoints.failing_since, callback_endpoints.paused_until, callback_endpoints.failures, callback_endpoints.per_second, callback_endpoints.created_at
     FROM callback_endpoints
     WHERE callback_endpoints.customer_id IN (?)
-    ORDER BY callback_endpoints.customer_id ASC, callback_endpoints.id ASC
-    LIMIT ?;
+    ORDER BY callback_endpoints.customer_id ASC, callback_endpoints.id ASC;
 UPDATE message_status
     SET sequence = COALESCE(sequence, 0) + 1
     WHERE id IN (?);

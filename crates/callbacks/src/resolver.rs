@@ -2,14 +2,14 @@
 
 use std::{
     fmt, io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, ToSocketAddrs as _},
     pin::Pin,
     sync::Arc,
     time::Duration,
 };
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use tokio::time::timeout;
+use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 use crate::{
     addresses::{Allowed, RefusedAddress},
@@ -20,6 +20,10 @@ use crate::{
 const MAX_WAIT: Duration = Duration::from_secs(5);
 /// Most addresses of a name that are tried. All are judged.
 const MAX_ADDRESSES: usize = 16;
+
+/// Names that the system is asked for at the same time. Nobody can end such a question: each keeps a thread until it is answered, also
+/// when nobody waits for it any more.
+static LOOKUPS: Semaphore = Semaphore::const_new(16);
 
 /// The answer to a [`Lookup`], once it is there.
 pub type LookupAnswer<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + 'a>>;
@@ -36,11 +40,25 @@ pub struct SystemLookup;
 
 impl Lookup for SystemLookup {
     fn lookup<'a>(&'a self, name: &'a str) -> LookupAnswer<'a> {
-        Box::pin(async move {
-            let addresses = tokio::net::lookup_host((name, 0)).await?;
+        let name = name.to_owned();
+        Box::pin(blocking(&LOOKUPS, move || {
+            let addresses = (name.as_str(), 0).to_socket_addrs()?;
             Ok(addresses.map(|address| address.ip()).collect())
-        })
+        }))
     }
+}
+
+/// Runs this on a thread of its own, which has its place among `all` until it ends.
+async fn blocking<T: Send + 'static>(
+    all: &'static Semaphore,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let place = all.acquire().await.map_err(io::Error::other)?;
+    let work = move || {
+        let _place = place;
+        work()
+    };
+    spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
 /// Why callbacks cannot go to a host, in words for its customer.
@@ -230,6 +248,19 @@ mod tests {
         let error = resolver.check_host(&url("https://example.com/")).await.expect_err("silence");
         assert!(matches!(error, HostError::TooSlow), "{error:?}");
         assert_eq!(began.elapsed().as_secs(), 5);
+    }
+
+    #[tokio::test]
+    async fn a_lookup_for_which_nobody_waits_keeps_its_place() {
+        static ALL: Semaphore = Semaphore::const_new(1);
+        let (answer, answered) = std::sync::mpsc::channel::<()>();
+        let slow = blocking(&ALL, move || answered.recv().map_err(io::Error::other));
+        assert!(timeout(Duration::from_millis(50), slow).await.is_err(), "nobody answers");
+        let second = blocking(&ALL, || Ok(()));
+        tokio::pin!(second);
+        assert!(timeout(Duration::from_millis(50), &mut second).await.is_err(), "it has no thread yet");
+        answer.send(()).expect("somebody listens");
+        second.await.expect("it has its turn");
     }
 
     #[tokio::test]

@@ -146,7 +146,7 @@ metrics_table! {
     CALLBACK_DURATION_SECONDS: "callback_duration_seconds", Histogram, Seconds, [], [Relay], "Time of an attempt to tell a customer's endpoint";
     CALLBACK_ENDPOINTS_PAUSED_TOTAL: "callback_endpoints_paused_total", Counter, Count, [], [Relay], "Times that a customer's endpoint was let alone because it failed";
     CALLBACK_ENDPOINTS_DISABLED_TOTAL: "callback_endpoints_disabled_total", Counter, Count, [], [Relay], "Endpoints of customers that were disabled because they failed for days or are gone";
-    CALLBACKS_DUE: "callbacks_due", Gauge, Count, [], [Relay], "Callbacks that are due, up to 100,000; those of paused and disabled endpoints too";
+    CALLBACKS_DUE: "callbacks_due", Gauge, Count, [], [Relay], "Callbacks that are due, counted each minute up to 10,000; those of paused and disabled endpoints too";
     CALLBACK_LAG_SECONDS: "callback_lag_seconds", Gauge, Seconds, [STATE], [Relay], "Age of the oldest callback that is due, by how its endpoint fares: working, failing or disabled";
     TOKIO_WORKERS: "tokio_workers", Gauge, Count, [], [Process], "Threads of the async runtime";
     TOKIO_ALIVE_TASKS: "tokio_alive_tasks", Gauge, Count, [], [Process], "Tasks of the async runtime that have not ended";

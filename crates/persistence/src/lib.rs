@@ -29,8 +29,9 @@ mod tenants;
 mod watched;
 
 pub use callbacks::{
-    CallbackAttempt, CallbackEnd, CallbackEndpoint, CallbackEvent, CallbackFilter, CallbackLags, CallbackRecord,
-    ClaimedCallback, DueEndpoint, EndpointChange, EndpointCreated, MAX_ENDPOINTS, NewEndpoint, Recorded, Resent,
+    CallbackAttempt, CallbackEnd, CallbackEndpoint, CallbackEvent, CallbackFilter, CallbackLags, CallbackPlace,
+    CallbackRecord, ClaimedCallback, DueEndpoint, EndpointChange, EndpointCreated, MAX_ENDPOINTS, NewEndpoint,
+    Recorded, Resent,
 };
 pub use engine::{Database, DatabaseConfig, Error, HELD_AT_MOST, Query, Readiness, tcp_nodelay_to};
 pub use messages::{

@@ -38,11 +38,19 @@ async fn serve(mut settings: Settings, metrics: MetricsHandle) -> anyhow::Result
     scope.measure_process();
 
     let file = lock::take(&settings.file)?;
-    settings.set_master_key_if_none(|| master_key::beside(&file))?;
+    let mut has_new_key = false;
+    settings.set_master_key_if_none(|| {
+        let kept = master_key::beside(&file)?;
+        has_new_key = kept.is_new;
+        Ok(kept.key)
+    })?;
     let settings = &settings;
     let restarted = recover(&file).await.with_context(|| format!("preparing the database file {}", file.display()))?;
     let database = Database::open(settings.database_config(&file)?).await?;
     database.assume_migrated();
+    if has_new_key && database.has_callback_endpoints().await? {
+        master_key::warn_of_new_secrets(&file);
+    }
     let first_key = first_key::make(settings, &database).await?;
     let broker = Broker::in_process(settings.gateway.broker.topology.clone());
 

@@ -14,29 +14,46 @@ use rand::{RngExt as _, rand_core::UnwrapErr, rngs::SysRng};
 /// Owner only: whoever reads it can sign as the platform.
 const MODE: u32 = 0o600;
 
+/// The key, and whether it was made just now.
+pub(crate) struct Kept {
+    pub(crate) key: MasterKey,
+    pub(crate) is_new: bool,
+}
+
 /// The key beside this database file, which is made where there is none. Taken under the lock of the database file.
 ///
 /// # Errors
 /// A file that cannot be read or made, is open to others, or holds something else.
-pub(crate) fn beside(database: &Path) -> anyhow::Result<MasterKey> {
+pub(crate) fn beside(database: &Path) -> anyhow::Result<Kept> {
     let path = path(database);
     let shown = path.display();
-    let text = match fs::read_to_string(&path) {
+    let (text, is_new) = match fs::read_to_string(&path) {
         Ok(text) => {
             let mode = fs::metadata(&path).with_context(|| format!("looking at {shown}"))?.permissions().mode();
             ensure!(mode & 0o077 == 0, "others may read the master key of callbacks: run chmod 600 {shown}");
-            text
+            (text, false)
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            make(&path).with_context(|| format!("writing a master key of callbacks to {shown}"))?
+            (make(&path).with_context(|| format!("writing a master key of callbacks to {shown}"))?, true)
         }
         Err(error) => return Err(error).with_context(|| format!("reading the master key of callbacks in {shown}")),
     };
-    MasterKey::parse(text.trim_end()).with_context(|| {
+    let key = MasterKey::parse(text.trim_end()).with_context(|| {
         format!(
             "{shown} holds no master key of callbacks: restore it, or remove it and give customers their new secrets"
         )
-    })
+    })?;
+    Ok(Kept { key, is_new })
+}
+
+/// Says what to do where a key was made although there are endpoints, whose customers know secrets of another one.
+pub(crate) fn warn_of_new_secrets(database: &Path) {
+    let file = path(database);
+    tracing::warn!(
+        file = %file.display(),
+        "the master key of callbacks was missing and a new one was made: no customer's secret fits any more. Restore the file and \
+         restart, or show customers their new secrets (GET /callbacks/endpoints/{{id}}/secret)"
+    );
 }
 
 fn path(database: &Path) -> PathBuf {
@@ -64,16 +81,19 @@ mod tests {
 
     use super::*;
 
-    fn secret(key: MasterKey) -> String {
-        MasterKeys { current: key, previous: None }.secret("ep_1", 1).expose()
+    fn secret(kept: Kept) -> String {
+        MasterKeys { current: kept.key, previous: None }.secret("ep_1", 1).expose()
     }
 
     #[test]
     fn a_key_is_made_once_and_for_its_owner_only() {
         let folder = tempfile::tempdir().expect("a folder");
         let [a, b] = ["a.sqlite", "b.sqlite"].map(|name| folder.path().join(name));
-        let first = secret(beside(&a).expect("it is made"));
-        assert_eq!(first, secret(beside(&a).expect("it is read")));
+        let made = beside(&a).expect("it is made");
+        let read = beside(&a).expect("it is read");
+        assert_eq!((made.is_new, read.is_new), (true, false));
+        let first = secret(made);
+        assert_eq!(first, secret(read));
         assert_ne!(first, secret(beside(&b).expect("another")), "another file has another key");
         let kept = fs::metadata(path(&a)).expect("it is there");
         assert_eq!(kept.permissions().mode() & 0o777, MODE);
@@ -85,11 +105,11 @@ mod tests {
         let database = folder.path().join("a.sqlite");
         drop(beside(&database).expect("it is made"));
         fs::set_permissions(path(&database), fs::Permissions::from_mode(0o644)).expect("it is changed");
-        let error = beside(&database).expect_err("others may read it").to_string();
+        let error = beside(&database).err().expect("others may read it").to_string();
         assert!(error.contains("chmod 600"), "{error}");
         fs::set_permissions(path(&database), fs::Permissions::from_mode(MODE)).expect("it is changed");
         fs::write(path(&database), "short\n").expect("it is written");
-        let error = beside(&database).expect_err("it is no key").to_string();
+        let error = beside(&database).err().expect("it is no key").to_string();
         assert!(error.contains("a.sqlite.callback-key") && !error.contains("short"), "{error}");
     }
 }

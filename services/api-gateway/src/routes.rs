@@ -22,8 +22,8 @@ use crate::endpoint::{self, Endpoint, endpoint};
 /// All of them. Where two paths fit a request the first one answers it.
 static ALL: LazyLock<Vec<Endpoint>> = LazyLock::new(|| {
     vec![
-        endpoint!(send, Send, queries: [Query::Accept, Query::MessageCharged, Query::SenderCheck]),
-        endpoint!(preview, Send, queries: [Query::Balance]),
+        endpoint!(send, Send, queries: [Query::Accept, Query::CallbackEndpoints, Query::MessageCharged, Query::SenderCheck]),
+        endpoint!(preview, Send, queries: [Query::Balance, Query::CallbackEndpoints, Query::SenderCheck]),
         endpoint!(history, Read, queries: [Query::History]),
         endpoint!(message, Read, queries: [Query::Message]),
         endpoint!(cancel, Send, queries: [Query::Cancel]),

@@ -356,7 +356,7 @@ pub(crate) fn enabled() -> RefOr<Schema> {
 pub(crate) fn per_second() -> RefOr<Schema> {
     integer(Some(1), Some(MAX_PER_SECOND.into()))
         .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
-        .description(Some("The most that it is sent in a second; null is no limit."))
+        .description(Some("The most that it is sent in a second, from each relay; null is no limit."))
         .examples([json!(50)])
         .into()
 }

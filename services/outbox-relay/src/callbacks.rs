@@ -7,6 +7,7 @@ mod dispatcher;
 mod room;
 mod send;
 mod sweeper;
+mod under_way;
 
 use callbacks::{CallbackClient, CallbackConfig, ClientError, DEFAULT_TIMEOUT};
 use persistence::Database;

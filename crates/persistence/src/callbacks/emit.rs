@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::{CallbackEventId, CallbackType, CallbackTypes};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use uuid::Uuid;
 
-use super::{endpoints::MAX_ENDPOINTS, payload};
+use super::payload;
 use crate::{
     engine::{
         StepError, Tx,
@@ -80,12 +80,13 @@ pub(super) struct Told {
     customer: i64,
     url: String,
     types: CallbackTypes,
+    enabled: bool,
 }
 
 impl From<Model> for Told {
     fn from(row: Model) -> Self {
         let types = CallbackTypes::from_stored(&row.events);
-        Self { row: row.id, customer: row.customer_id, url: row.url, types }
+        Self { row: row.id, customer: row.customer_id, url: row.url, types, enabled: row.enabled }
     }
 }
 
@@ -95,12 +96,11 @@ pub(super) async fn endpoints_of(
     customers: impl IntoIterator<Item = i64>,
 ) -> Result<HashMap<i64, Vec<Told>>, StepError> {
     let customers: BTreeSet<i64> = customers.into_iter().collect();
-    let most = (customers.len() * MAX_ENDPOINTS) as u64;
+    // Not cut off: a customer with too many would leave the last ones of these without theirs.
     let rows = Entity::find()
         .filter(Column::CustomerId.is_in(padded(customers)))
         .order_by_asc(Column::CustomerId)
         .order_by_asc(Column::Id)
-        .limit(most)
         .all(tx)
         .await?;
     let mut endpoints: HashMap<i64, Vec<Told>> = HashMap::new();
@@ -131,14 +131,19 @@ async fn details(
     Ok(found.into_iter().map(|details| (details.message_identifier.clone(), details)).collect())
 }
 
-/// Who is told, and where if not at the endpoint's own URL. A message's own URL belongs to the first endpoint of that origin, whose
-/// secret signs; without one all are told as ever.
+/// Who is told, and where if not at the endpoint's own URL. A message's own URL belongs to the first endpoint of that origin that
+/// wants to know, whose secret signs; a disabled one only where no other does. Where none of that origin wants to know nobody is told,
+/// and where there is none any more all are told as ever.
 fn targets<'a>(endpoints: &'a [Told], kind: CallbackType, own_url: Option<&str>) -> Vec<(&'a Told, Option<String>)> {
-    let told: Vec<_> = endpoints.iter().filter(|endpoint| endpoint.types.contains(kind)).collect();
-    let own = own_url.and_then(|url| Some((url, told.iter().find(|endpoint| origin(&endpoint.url) == origin(url))?)));
-    match own {
-        Some((url, endpoint)) => vec![(*endpoint, Some(url.to_owned()))],
-        None => told.into_iter().map(|endpoint| (endpoint, None)).collect(),
+    let wants_to_know = |endpoint: &&Told| endpoint.types.contains(kind);
+    let has_origin_of = |url: &str, endpoint: &Told| origin(&endpoint.url) == origin(url);
+    match own_url.filter(|url| endpoints.iter().any(|endpoint| has_origin_of(url, endpoint))) {
+        Some(url) => {
+            let own = endpoints.iter().filter(|endpoint| has_origin_of(url, endpoint)).filter(wants_to_know);
+            let first = own.min_by_key(|endpoint| !endpoint.enabled);
+            first.map(|endpoint| (endpoint, Some(url.to_owned()))).into_iter().collect()
+        }
+        None => endpoints.iter().filter(wants_to_know).map(|endpoint| (endpoint, None)).collect(),
     }
 }
 
@@ -193,7 +198,7 @@ mod tests {
 
     fn told(row: i64, url: &str, types: &[&str]) -> Told {
         let types = CallbackTypes::parse(types.iter().copied()).expect("types");
-        Told { row, customer: 1, url: url.to_owned(), types }
+        Told { row, customer: 1, url: url.to_owned(), types, enabled: true }
     }
 
     #[test]
@@ -212,6 +217,23 @@ mod tests {
         assert_eq!(rows(CallbackType::Failed, Some(own)), [(3, Some(own.to_owned()))]);
         assert_eq!(rows(CallbackType::Done, Some("https://c.example/")), [(1, None), (2, None)]);
         assert_eq!(rows(CallbackType::Delivered, None), []);
+    }
+
+    #[test]
+    fn of_an_origin_an_enabled_endpoint_that_wants_to_know_is_told_or_none() {
+        let mut endpoints = [
+            told(1, "https://a.example/x", &["message.done", "message.delivered"]),
+            told(2, "https://b.example/x", &["message.done", "message.failed"]),
+            told(3, "https://b.example/y", &["message.done"]),
+        ];
+        endpoints[1].enabled = false;
+        let rows = |kind| -> Vec<i64> {
+            let told = targets(&endpoints, kind, Some("https://b.example/orders"));
+            told.into_iter().map(|(endpoint, _)| endpoint.row).collect()
+        };
+        assert_eq!(rows(CallbackType::Done), [3]);
+        assert_eq!(rows(CallbackType::Failed), [2], "its events wait");
+        assert_eq!(rows(CallbackType::Delivered), [0; 0], "nobody else is told");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use domain::{CallbackStatus, CallbackTypes, CustomerId, EndpointId};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    ColumnTrait, ConnectionTrait, DeleteMany, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
     sea_query::{Expr, LockBehavior, LockType},
 };
 
@@ -26,8 +26,8 @@ use crate::{
 
 /// Endpoints that a customer has at most.
 pub const MAX_ENDPOINTS: usize = 10;
-/// Waiting events of a removed endpoint that one transaction cancels, and how many transactions do: the rest is never claimed and
-/// ends with its time.
+/// Waiting events of a removed endpoint that one transaction cancels, and how many transactions do: the rest is never claimed, and
+/// is left to the sweeper.
 const CANCELLED_TOGETHER: u64 = 1_000;
 const CANCEL_ROUNDS: u32 = 100;
 
@@ -195,7 +195,7 @@ pub(super) async fn row_of(
 }
 
 async fn create(tx: &Tx, new: &NewEndpoint) -> Result<EndpointCreated, StepError> {
-    // Locked, so that two requests count one after the other.
+    // Locked, so that two requests count one after the other: where there are rows to lock.
     if all_of(new.customer).lock(LockType::Update).all(tx).await?.len() >= MAX_ENDPOINTS {
         return Ok(EndpointCreated::TooMany);
     }
@@ -209,9 +209,25 @@ async fn create(tx: &Tx, new: &NewEndpoint) -> Result<EndpointCreated, StepError
         ..Default::default()
     };
     insert(tx, vec![row]).await?;
+    if is_beyond_the_limit(tx, new.customer).await? {
+        this_one(new).exec(tx).await?;
+        return Ok(EndpointCreated::TooMany);
+    }
     let gone = || Error::Inconsistent { table: "callback_endpoints", what: format!("{} is gone", new.id) };
     let stored = this(new.customer, &new.id).one(tx).await?.ok_or_else(gone)?;
     Ok(EndpointCreated::Created(endpoint(stored)))
+}
+
+/// Counts again, with the new row. A customer without endpoints has no row to lock, so any number of requests may have counted none;
+/// but all of them store before they count here, where each waits for what the others stored. Two that wait for each other are a
+/// deadlock: one of them begins anew, and then finds rows to lock.
+async fn is_beyond_the_limit(tx: &Tx, customer: CustomerId) -> Result<bool, StepError> {
+    let with_new = all_of(customer).limit(MAX_ENDPOINTS as u64 + 1).lock(LockType::Share).all(tx).await?;
+    Ok(with_new.len() > MAX_ENDPOINTS)
+}
+
+fn this_one(new: &NewEndpoint) -> DeleteMany<Entity> {
+    Entity::delete_many().filter(Column::PublicId.eq(new.id.as_str()))
 }
 
 async fn change_one(

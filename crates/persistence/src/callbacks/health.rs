@@ -14,6 +14,8 @@ pub(super) struct Health {
     /// Whether it is let alone now: what comes back meanwhile had been sent before.
     pub(super) is_paused: bool,
     pub(super) enabled: bool,
+    /// Whether it took something since this was read: what fails afterwards is the first of its row.
+    pub(super) has_worked: bool,
     /// What is to be written.
     pub(super) change: Option<Verdict>,
 }
@@ -23,8 +25,8 @@ pub(super) struct Health {
 pub(super) enum Verdict {
     /// It took something.
     Works,
-    /// It did not, so often in a row; `pause` is for how long it is let alone.
-    Fails { failures: u32, pause: Option<Duration> },
+    /// It did not, so often in a row; `pause` is for how long it is let alone. Since now where the row `begins_now`.
+    Fails { failures: u32, pause: Option<Duration>, begins_now: bool },
     /// It is told nothing any more.
     Disabled(&'static str),
 }
@@ -35,6 +37,7 @@ impl Health {
             self.failures = 0;
             self.failing_for = None;
             self.is_paused = false;
+            self.has_worked = true;
             self.change = Some(Verdict::Works);
         }
     }
@@ -57,7 +60,7 @@ impl Health {
         self.failures = self.failures.saturating_add(1);
         let pause = pause_after(self.failures);
         self.is_paused = pause.is_some();
-        self.change = Some(Verdict::Fails { failures: self.failures, pause });
+        self.change = Some(Verdict::Fails { failures: self.failures, pause, begins_now: self.has_worked });
     }
 
     fn disable(&mut self, reason: &'static str) {
@@ -71,20 +74,24 @@ mod tests {
     use super::*;
 
     fn healthy() -> Health {
-        Health { failures: 0, failing_for: None, is_paused: false, enabled: true, change: None }
+        Health { failures: 0, failing_for: None, is_paused: false, enabled: true, has_worked: false, change: None }
+    }
+
+    fn fails(failures: u32, pause: Option<Duration>) -> Verdict {
+        Verdict::Fails { failures, pause, begins_now: false }
     }
 
     #[test]
     fn five_failures_in_a_row_pause_and_later_ones_of_the_same_time_do_not_count() {
         let mut health = healthy();
         (0..4).for_each(|_| health.failure(false));
-        assert_eq!(health.change, Some(Verdict::Fails { failures: 4, pause: None }));
+        assert_eq!(health.change, Some(fails(4, None)));
         (0..8).for_each(|_| health.failure(false));
-        assert_eq!(health.change, Some(Verdict::Fails { failures: 5, pause: Some(Duration::from_secs(30)) }));
+        assert_eq!(health.change, Some(fails(5, Some(Duration::from_secs(30)))));
         // The probe after the pause.
         health.is_paused = false;
         health.failure(false);
-        assert_eq!(health.change, Some(Verdict::Fails { failures: 6, pause: Some(Duration::from_mins(1)) }));
+        assert_eq!(health.change, Some(fails(6, Some(Duration::from_mins(1)))));
         health.success();
         assert_eq!((health.change, health.failures), (Some(Verdict::Works), 0));
     }
@@ -94,6 +101,15 @@ mod tests {
         let mut health = healthy();
         health.success();
         assert_eq!(health, healthy());
+    }
+
+    #[test]
+    fn what_fails_after_it_worked_fails_since_then() {
+        let mut health = Health { failing_for: Some(FAILING_TO_DISABLE), failures: 30, ..healthy() };
+        health.success();
+        (0..2).for_each(|_| health.failure(false));
+        assert_eq!(health.change, Some(Verdict::Fails { failures: 2, pause: None, begins_now: true }));
+        assert!(health.enabled, "the five days are over");
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl Database {
 }
 
 async fn record(tx: &Tx, records: &[CallbackRecord]) -> Result<Recorded, StepError> {
-    let ours = lock_ours(tx, records).await?;
+    let Ours { rows: ours, again } = lock_ours(tx, records).await?;
     insert(tx, records.iter().map(attempt_row).collect()).await?;
     let mut endpoints = lock_endpoints(tx, records).await?;
     for record in records {
@@ -100,26 +100,47 @@ async fn record(tx: &Tx, records: &[CallbackRecord]) -> Result<Recorded, StepErr
     }
     let ours: Vec<_> = records.iter().filter(|record| ours.contains(&record.claimed.row)).collect();
     write_events(tx, &ours, &endpoints).await?;
+    make_due_again(tx, again).await?;
     write_endpoints(tx, &endpoints).await
 }
 
-/// Those of the events that are still under our claim.
-async fn lock_ours(tx: &Tx, records: &[CallbackRecord]) -> Result<BTreeSet<i64>, StepError> {
+/// The events that are still under our claim.
+struct Ours {
+    /// Of which an attempt has its usual end.
+    rows: BTreeSet<i64>,
+    /// Which were asked for again while they were being sent: due at once, with all attempts before them, however this one ended.
+    again: Vec<i64>,
+}
+
+async fn lock_ours(tx: &Tx, records: &[CallbackRecord]) -> Result<Ours, StepError> {
     let ids: BTreeSet<i64> = records.iter().map(|record| record.claimed.row).collect();
-    let rows: Vec<(i64, Option<String>)> = Entity::find()
+    let rows: Vec<(i64, Option<String>, i32)> = Entity::find()
         .select_only()
-        .columns([Column::Id, Column::ClaimedBy])
+        .columns([Column::Id, Column::ClaimedBy, Column::Attempts])
         .filter(Column::Id.is_in(padded(ids)))
         .filter(Column::Status.eq(CallbackStatus::Sending.as_str()))
         .lock(LockType::Update)
         .into_tuple()
         .all(tx)
         .await?;
-    let owners: HashMap<i64, Option<String>> = rows.into_iter().collect();
-    let is_ours = |record: &&CallbackRecord| {
-        owners.get(&record.claimed.row).is_some_and(|owner| owner.as_deref() == Some(&*record.claimed.token))
-    };
-    Ok(records.iter().filter(is_ours).map(|record| record.claimed.row).collect())
+    let tokens: HashMap<i64, &str> =
+        records.iter().map(|record| (record.claimed.row, &*record.claimed.token)).collect();
+    let is_ours = |(id, owner, _): &(i64, Option<String>, i32)| owner.as_deref() == tokens.get(id).copied();
+    // A claim counts its attempt, so only who asked for it again put that back to 0.
+    let (again, ours): (Vec<_>, Vec<_>) = rows.into_iter().filter(is_ours).partition(|(.., attempts)| *attempts == 0);
+    let id = |(id, ..): (i64, Option<String>, i32)| id;
+    Ok(Ours { rows: ours.into_iter().map(id).collect(), again: again.into_iter().map(id).collect() })
+}
+
+async fn make_due_again(tx: &Tx, rows: Vec<i64>) -> Result<(), StepError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let now = tx.dialect().now_text();
+    let text = format!("UPDATE callback_events SET status = ?, next_run_at = {now}, {FREE} WHERE id IN ");
+    let pending = CallbackStatus::Pending.as_str().into();
+    Sql::new(text, [pending]).list(rows.into_iter().map(Into::into)).execute(tx).await?;
+    Ok(())
 }
 
 fn attempt_row(record: &CallbackRecord) -> callback_attempt::ActiveModel {
@@ -177,6 +198,7 @@ async fn lock_endpoints(tx: &Tx, records: &[CallbackRecord]) -> Result<BTreeMap<
         failing_for: row.failing_millis.map(|millis| Duration::from_millis(u64::try_from(millis).unwrap_or(0))),
         is_paused: row.paused_millis.is_some_and(|millis| millis < 0),
         enabled: row.enabled,
+        has_worked: false,
         change: None,
     };
     let endpoint = |row: EndpointRow| {
@@ -259,13 +281,14 @@ fn set(tx: &Tx, verdict: Verdict) -> Sql {
         Verdict::Works => {
             Sql::new("UPDATE callback_endpoints SET failures = 0, failing_since = NULL, paused_until = NULL", [])
         }
-        Verdict::Fails { failures, pause } => {
+        Verdict::Fails { failures, pause, begins_now } => {
             let failures = i32::try_from(failures).unwrap_or(i32::MAX);
-            let text =
-                format!("UPDATE callback_endpoints SET failures = ?, failing_since = COALESCE(failing_since, {now})");
+            let since = if begins_now { now.to_owned() } else { format!("COALESCE(failing_since, {now})") };
+            let text = format!("UPDATE callback_endpoints SET failures = ?, failing_since = {since}");
             let sql = Sql::new(text, [failures.into()]);
             match pause {
                 Some(pause) => sql.and(&format!(", paused_until = {after}"), [tx.dialect().delay(pause)]),
+                None if begins_now => sql.and(", paused_until = NULL", []),
                 None => sql,
             }
         }

@@ -5,7 +5,7 @@ use domain::{CallbackEventId, CallbackStatus, CallbackTrigger, CallbackType, Cus
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, ConnectionTrait as _, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{self, Expr, LockBehavior, LockType},
+    sea_query::{self, Expr, LockType},
 };
 use uuid::Uuid;
 
@@ -25,7 +25,7 @@ const RECOVERED_TOGETHER: u64 = 1_000;
 /// What became of an event that is to be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resent {
-    /// It is due now, with all its attempts before it; or it is being sent.
+    /// It is due now, with all its attempts before it; where it is being sent, once that has ended.
     Due,
     /// The customer has no such event.
     NotFound,
@@ -75,10 +75,23 @@ async fn resend(tx: &Tx, customer: CustomerId, id: &CallbackEventId) -> Result<R
     if endpoint.into_tuple::<i64>().one(tx).await?.is_none() {
         return Ok(Resent::NoEndpoint);
     }
-    if status != CallbackStatus::Sending.as_str() {
+    if status == CallbackStatus::Sending.as_str() {
+        ask_again(tx, row).await?;
+    } else {
         make_due(tx, vec![row], CallbackTrigger::Resend).await?;
     }
     Ok(Resent::Due)
+}
+
+/// Of an event that is being sent: it stays with its relay, which makes it due when it records an attempt that no longer counts.
+async fn ask_again(tx: &Tx, row: i64) -> Result<(), StepError> {
+    Entity::update_many()
+        .col_expr(Column::Attempts, Expr::value(0))
+        .col_expr(Column::Requested, Expr::value(CallbackTrigger::Resend.as_str()))
+        .filter(Column::Id.eq(row))
+        .exec(tx)
+        .await?;
+    Ok(())
 }
 
 async fn recover(tx: &Tx, endpoint: i64, since: NaiveDateTime, until: NaiveDateTime) -> Result<u64, StepError> {
@@ -95,7 +108,8 @@ async fn recover(tx: &Tx, endpoint: i64, since: NaiveDateTime, until: NaiveDateT
         .order_by_asc(Column::NextRunAt)
         .order_by_asc(Column::Id)
         .limit(RECOVERED_TOGETHER)
-        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        // Waited for: none found means none left.
+        .lock(LockType::Update)
         .into_tuple()
         .all(tx)
         .await?;

@@ -10,43 +10,43 @@ use sea_orm::{
 
 use crate::{
     Database, Error, Query,
-    engine::{
-        StepError, Tx, reading,
-        sql::Sql,
-        statements::{null_text, null_time, padded},
-        transaction,
-    },
+    engine::{StepError, Tx, reading, sql::Sql, statements::padded, transaction},
     entity::{
         callback_attempt,
         callback_event::{Column, Entity},
     },
 };
 
-/// Rows that one round changes at most.
+/// Events that one transaction rescues or ends at most.
 const SWEPT_TOGETHER: u64 = 500;
+/// Rows of one kind that one transaction deletes at most.
+const DELETED_TOGETHER: u64 = 2_000;
 /// What has been due for so long is not sent any more: its endpoint is disabled, or was never up for it.
 const WAITS_AT_MOST: Duration = Duration::from_hours(7 * 24);
 /// How long ended events and attempts are kept.
 const KEPT_FOR: Duration = Duration::from_hours(30 * 24);
+/// Whether the endpoint of an event was removed.
+const IS_ORPHANED: &str = "NOT EXISTS (SELECT 1 FROM callback_endpoints e WHERE e.id = callback_events.endpoint_id)";
 
 impl Database {
-    /// Makes events due again whose relay did not record their attempt in time, or ends those that had their last one. Returns how
-    /// many; call again while it is not 0.
+    /// Makes events due again whose relay did not record their attempt in time, or ends those that had their last one or whose
+    /// endpoint was removed. Returns how many; call again while it is not 0.
     pub async fn rescue_callbacks(&self) -> Result<u64, Error> {
         transaction!(self, Query::CallbackRescue, |tx| async {
-            let ids = some(tx, CallbackStatus::Sending, Duration::ZERO).await?;
+            let ids = some(tx, CallbackStatus::Sending, Duration::ZERO, SWEPT_TOGETHER).await?;
             if ids.is_empty() {
                 return Ok(0);
             }
             let now = tx.dialect().now_text();
             let values = [
+                CallbackStatus::Cancelled.as_str().into(),
                 i64::from(MAX_ATTEMPTS).into(),
                 CallbackStatus::Failed.as_str().into(),
                 CallbackStatus::Pending.as_str().into(),
             ];
             let text = format!(
-                "UPDATE callback_events SET status = CASE WHEN attempts >= ? THEN ? ELSE ? END, claimed_by = NULL, \
-                 claimed_until = NULL, next_run_at = {now} WHERE id IN "
+                "UPDATE callback_events SET status = CASE WHEN {IS_ORPHANED} THEN ? WHEN attempts >= ? THEN ? ELSE ? END, \
+                 claimed_by = NULL, claimed_until = NULL, next_run_at = {now} WHERE id IN "
             );
             Sql::new(text, values).list(ids.into_iter().map(Into::into)).execute(tx).await
         })
@@ -56,19 +56,17 @@ impl Database {
     /// Ends some events that have been due for seven days. Returns how many; call again while it is not 0.
     pub async fn expire_callbacks(&self) -> Result<u64, Error> {
         transaction!(self, Query::CallbackExpire, |tx| async {
-            let ids = some(tx, CallbackStatus::Pending, WAITS_AT_MOST).await?;
+            let ids = some(tx, CallbackStatus::Pending, WAITS_AT_MOST, SWEPT_TOGETHER).await?;
             if ids.is_empty() {
                 return Ok(0);
             }
-            let ended = Entity::update_many()
-                .col_expr(Column::Status, Expr::value(CallbackStatus::Failed.as_str()))
-                .col_expr(Column::NextRunAt, tx.dialect().now())
-                .col_expr(Column::ClaimedBy, null_text())
-                .col_expr(Column::ClaimedUntil, null_time())
-                .filter(Column::Id.is_in(padded(ids)))
-                .exec(tx)
-                .await?;
-            Ok(ended.rows_affected)
+            let now = tx.dialect().now_text();
+            let values = [CallbackStatus::Cancelled.as_str().into(), CallbackStatus::Failed.as_str().into()];
+            let text = format!(
+                "UPDATE callback_events SET status = CASE WHEN {IS_ORPHANED} THEN ? ELSE ? END, claimed_by = NULL, \
+                 claimed_until = NULL, next_run_at = {now} WHERE id IN "
+            );
+            Sql::new(text, values).list(ids.into_iter().map(Into::into)).execute(tx).await
         })
         .await
     }
@@ -78,7 +76,7 @@ impl Database {
         transaction!(self, Query::CallbackPurge, |tx| async {
             let mut deleted = purge_attempts(tx).await?;
             for status in [CallbackStatus::Done, CallbackStatus::Failed, CallbackStatus::Cancelled] {
-                let ids = some(tx, status, KEPT_FOR).await?;
+                let ids = some(tx, status, KEPT_FOR, DELETED_TOGETHER).await?;
                 if !ids.is_empty() {
                     deleted +=
                         Entity::delete_many().filter(Column::Id.is_in(padded(ids))).exec(tx).await?.rows_affected;
@@ -109,7 +107,7 @@ impl Database {
 }
 
 /// Some events that have been in this state since their time, or for longer, without those that somebody else is at.
-async fn some(tx: &Tx, status: CallbackStatus, since: Duration) -> Result<Vec<i64>, StepError> {
+async fn some(tx: &Tx, status: CallbackStatus, since: Duration, most: u64) -> Result<Vec<i64>, StepError> {
     let ids = Entity::find()
         .select_only()
         .column(Column::Id)
@@ -117,7 +115,7 @@ async fn some(tx: &Tx, status: CallbackStatus, since: Duration) -> Result<Vec<i6
         .filter(Expr::col(Column::NextRunAt).lte(tx.dialect().before(since)))
         .order_by_asc(Column::NextRunAt)
         .order_by_asc(Column::Id)
-        .limit(SWEPT_TOGETHER)
+        .limit(most)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .into_tuple()
         .all(tx)
@@ -132,7 +130,7 @@ async fn purge_attempts(tx: &Tx) -> Result<u64, StepError> {
         .column(Column::Id)
         .filter(Expr::col(Column::At).lt(tx.dialect().before(KEPT_FOR)))
         .order_by_asc(Column::At)
-        .limit(SWEPT_TOGETHER)
+        .limit(DELETED_TOGETHER)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .into_tuple()
         .all(tx)

@@ -11,8 +11,8 @@ use super::{
     life::{LEASE, Life, called, receipt},
 };
 use crate::{
-    CallbackEnd, CallbackFilter, CallbackRecord, ClaimedCallback, EndpointChange, EndpointCreated, NewEndpoint,
-    Outcome, Query, Resent, Settlement,
+    CallbackEnd, CallbackFilter, CallbackPlace, CallbackRecord, ClaimedCallback, EndpointChange, EndpointCreated,
+    NewEndpoint, Outcome, Query, Resent, Settlement,
     samples::{begin_request, customer, request},
 };
 
@@ -119,6 +119,10 @@ impl Life {
         let worked = [record(second[3], CallbackEnd::Done)];
         self.execute("UPDATE callback_endpoints SET enabled = TRUE, failures = 1 WHERE customer_id = 7").await;
         sent.of(Query::CallbackRecord, self.db.record_callbacks(&worked)).await;
+        self.execute("UPDATE callback_endpoints SET failures = 1 WHERE customer_id = 7").await;
+        self.execute("UPDATE callback_events SET attempts = 0 WHERE status = 'sending' AND customer_id = 7").await;
+        let asked_for = [record(second[3], CallbackEnd::Done), record(second[4], CallbackEnd::Again(Some(HOUR)))];
+        sent.of(Query::CallbackRecord, self.db.record_callbacks(&asked_for)).await;
     }
 
     async fn requests(&self, sent: &mut Sent, endpoint: &EndpointId) {
@@ -135,6 +139,9 @@ impl Life {
         let attempts = sent.of(Query::CallbackAttempts, self.db.callback_attempts(customer(7), &test)).await;
         assert_eq!(attempts, Some(Vec::new()));
         assert_eq!(sent.of(Query::CallbackResend, self.db.resend_callback(customer(7), &test)).await, Resent::Due);
+        self.execute("UPDATE callback_events SET status = 'sending' WHERE type = 'endpoint.test'").await;
+        assert_eq!(sent.of(Query::CallbackResend, self.db.resend_callback(customer(7), &test)).await, Resent::Due);
+        self.execute("UPDATE callback_events SET status = 'pending' WHERE type = 'endpoint.test'").await;
         let nobodys = CallbackEventId::from_uuid(Uuid::now_v7());
         sent.of(Query::CallbackResend, self.db.resend_callback(customer(7), &nobodys)).await;
         self.execute("UPDATE callback_events SET status = 'failed' WHERE customer_id = 7 AND attempts > 0").await;
@@ -152,6 +159,10 @@ impl Life {
             "UPDATE callback_attempts SET at = '2020-01-01' WHERE id % 40 = 7",
         ] {
             self.execute(statement).await;
+        }
+        for after in [Some(CallbackPlace(DateTime::UNIX_EPOCH.naive_utc(), 0)), None] {
+            sent.of(Query::CallbackExpire, self.db.cancel_orphaned_callbacks(after)).await;
+            self.execute("UPDATE callback_events SET status = 'pending' WHERE id % 40 = 3").await;
         }
         sent.of(Query::CallbackCount, self.db.due_callbacks(100)).await;
         let lags = sent.of(Query::CallbackLag, self.db.callback_lags()).await;

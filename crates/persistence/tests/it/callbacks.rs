@@ -15,10 +15,10 @@ use crate::{
     support::{Fixture, LEASE, customer, message_id, request},
 };
 
-const NUMBER: &str = "+989128582812";
-const HOUR: Duration = Duration::from_hours(1);
+pub(crate) const NUMBER: &str = "+989128582812";
+pub(crate) const HOUR: Duration = Duration::from_hours(1);
 
-fn new_endpoint(user: i64, url: &str) -> NewEndpoint {
+pub(crate) fn new_endpoint(user: i64, url: &str) -> NewEndpoint {
     NewEndpoint {
         id: EndpointId::from_uuid(Uuid::now_v7()),
         customer: customer(user),
@@ -29,11 +29,11 @@ fn new_endpoint(user: i64, url: &str) -> NewEndpoint {
     }
 }
 
-fn id(endpoint: &CallbackEndpoint) -> EndpointId {
+pub(crate) fn id(endpoint: &CallbackEndpoint) -> EndpointId {
     EndpointId::parse(&endpoint.id).expect("an id")
 }
 
-fn record(claimed: &ClaimedCallback, end: CallbackEnd) -> CallbackRecord {
+pub(crate) fn record(claimed: &ClaimedCallback, end: CallbackEnd) -> CallbackRecord {
     CallbackRecord {
         claimed: claimed.clone(),
         duration: Duration::from_millis(7),
@@ -46,7 +46,7 @@ fn record(claimed: &ClaimedCallback, end: CallbackEnd) -> CallbackRecord {
 }
 
 impl Fixture {
-    async fn endpoint(&self, user: i64, url: &str) -> CallbackEndpoint {
+    pub(crate) async fn endpoint(&self, user: i64, url: &str) -> CallbackEndpoint {
         match self.db.create_endpoint(&new_endpoint(user, url)).await.expect("stores") {
             EndpointCreated::Created(endpoint) => endpoint,
             EndpointCreated::TooMany => panic!("there are too many"),
@@ -54,12 +54,12 @@ impl Fixture {
     }
 
     /// The endpoint as it is now.
-    async fn again(&self, endpoint: &CallbackEndpoint) -> CallbackEndpoint {
+    pub(crate) async fn again(&self, endpoint: &CallbackEndpoint) -> CallbackEndpoint {
         let found = self.db.endpoint(customer(endpoint.customer), &id(endpoint)).await.expect("reads");
         found.expect("is there")
     }
 
-    async fn tests(&self, endpoint: &CallbackEndpoint, count: usize) -> Vec<CallbackEventId> {
+    pub(crate) async fn tests(&self, endpoint: &CallbackEndpoint, count: usize) -> Vec<CallbackEventId> {
         let mut events = Vec::new();
         for _ in 0..count {
             let event = self.db.test_endpoint(customer(endpoint.customer), &id(endpoint)).await.expect("stores");
@@ -69,13 +69,13 @@ impl Fixture {
     }
 
     /// All that is due, of all endpoints that may be told.
-    async fn claim(&self, most: usize) -> Vec<ClaimedCallback> {
+    pub(crate) async fn claim(&self, most: usize) -> Vec<ClaimedCallback> {
         let due = self.db.due_endpoints(0, 100).await.expect("reads");
         let wanted: Vec<_> = due.iter().map(|endpoint| (endpoint.row, most)).collect();
         self.db.claim_callbacks(&wanted, LEASE).await.expect("claims")
     }
 
-    async fn statuses_of_events(&self) -> Vec<String> {
+    pub(crate) async fn statuses_of_events(&self) -> Vec<String> {
         self.strings("SELECT status FROM callback_events ORDER BY id").await
     }
 
@@ -92,7 +92,7 @@ impl Fixture {
     }
 }
 
-fn done() -> Outcome {
+pub(crate) fn done() -> Outcome {
     Outcome::Done { provider: "operatorA".to_owned() }
 }
 

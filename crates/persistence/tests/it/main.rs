@@ -2,6 +2,7 @@
 
 mod accept;
 mod audit;
+mod callback_edges;
 mod callbacks;
 mod compatibility;
 mod delivery;
@@ -138,6 +139,14 @@ test_support::on_each_backend! {
         what_a_relay_left_is_rescued,
         events_are_sent_again_when_asked_for,
         old_callbacks_end_and_are_deleted,
+    }
+    callback_edges {
+        of_thirty_endpoints_made_at_once_ten_are_there,
+        a_customer_with_too_many_endpoints_takes_none_from_others,
+        what_waits_for_a_removed_endpoint_is_cancelled,
+        what_is_asked_for_while_it_is_sent_is_sent_again,
+        what_a_relay_left_is_rescued_after_it_was_asked_for,
+        a_failure_after_a_success_begins_a_new_row,
     }
     history {
         filters_narrow_the_list,

@@ -5,13 +5,14 @@ use std::{collections::HashMap, time::Duration};
 use persistence::{CallbackRecord, Database, DueEndpoint, Error};
 use rand::RngExt as _;
 use telemetry::names;
-use tokio::{
-    task::JoinSet,
-    time::{Instant, sleep_until},
-};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{room::Room, send::Sender};
+use super::{
+    room::{Room, Share},
+    send::Sender,
+    under_way::{Ended, UnderWay},
+};
 use crate::sweeper::report;
 
 /// How long a claim holds: four times what an attempt may take.
@@ -29,17 +30,19 @@ pub(super) struct Dispatcher {
     database: Database,
     sender: Sender,
     room: Room,
-    under_way: JoinSet<CallbackRecord>,
+    under_way: UnderWay<CallbackRecord>,
     /// What has ended and is to be recorded; it has its room until then.
     ended: Vec<CallbackRecord>,
-    /// The last endpoint of the last look.
+    /// The last endpoint that had its turn; 0 after the last one of all.
     looked_at: i64,
+    /// When an endpoint of that look may be sent more that has reached its own limit.
+    limited_until: Option<Instant>,
 }
 
 impl Dispatcher {
     pub(super) fn new(database: Database, sender: Sender) -> Self {
-        let (room, under_way) = (Room::default(), JoinSet::new());
-        Self { database, sender, room, under_way, ended: Vec::new(), looked_at: 0 }
+        let (room, under_way) = (Room::default(), UnderWay::new());
+        Self { database, sender, room, under_way, ended: Vec::new(), looked_at: 0, limited_until: None }
     }
 
     /// Until `stop`; then what is under way is waited for and recorded.
@@ -57,10 +60,11 @@ impl Dispatcher {
                 report("claiming callbacks", claimed.map(drop));
                 // Replicas must not look all at once.
                 look_at = now + if is_busy { BUSY } else { IDLE.mul_f64(rand::rng().random_range(0.7..=1.0)) };
+                look_at = self.limited_until.take().map_or(look_at, |until| look_at.min(until));
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                Some(ended) = self.under_way.join_next(), if !self.under_way.is_empty() => {
+                Some(ended) = self.under_way.next(), if !self.under_way.is_empty() => {
                     self.note(ended);
                     // There is room again, for which something may wait.
                     look_at = look_at.min(Instant::now() + BUSY);
@@ -68,23 +72,23 @@ impl Dispatcher {
                 () = sleep_until(look_at) => {}
             }
         }
-        while let Some(ended) = self.under_way.join_next().await {
+        while let Some(ended) = self.under_way.next().await {
             self.note(ended);
         }
         report("recording callbacks", self.record().await);
     }
 
-    /// A task that panicked leaves its event to the sweeper, and its room taken: it says so in the log.
-    fn note(&mut self, ended: Result<CallbackRecord, tokio::task::JoinError>) {
+    /// One that panicked leaves its event to the sweeper.
+    fn note(&mut self, ended: Ended<CallbackRecord>) {
         match ended {
             Ok(record) => self.ended.push(record),
-            Err(error) => tracing::error!(%error, "a callback was not sent to its end"),
+            Err(endpoint) => self.room.free(endpoint),
         }
     }
 
     /// Records all that has ended. What the database does not take now is kept for the next time.
     async fn record(&mut self) -> Result<(), Error> {
-        while let Some(ended) = self.under_way.try_join_next() {
+        while let Some(ended) = self.under_way.try_next() {
             self.note(ended);
         }
         while !self.ended.is_empty() {
@@ -110,28 +114,20 @@ impl Dispatcher {
         }
         let due = self.database.due_endpoints(self.looked_at, ENDPOINTS).await?;
         let is_last_page = (due.len() as u64) < ENDPOINTS;
-        let began_at = std::mem::replace(&mut self.looked_at, due.last().map_or(0, |endpoint| endpoint.row));
-        if is_last_page {
-            self.looked_at = 0;
-        }
-        let (mut wanted, mut left) = (Vec::new(), super::room::IN_ALL);
-        for endpoint in &due {
-            let room = self.room.for_endpoint(endpoint, now).min(left);
-            if room > 0 {
-                left -= room;
-                wanted.push((endpoint.row, room));
-            }
-        }
+        let Share { wanted, stopped_at, limited_until } = self.room.share(&due, now);
+        self.limited_until = limited_until;
+        let goes_on_at = stopped_at.or_else(|| due.last().filter(|_| !is_last_page).map(|endpoint| endpoint.row));
+        let began_at = std::mem::replace(&mut self.looked_at, goes_on_at.unwrap_or(0));
         let claimed = self.database.claim_callbacks(&wanted, LEASE).await?;
         let endpoints: HashMap<i64, &DueEndpoint> = due.iter().map(|endpoint| (endpoint.row, endpoint)).collect();
         let mut of_each: HashMap<i64, usize> = HashMap::new();
         for event in claimed {
             let Some(endpoint) = endpoints.get(&event.endpoint) else { continue };
             *of_each.entry(event.endpoint).or_default() += 1;
-            self.room.take(event.endpoint);
-            self.under_way.spawn(self.sender.clone().attempt((*endpoint).clone(), event));
+            self.room.take(event.endpoint, Instant::now());
+            self.under_way.spawn(event.endpoint, self.sender.clone().attempt((*endpoint).clone(), event));
         }
         let has_more = wanted.iter().any(|(row, room)| of_each.get(row) == Some(room));
-        Ok(!is_last_page || began_at > 0 || has_more)
+        Ok(self.looked_at > 0 || began_at > 0 || has_more)
     }
 }
