@@ -23,7 +23,7 @@ const MAX_ADDRESSES: usize = 16;
 
 /// Names that the system is asked for at the same time. Nobody can end such a question: each keeps a thread until it is answered, also
 /// when nobody waits for it any more.
-static LOOKUPS: Semaphore = Semaphore::const_new(16);
+const LOOKUPS: usize = 16;
 
 /// The answer to a [`Lookup`], once it is there.
 pub type LookupAnswer<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + 'a>>;
@@ -35,25 +35,33 @@ pub trait Lookup: Send + Sync + 'static {
 }
 
 /// What the system knows: its hosts file and its name servers.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemLookup;
+#[derive(Debug)]
+pub struct SystemLookup {
+    places: Arc<Semaphore>,
+}
+
+impl Default for SystemLookup {
+    fn default() -> Self {
+        Self { places: Arc::new(Semaphore::new(LOOKUPS)) }
+    }
+}
 
 impl Lookup for SystemLookup {
     fn lookup<'a>(&'a self, name: &'a str) -> LookupAnswer<'a> {
         let name = name.to_owned();
-        Box::pin(blocking(&LOOKUPS, move || {
+        Box::pin(blocking(self.places.clone(), move || {
             let addresses = (name.as_str(), 0).to_socket_addrs()?;
             Ok(addresses.map(|address| address.ip()).collect())
         }))
     }
 }
 
-/// Runs this on a thread of its own, which has its place among `all` until it ends.
+/// Runs this on a thread of its own, which keeps one of the places until it ends.
 async fn blocking<T: Send + 'static>(
-    all: &'static Semaphore,
+    places: Arc<Semaphore>,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
-    let place = all.acquire().await.map_err(io::Error::other)?;
+    let place = places.acquire_owned().await.map_err(io::Error::other)?;
     let work = move || {
         let _place = place;
         work()
@@ -88,7 +96,7 @@ struct Inner {
 impl Resolver {
     /// One that asks the system.
     pub fn new(allowed: Allowed) -> Self {
-        Self::with_lookup(allowed, SystemLookup)
+        Self::with_lookup(allowed, SystemLookup::default())
     }
 
     /// One that asks `lookup`.
@@ -252,11 +260,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_lookup_for_which_nobody_waits_keeps_its_place() {
-        static ALL: Semaphore = Semaphore::const_new(1);
+        let places = Arc::new(Semaphore::new(1));
         let (answer, answered) = std::sync::mpsc::channel::<()>();
-        let slow = blocking(&ALL, move || answered.recv().map_err(io::Error::other));
+        let slow = blocking(places.clone(), move || answered.recv().map_err(io::Error::other));
         assert!(timeout(Duration::from_millis(50), slow).await.is_err(), "nobody answers");
-        let second = blocking(&ALL, || Ok(()));
+        let second = blocking(places, || Ok(()));
         tokio::pin!(second);
         assert!(timeout(Duration::from_millis(50), &mut second).await.is_err(), "it has no thread yet");
         answer.send(()).expect("somebody listens");

@@ -64,6 +64,7 @@ impl FairOrder {
     }
 
     /// As much of it as these customers' next messages depend on.
+    #[must_use]
     pub fn of(&self, customers: impl IntoIterator<Item = CustomerId>) -> Self {
         let ends = customers.into_iter().filter_map(|customer| Some((customer, *self.ends.get(&customer)?)));
         Self { now: self.now, ends: ends.collect() }

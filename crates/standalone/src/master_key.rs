@@ -13,6 +13,8 @@ use rand::{RngExt as _, rand_core::UnwrapErr, rngs::SysRng};
 
 /// Owner only: whoever reads it can sign as the platform.
 const MODE: u32 = 0o600;
+/// What a mode lets everybody but the owner do.
+const OF_OTHERS: u32 = 0o077;
 
 /// The key, and whether it was made just now.
 pub(crate) struct Kept {
@@ -30,7 +32,7 @@ pub(crate) fn beside(database: &Path) -> anyhow::Result<Kept> {
     let (text, is_new) = match fs::read_to_string(&path) {
         Ok(text) => {
             let mode = fs::metadata(&path).with_context(|| format!("looking at {shown}"))?.permissions().mode();
-            ensure!(mode & 0o077 == 0, "others may read the master key of callbacks: run chmod 600 {shown}");
+            ensure!(mode & OF_OTHERS == 0, "others may read the master key of callbacks: run chmod 600 {shown}");
             (text, false)
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -65,7 +67,7 @@ fn path(database: &Path) -> PathBuf {
 /// Whole or not at all: under its name only once it is on disk.
 fn make(path: &Path) -> std::io::Result<String> {
     let bytes: [u8; 32] = UnwrapErr(SysRng).random();
-    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     let unfinished = path.with_extension("callback-key.new");
     let _left_over = fs::remove_file(&unfinished);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&unfinished)?;
