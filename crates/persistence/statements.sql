@@ -311,7 +311,7 @@ SELECT MAX(CASE WHEN enabled AND failures = 0 THEN age END) AS working, MAX(CASE
     FROM (SELECT e.enabled, e.failures, (SELECT TIMESTAMPDIFF(MICROSECOND, v.next_run_at, UTC_TIMESTAMP(6)) DIV 1000
     FROM callback_events v
     WHERE v.endpoint_id = e.id AND v.status = ? AND v.next_run_at <= UTC_TIMESTAMP(6)
-    ORDER BY v.next_run_at
+    ORDER BY v.endpoint_id, v.status, v.next_run_at
     LIMIT 1) AS age
     FROM callback_endpoints e
     WHERE e.id > 0
@@ -945,7 +945,7 @@ UPDATE message_status
     WHERE id IN (?);
 UPDATE operator_messages
     SET receipt_due_at = ?
-    WHERE operator_messages.message_row IN (?) AND operator_messages.receipt_due_at IS NOT NULL;
+    WHERE operator_messages.message_row IN (?);
 SELECT callback_endpoints.id, callback_endpoints.public_id, callback_endpoints.customer_id, callback_endpoints.url, callback_endpoints.description, callback_endpoints.events, callback_endpoints.secret_version, callback_endpoints.previous_until, callback_endpoints.enabled, callback_endpoints.disabled_reason, callback_endpoints.failing_since, callback_endpoints.paused_until, callback_endpoints.failures, callback_endpoints.per_second, callback_endpoints.created_at
     FROM callback_endpoints
     WHERE callback_endpoints.customer_id IN (?)
@@ -1040,7 +1040,14 @@ UPDATE message_status
     WHERE id IN (?);
 UPDATE operator_messages
     SET receipt_due_at = ?
-    WHERE operator_messages.message_row IN (?) AND operator_messages.receipt_due_at IS NOT NULL;
+    WHERE operator_messages.message_row IN (?);
+SELECT UTC_TIMESTAMP(6) AS now;
+SELECT receipts.id, receipts.operator, receipts.provider_id, receipts.recipient, receipts.state, receipts.error_code, receipts.part, receipts.digest, receipts.matched_row, receipts.received_at
+    FROM receipts
+    WHERE receipts.id IN (?) FOR UPDATE;
+UPDATE receipts
+    SET matched_row = ?, received_at = ?
+    WHERE receipts.id IN (?);
 UPDATE receipts
     SET matched_row = CASE id WHEN ? THEN ? ELSE matched_row END
     WHERE id IN (?);
@@ -1173,7 +1180,7 @@ UPDATE message_status
     WHERE id IN (?);
 UPDATE operator_messages
     SET receipt_due_at = ?
-    WHERE operator_messages.message_row IN (?) AND operator_messages.receipt_due_at IS NOT NULL;
+    WHERE operator_messages.message_row IN (?);
 UPDATE message_status
     SET status = ?, delivery_status = ?, claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
     WHERE message_status.id IN (?);

@@ -7,6 +7,7 @@ mod client;
 mod config;
 mod derived;
 mod operators;
+mod places;
 mod resolver;
 mod signing;
 mod target;

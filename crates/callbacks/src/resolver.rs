@@ -9,10 +9,11 @@ use std::{
 };
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+use tokio::time::timeout;
 
 use crate::{
     addresses::{Allowed, RefusedAddress},
+    places::Places,
     target::CallbackUrl,
 };
 
@@ -21,9 +22,9 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 /// Most addresses of a name that are tried. All are judged.
 const MAX_ADDRESSES: usize = 16;
 
-/// Names that the system is asked for at the same time. Nobody can end such a question: each keeps a thread until it is answered, also
-/// when nobody waits for it any more.
-const LOOKUPS: usize = 16;
+/// Names that the system is asked for at the same time, each once. Nobody can end such a question: it keeps a thread until it is answered,
+/// also when nobody waits for it any more, and a name whose servers are silent must not keep the threads of others.
+const LOOKUPS: usize = 64;
 
 /// The answer to a [`Lookup`], once it is there.
 pub type LookupAnswer<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + 'a>>;
@@ -36,37 +37,21 @@ pub trait Lookup: Send + Sync + 'static {
 
 /// What the system knows: its hosts file and its name servers.
 #[derive(Debug)]
-pub struct SystemLookup {
-    places: Arc<Semaphore>,
-}
+pub struct SystemLookup(Places);
 
 impl Default for SystemLookup {
     fn default() -> Self {
-        Self { places: Arc::new(Semaphore::new(LOOKUPS)) }
+        Self(Places::new(LOOKUPS))
     }
 }
 
 impl Lookup for SystemLookup {
     fn lookup<'a>(&'a self, name: &'a str) -> LookupAnswer<'a> {
-        let name = name.to_owned();
-        Box::pin(blocking(self.places.clone(), move || {
-            let addresses = (name.as_str(), 0).to_socket_addrs()?;
-            Ok(addresses.map(|address| address.ip()).collect())
+        Box::pin(self.0.run(name, {
+            let name = name.to_owned();
+            move || Ok((name.as_str(), 0).to_socket_addrs()?.map(|address| address.ip()).collect())
         }))
     }
-}
-
-/// Runs this on a thread of its own, which keeps one of the places until it ends.
-async fn blocking<T: Send + 'static>(
-    places: Arc<Semaphore>,
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    let place = places.acquire_owned().await.map_err(io::Error::other)?;
-    let work = move || {
-        let _place = place;
-        work()
-    };
-    spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
 /// Why callbacks cannot go to a host, in words for its customer.
@@ -256,19 +241,6 @@ mod tests {
         let error = resolver.check_host(&url("https://example.com/")).await.expect_err("silence");
         assert!(matches!(error, HostError::TooSlow), "{error:?}");
         assert_eq!(began.elapsed().as_secs(), 5);
-    }
-
-    #[tokio::test]
-    async fn a_lookup_for_which_nobody_waits_keeps_its_place() {
-        let places = Arc::new(Semaphore::new(1));
-        let (answer, answered) = std::sync::mpsc::channel::<()>();
-        let slow = blocking(places.clone(), move || answered.recv().map_err(io::Error::other));
-        assert!(timeout(Duration::from_millis(50), slow).await.is_err(), "nobody answers");
-        let second = blocking(places, || Ok(()));
-        tokio::pin!(second);
-        assert!(timeout(Duration::from_millis(50), &mut second).await.is_err(), "it has no thread yet");
-        answer.send(()).expect("somebody listens");
-        second.await.expect("it has its turn");
     }
 
     #[tokio::test]

@@ -83,6 +83,8 @@ const ALLOWED: &[(Query, &str, &[&str])] = &[
     // As many as the page has, by primary key; a customer's senders are few.
     (Query::KeyList, "api_keys", &["index"]),
     (Query::SenderList, "customer_senders", &["index", "Using filesort"]),
+    // A page, by the index of customers alone.
+    (Query::CallbackCustomers, "callback_endpoints", &["index"]),
     // At the start of a process that is alone with its SQLite file, which has an index of unfinished messages.
     (Query::RecoverEmbedded, "outbox_events", &["index", "ALL"]),
     (Query::RecoverEmbedded, "message_status", &["index", "ALL"]),

@@ -11,7 +11,7 @@ use crate::sweeper::report;
 
 /// How often it looks: so late is a receipt at most that was stored at the same moment as its message.
 const ROUND: Duration = Duration::from_secs(5);
-/// Pages of waiting receipts that a round looks at, of the newest and of the older ones; so many at most while they find their messages.
+/// Pages of older receipts that wait which a round looks at, and most of the newest while they find their messages.
 const PAGES: u32 = 10;
 const MOST_PAGES: u32 = 100;
 /// Receipts that wait are counted up to here.
@@ -30,7 +30,7 @@ pub(crate) async fn run(database: Database, stop: CancellationToken) {
         if stop.run_until_cancelled(database.migrated()).await.is_none() {
             return;
         }
-        report("joining receipts with their messages", join(&database, &mut older).await);
+        report("joining receipts with their messages", join(&database, &mut older, &stop).await);
         report("giving up receipts that did not come", give_up(&database, &stop).await);
         report("counting receipts that wait", count(&database).await);
     }
@@ -38,19 +38,19 @@ pub(crate) async fn run(database: Database, stop: CancellationToken) {
 
 /// The newest in each round, for these have just missed their messages, and on from there while some have them; the older ones a few
 /// pages at a time.
-async fn join(database: &Database, older: &mut Option<ParkedPlace>) -> Result<(), Error> {
+async fn join(database: &Database, older: &mut Option<ParkedPlace>, stop: &CancellationToken) -> Result<(), Error> {
     let (mut late, mut place) = (0, None);
-    for page in 0..MOST_PAGES {
+    for _ in 0..MOST_PAGES {
         let ParkedPage { joined, next } = database.join_parked(place).await?;
         late += joined;
         place = next;
-        if place.is_none() || joined == 0 && page + 1 >= PAGES {
+        if place.is_none() || joined == 0 || stop.is_cancelled() {
             break;
         }
     }
     let mut from = older.take().or(place);
     for _ in 0..PAGES {
-        let Some(place) = from else { break };
+        let Some(place) = from.filter(|_| !stop.is_cancelled()) else { break };
         let page = database.join_parked(Some(place)).await?;
         late += page.joined;
         from = page.next;

@@ -37,13 +37,14 @@ impl Database {
         reading!(self, Query::CallbackLag, |db| async {
             let now = db.dialect().now_text();
             let age = db.dialect().millis_text("v.next_run_at");
-            // Asked of each endpoint by the index of events; a join would read all that is due.
+            // Asked of each endpoint by the index of events; a join would read all that is due. MySQL sorts unless it is asked for the whole
+            // order of the index.
             let text = format!(
                 "SELECT MAX(CASE WHEN enabled AND failures = 0 THEN age END) AS working, \
                  MAX(CASE WHEN enabled AND failures > 0 THEN age END) AS failing, \
                  MAX(CASE WHEN NOT enabled THEN age END) AS disabled \
                  FROM (SELECT e.enabled, e.failures, (SELECT {age} FROM callback_events v WHERE v.endpoint_id = e.id \
-                 AND v.status = ? AND v.next_run_at <= {now} ORDER BY v.next_run_at LIMIT 1) AS age \
+                 AND v.status = ? AND v.next_run_at <= {now} ORDER BY v.endpoint_id, v.status, v.next_run_at LIMIT 1) AS age \
                  FROM callback_endpoints e WHERE e.id > 0 ORDER BY e.id LIMIT {ENDPOINTS}) AS lags"
             );
             let row: Vec<Row> = Sql::new(text, [CallbackStatus::Pending.as_str().into()]).all(db).await?;

@@ -19,8 +19,8 @@ use crate::{
 
 /// Events that one transaction rescues or ends at most.
 const SWEPT_TOGETHER: u64 = 500;
-/// Rows of one kind that one transaction deletes at most.
-const DELETED_TOGETHER: u64 = 2_000;
+/// Rows that one transaction deletes at most.
+const DELETED_TOGETHER: u64 = 1_000;
 /// What has been due for so long is not sent any more: its endpoint is disabled, or was never up for it.
 const WAITS_AT_MOST: Duration = Duration::from_hours(7 * 24);
 /// How long ended events and attempts are kept.
@@ -71,20 +71,14 @@ impl Database {
         .await
     }
 
-    /// Deletes some events that ended thirty days ago, and attempts of that time. Returns how many; call again while it is not 0.
+    /// Deletes some events that ended thirty days ago, and attempts of that time, of each kind by itself: rows so old are read from disk.
+    /// Returns how many; call again while it is not 0.
     pub async fn purge_callbacks(&self) -> Result<u64, Error> {
-        transaction!(self, Query::CallbackPurge, |tx| async {
-            let mut deleted = purge_attempts(tx).await?;
-            for status in [CallbackStatus::Done, CallbackStatus::Failed, CallbackStatus::Cancelled] {
-                let ids = some(tx, status, KEPT_FOR, DELETED_TOGETHER).await?;
-                if !ids.is_empty() {
-                    deleted +=
-                        Entity::delete_many().filter(Column::Id.is_in(padded(ids))).exec(tx).await?.rows_affected;
-                }
-            }
-            Ok(deleted)
-        })
-        .await
+        let mut deleted = transaction!(self, Query::CallbackPurge, |tx| purge_attempts(tx)).await?;
+        for status in [CallbackStatus::Done, CallbackStatus::Failed, CallbackStatus::Cancelled] {
+            deleted += transaction!(self, Query::CallbackPurge, |tx| purge_events(tx, status)).await?;
+        }
+        Ok(deleted)
     }
 
     /// Counts events that are due, up to `most`; those of paused and disabled endpoints too.
@@ -121,6 +115,14 @@ async fn some(tx: &Tx, status: CallbackStatus, since: Duration, most: u64) -> Re
         .all(tx)
         .await?;
     Ok(ids)
+}
+
+async fn purge_events(tx: &Tx, status: CallbackStatus) -> Result<u64, StepError> {
+    let ids = some(tx, status, KEPT_FOR, DELETED_TOGETHER).await?;
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    Ok(Entity::delete_many().filter(Column::Id.is_in(padded(ids))).exec(tx).await?.rows_affected)
 }
 
 async fn purge_attempts(tx: &Tx) -> Result<u64, StepError> {

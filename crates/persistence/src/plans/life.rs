@@ -364,6 +364,11 @@ impl Life {
         let late = [receipt("R-3", Enroute), receipt("r-3", Undelivered), receipt("nobodys", Delivered)];
         let received = sent.of(Query::ReceiptsTake, self.db.take_receipts(&late)).await;
         assert_eq!((received.new, received.joined), (3, 2));
+        // As if they had told of another message long ago.
+        self.execute("UPDATE receipts SET matched_row = 1, received_at = '2020-01-01' WHERE provider_id = 'r-3'").await;
+        self.execute("UPDATE operator_messages SET state = NULL WHERE provider_id = 'r-3'").await;
+        let again = sent.of(Query::ReceiptsTake, self.db.take_receipts(&late)).await;
+        assert_eq!((again.new, again.joined), (0, 2));
         let page = sent.of(Query::ReceiptsJoin, self.db.join_parked(None)).await;
         sent.of(Query::ReceiptsJoin, self.db.join_parked(page.next)).await;
         self.execute("UPDATE operator_messages SET receipt_due_at = '2020-01-01 00:00:00' WHERE id % 200 = 0").await;

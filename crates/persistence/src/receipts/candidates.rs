@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::NaiveDateTime;
-use domain::{IdMatch, ReportedNumber, provider_message_id::other_digits};
+use domain::{DeliveryStatus, IdMatch, ReceiptState, ReportedNumber, provider_message_id::other_digits};
 use sea_orm::FromQueryResult;
 
 use super::parked::Parked;
@@ -26,6 +26,14 @@ pub(super) struct Candidate {
     state: Option<String>,
 }
 
+impl Candidate {
+    /// Whether a receipt may still tell its end.
+    fn is_open(&self) -> bool {
+        let told = self.state.as_deref().and_then(|state| ReceiptState::parse(state).ok()?.tells());
+        told.is_none_or(|told| told == DeliveryStatus::Unknown)
+    }
+}
+
 /// A receipt's message, and how it was found.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Found {
@@ -33,8 +41,8 @@ pub(super) struct Found {
     pub(super) called: i64,
     pub(super) message_row: i64,
     pub(super) how: IdMatch,
-    /// When it was taken, where no receipt has told of it yet.
-    pub(super) unheard_since: Option<NaiveDateTime>,
+    /// When it was taken, where no receipt has told its end yet.
+    pub(super) open_since: Option<NaiveDateTime>,
 }
 
 /// The messages of these receipts of one operator, each in its place: by the id as it is, and only where that names none by the same
@@ -70,8 +78,8 @@ fn choose(receipt: &Parked, candidates: &HashMap<String, Vec<Candidate>>, how: I
     let of_part =
         |candidate: &&&Candidate| candidate.message_row == newest.message_row && Some(candidate.part) == receipt.part;
     let chosen = fitting.iter().find(of_part).unwrap_or(newest);
-    let unheard_since = chosen.state.is_none().then_some(chosen.created_at);
-    Some(Found { called: chosen.id, message_row: chosen.message_row, how, unheard_since })
+    let open_since = chosen.is_open().then_some(chosen.created_at);
+    Some(Found { called: chosen.id, message_row: chosen.message_row, how, open_since })
 }
 
 /// By id, the newest first.

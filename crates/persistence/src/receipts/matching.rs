@@ -176,7 +176,6 @@ async fn set_due(tx: &Tx, messages: &BTreeMap<i64, Message>) -> Result<(), StepE
         Entity::update_many()
             .col_expr(Column::ReceiptDueAt, null_time())
             .filter(Column::MessageRow.is_in(padded(ended)))
-            .filter(Column::ReceiptDueAt.is_not_null())
             .exec(tx)
             .await?;
     }

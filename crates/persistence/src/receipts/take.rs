@@ -2,8 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use chrono::{NaiveDateTime, TimeDelta};
 use domain::{ErrorCode, Receipt, ReportedNumber};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect, sea_query::Expr};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, EntityTrait, QueryFilter, QuerySelect,
+    sea_query::{Expr, LockType},
+};
 
 use super::{
     candidates::find,
@@ -13,10 +18,13 @@ use super::{
 };
 use crate::{
     Database, Error, Query, ReceiptPolicy,
-    engine::{StepError, Tx, sql::insert_new, statements::padded, transaction},
+    engine::{StepError, Tx, clock, sql::insert_new, statements::padded, transaction},
     entity::receipt::{ActiveModel, Column, Entity, Model},
     watched::Watched,
 };
+
+/// Operators repeat what was not answered for so long at most; an id does not come again so soon.
+const REPEATED_WITHIN: TimeDelta = TimeDelta::hours(1);
 
 /// A receipt of an operator.
 #[derive(Debug, Clone)]
@@ -89,37 +97,59 @@ async fn take(
     Ok((new, tally))
 }
 
-/// Those of these receipts that were told of another message before: ids come again, and a message that was taken since, and of which
-/// nothing is known yet, is the one that is meant now. They wait for their message anew.
-async fn of_other_messages(tx: &Tx, joined: Vec<Model>) -> Result<Vec<Model>, StepError> {
-    let mut by_operator: BTreeMap<String, Vec<Model>> = BTreeMap::new();
-    for row in joined {
-        by_operator.entry(row.operator.clone()).or_default().push(row);
+/// Those of these receipts that told of another message before: ids come again, and a message that was taken since, and whose end is
+/// not known yet, is the one that is meant now. They wait for their message anew. One that comes again soon is a repetition, whatever
+/// else its id may name by now.
+async fn of_other_messages(tx: &Tx, mut joined: Vec<Model>) -> Result<Vec<Model>, StepError> {
+    if joined.is_empty() {
+        return Ok(joined);
     }
-    let mut again = Vec::new();
-    for (operator, rows) in by_operator {
-        let read: Vec<_> = rows.iter().cloned().map(Parked::read).collect();
-        let (rows, read): (Vec<_>, Vec<_>) =
-            rows.into_iter().zip(read).filter_map(|(row, read)| Some((row, read?))).unzip();
+    let now = clock::now(tx).await?.naive_utc();
+    let is_old = |row: &Model| now - row.received_at > REPEATED_WITHIN;
+    joined.retain(is_old);
+    let mut by_operator: BTreeMap<String, Vec<(Model, Parked)>> = BTreeMap::new();
+    for row in joined {
+        let Some(parked) = Parked::read(row.clone()) else { continue };
+        by_operator.entry(row.operator.clone()).or_default().push((row, parked));
+    }
+    let mut others = Vec::new();
+    for (operator, receipts) in by_operator {
+        let (rows, read): (Vec<_>, Vec<_>) = receipts.into_iter().unzip();
         for (row, found) in rows.into_iter().zip(find(tx, &operator, &read).await?) {
             let is_another = found.is_some_and(|found| {
                 Some(found.message_row) != row.matched_row
-                    && found.unheard_since.is_some_and(|since| since >= row.received_at)
+                    && found.open_since.is_some_and(|since| since >= row.received_at)
             });
             if is_another {
-                again.push(row);
+                others.push(row.id);
             }
         }
     }
-    if !again.is_empty() {
-        Entity::update_many()
-            .col_expr(Column::MatchedRow, Expr::value(None::<i64>))
-            .col_expr(Column::ReceivedAt, tx.dialect().now())
-            .filter(Column::Id.is_in(padded(again.iter().map(|row| row.id))))
-            .exec(tx)
-            .await?;
+    wait_anew(tx, others, now, is_old).await
+}
+
+/// Lets these receipts wait for their messages as if they came now, but for those that somebody else has let wait meanwhile.
+async fn wait_anew(
+    tx: &Tx,
+    rows: Vec<i64>,
+    now: NaiveDateTime,
+    is_old: impl Fn(&Model) -> bool,
+) -> Result<Vec<Model>, StepError> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(again)
+    let mut rows = Entity::find().filter(Column::Id.is_in(padded(rows))).lock(LockType::Update).all(tx).await?;
+    rows.retain(is_old);
+    if rows.is_empty() {
+        return Ok(rows);
+    }
+    Entity::update_many()
+        .col_expr(Column::MatchedRow, Expr::value(None::<i64>))
+        .col_expr(Column::ReceivedAt, Expr::val(tx.dialect().time(now)).into())
+        .filter(Column::Id.is_in(padded(rows.iter().map(|row| row.id))))
+        .exec(tx)
+        .await?;
+    Ok(rows.into_iter().map(|row| Model { matched_row: None, received_at: now, ..row }).collect())
 }
 
 /// The stored ones of these, by their digests.

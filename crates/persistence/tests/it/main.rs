@@ -117,6 +117,7 @@ test_support::on_each_backend! {
         ids_are_the_same_in_other_forms,
         ids_that_come_again_are_told_apart_by_the_number,
         a_receipt_that_comes_again_may_be_of_another_message,
+        a_receipt_repeated_soon_is_of_no_other_message,
         a_receipt_before_its_message_waits_for_it,
         every_order_of_receipts_and_answer_ends_in_the_same_state,
         nobody_knows_what_is_not_reported_in_time,

@@ -68,6 +68,15 @@ impl Fixture {
         .await
     }
 
+    /// As if the receipts of this id had been received so many days ago.
+    async fn age(&self, id: &str, days: u32) {
+        let age = match self.backend() {
+            sea_orm::DbBackend::Sqlite => format!("datetime('now', '-{days} days')"),
+            _ => format!("UTC_TIMESTAMP(6) - INTERVAL {days} DAY"),
+        };
+        self.execute(&format!("UPDATE receipts SET received_at = {age} WHERE provider_id = '{id}'")).await;
+    }
+
     async fn waiting(&self) -> i64 {
         self.number("SELECT COUNT(*) FROM operator_messages WHERE receipt_due_at IS NOT NULL").await
     }
@@ -154,18 +163,27 @@ pub(crate) async fn ids_that_come_again_are_told_apart_by_the_number(f: &Fixture
 /// A counter that starts anew calls the next message as it called the last one, and says the same of it.
 pub(crate) async fn a_receipt_that_comes_again_may_be_of_another_message(f: &Fixture) {
     f.fund(1, 100).await;
-    for (id, number) in [("17", Some(NUMBER)), ("18", None)] {
-        let told = || to(receipt(id, "delivered"), number);
+    for (id, number, states) in
+        [("17", Some(NUMBER), &["delivered"][..]), ("18", None, &["accepted", "unknown", "delivered"])]
+    {
+        let told = |state| to(receipt(id, state), number);
         let first = f.taken_as(id).await;
-        assert_eq!(f.take(&[told()]).await, (1, 1));
-        assert_eq!(f.take(&[told()]).await, (0, 0), "a repetition changes nothing");
+        for state in states {
+            assert_eq!(f.take(&[told(state)]).await, (1, 1), "{id} {state}");
+        }
+        assert_eq!(f.take(&[told("delivered")]).await, (0, 0), "a repetition changes nothing");
+        f.age(id, 1).await;
         let second = f.taken_as(id).await;
-        assert_eq!(f.take(&[told()]).await, (0, 1), "{id}");
-        assert_eq!(f.take(&[told(), told()]).await, (0, 0), "{id}");
+        for state in states {
+            assert_eq!(f.take(&[told(state)]).await, (0, 1), "{id} {state}");
+        }
+        assert_eq!(f.take(&[told("delivered"), told("delivered")]).await, (0, 0), "{id}");
         for sent in [first, second] {
             assert_eq!(f.ends(&sent).await, ["done delivered 000"], "{id}");
         }
     }
+    assert_eq!(f.number("SELECT COUNT(*) FROM message_status WHERE delivered_at < created_at").await, 0);
+    // To two numbers under one id, in one request.
     // To two numbers under one id, in one request.
     let mut sent = Vec::new();
     for number in ["+4915111111111", "+4915122222222"] {
@@ -178,6 +196,17 @@ pub(crate) async fn a_receipt_that_comes_again_may_be_of_another_message(f: &Fix
     for message in sent {
         assert_eq!(f.ends(&message).await, ["done delivered 000"]);
     }
+}
+
+/// An operator that got no answer repeats a receipt after its counter has begun anew: it is still of the message that it was of.
+pub(crate) async fn a_receipt_repeated_soon_is_of_no_other_message(f: &Fixture) {
+    f.fund(1, 100).await;
+    let first = f.taken_as("17").await;
+    assert_eq!(f.take(&[receipt("17", "rejected")]).await, (1, 1));
+    let second = f.taken_as("17").await;
+    assert_eq!(f.take(&[receipt("17", "rejected")]).await, (0, 0));
+    assert_eq!(f.ends(&first).await, ["done rejected 1B"]);
+    assert_eq!(f.ends(&second).await, ["done - -"]);
 }
 
 pub(crate) async fn a_receipt_before_its_message_waits_for_it(f: &Fixture) {
@@ -349,15 +378,8 @@ pub(crate) async fn old_receipts_are_given_up_and_deleted(f: &Fixture) {
     f.fund(1, 100).await;
     let sent = f.taken_as("a").await;
     f.take(&[receipt("a", "delivered"), receipt("lost", "delivered"), receipt("young", "delivered")]).await;
-    let age = |id: &str, days: u32| {
-        let age = match f.backend() {
-            sea_orm::DbBackend::Sqlite => format!("datetime('now', '-{days} days')"),
-            _ => format!("UTC_TIMESTAMP(6) - INTERVAL {days} DAY"),
-        };
-        format!("UPDATE receipts SET received_at = {age} WHERE provider_id = '{id}'")
-    };
-    f.execute(&age("a", 11)).await;
-    f.execute(&age("lost", 4)).await;
+    f.age("a", 11).await;
+    f.age("lost", 4).await;
     assert_eq!(f.db.orphan_receipts().await.expect("gives up"), 1);
     assert_eq!(f.db.orphan_receipts().await.expect("gives up"), 0);
     assert_eq!(f.db.parked_receipts(10).await.expect("counts"), 1);
