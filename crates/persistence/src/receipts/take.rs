@@ -145,7 +145,7 @@ async fn wait_anew(
     }
     Entity::update_many()
         .col_expr(Column::MatchedRow, Expr::value(None::<i64>))
-        .col_expr(Column::ReceivedAt, Expr::val(tx.dialect().time(now)).into())
+        .col_expr(Column::ReceivedAt, Expr::val(tx.dialect().time(now)))
         .filter(Column::Id.is_in(padded(rows.iter().map(|row| row.id))))
         .exec(tx)
         .await?;
