@@ -67,9 +67,12 @@ async fn of_thirty_endpoints_that_all_counted_none_ten_are_there() {
     let gap = "SELECT * FROM callback_endpoints WHERE customer_id = 1 FOR UPDATE";
     holder.execute_unprepared(gap).await.expect("locks");
     let requests = requests(&f, thirty());
-    let waiting = "SELECT COUNT(*) FROM information_schema.processlist
-        WHERE db = DATABASE() AND command = 'Execute' AND info LIKE 'INSERT INTO%callback_endpoints%'";
-    wait_until(DEADLINE, "all wait", async || (f.number(waiting).await == 30).then_some(())).await;
+    let waiting = format!(
+        "SELECT COUNT(*) FROM {} AS session
+         WHERE db = DATABASE() AND command = 'Execute' AND info LIKE 'INSERT INTO%callback_endpoints%'",
+        f.sessions().await
+    );
+    wait_until(DEADLINE, "all wait", async || (f.number(&waiting).await == 30).then_some(())).await;
     holder.rollback().await.expect("lets go");
     assert_eq!(made(requests).await, 10);
     assert_eq!(f.number("SELECT COUNT(*) FROM callback_endpoints").await, 10);

@@ -124,9 +124,13 @@ async fn what_was_published_on_a_session_that_is_gone_goes_out_again() {
     f.fund(1, 100).await;
     f.accept_one(request(1, &["111"])).await;
     let held = hold(&f, 5).await.expect("one");
-    let sessions = "SELECT CAST(trx_mysql_thread_id AS SIGNED) FROM information_schema.innodb_trx t
-        JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id WHERE p.db = DATABASE()";
-    let session = f.number(sessions).await;
+    let sessions = f.sessions().await;
+    let session = f
+        .number(&format!(
+            "SELECT CAST(trx_mysql_thread_id AS SIGNED) FROM information_schema.innodb_trx t
+             JOIN {sessions} AS session ON session.id = t.trx_mysql_thread_id WHERE session.db = DATABASE()"
+        ))
+        .await;
     f.execute(&format!("KILL {session}")).await;
     let published = held.events().iter().map(|event| event.id).collect();
     let error = held.record(&f.db, &HeldOutcome { published, ..HeldOutcome::default() }).await.expect_err("it is gone");

@@ -25,10 +25,13 @@ impl Fixture {
     /// Waits until so many transactions of this database wait for a lock.
     async fn until_waiting_for_locks(&self, transactions: i64) {
         // No statement here works for a second.
-        let waiting = "SELECT COUNT(*) FROM information_schema.processlist
-            WHERE db = DATABASE() AND command = 'Execute' AND time >= 1 AND info LIKE '%FOR UPDATE'";
+        let waiting = format!(
+            "SELECT COUNT(*) FROM {} AS session
+             WHERE db = DATABASE() AND command = 'Execute' AND time >= 1 AND info LIKE '%FOR UPDATE'",
+            self.sessions().await
+        );
         wait_until(DEADLINE, "transactions wait for a lock", async || {
-            (self.number(waiting).await >= transactions).then_some(())
+            (self.number(&waiting).await >= transactions).then_some(())
         })
         .await;
     }

@@ -88,6 +88,11 @@ impl Fixture {
         row.try_get_by_index(0).unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
+    /// The server's sessions, as a table.
+    pub(crate) async fn sessions(&self) -> &'static str {
+        test_support::sessions(self.number(test_support::IS_MARIADB).await == 1)
+    }
+
     pub(crate) async fn strings(&self, sql: &str) -> Vec<String> {
         let rows = self.sql.query_all_raw(Statement::from_string(self.backend(), sql)).await;
         let rows = rows.unwrap_or_else(|error| panic!("{sql}: {error}"));
