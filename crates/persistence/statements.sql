@@ -1048,6 +1048,14 @@ SELECT receipts.id, receipts.operator, receipts.provider_id, receipts.recipient,
 UPDATE receipts
     SET matched_row = ?, received_at = ?
     WHERE receipts.id IN (?);
+SELECT operator_messages.id, operator_messages.operator, operator_messages.provider_id, operator_messages.given_id, operator_messages.message_row, operator_messages.part, operator_messages.parts, operator_messages.state, operator_messages.created_at, operator_messages.receipt_due_at
+    FROM operator_messages
+    WHERE operator_messages.id IN (?);
+INSERT INTO operator_messages (operator, provider_id, given_id, message_row, part, parts, created_at)
+    VALUES (?);
+UPDATE operator_messages
+    SET parts = ?
+    WHERE operator_messages.id IN (?);
 UPDATE receipts
     SET matched_row = CASE id WHEN ? THEN ? ELSE matched_row END
     WHERE id IN (?);

@@ -235,11 +235,11 @@ impl ReportedNumber {
         &self.0[self.0.len().saturating_sub(COMPARED_DIGITS)..]
     }
 
-    /// Whether it may be this recipient's: their last seven digits are the same, or all where one has fewer.
+    /// Whether it may be this recipient's: it ends with the recipient's last seven digits, or all where that has fewer.
     pub fn may_be(&self, recipient: &str) -> bool {
         let recipient = recipient.strip_prefix('+').unwrap_or(recipient);
-        let compared = COMPARED_DIGITS.min(self.0.len()).min(recipient.len());
-        compared > 0 && recipient.ends_with(&self.0[self.0.len() - compared..])
+        let compared = recipient.len().saturating_sub(COMPARED_DIGITS);
+        recipient.get(compared..).is_some_and(|end| !end.is_empty() && self.0.ends_with(end))
     }
 }
 

@@ -11,6 +11,7 @@ mod candidates;
 mod matching;
 mod meters;
 mod parked;
+mod parts;
 mod sweep;
 mod take;
 

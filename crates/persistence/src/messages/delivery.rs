@@ -131,6 +131,10 @@ pub struct Deferral {
     pub put_off: PutOff,
 }
 
+/// So long before its time is over a message has its last round, if its pause would go beyond that; one that has less than twice as much
+/// left has had it.
+const LAST_ROUND: Duration = Duration::from_secs(2);
+
 /// How long a message waits that is put off: a share of its age, within these.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PutOff {
@@ -152,7 +156,7 @@ impl PutOff {
         Self { of_age: share, least, most, until: None }
     }
 
-    /// The same, but no longer than until it may not be sent any more, so that it ends then.
+    /// The same, but no longer than until it may not be sent any more, so that it ends then; with a last round shortly before.
     #[must_use]
     pub fn until(self, expiry: Option<Expiry>) -> Self {
         Self { until: expiry, ..self }
@@ -161,10 +165,13 @@ impl PutOff {
     pub(super) fn after(self, now: DateTime<Utc>, age: Duration) -> Duration {
         let share = Duration::try_from_secs_f64(age.as_secs_f64() * self.of_age).unwrap_or(self.least);
         let delay = share.min(self.most).max(self.least);
-        match self.until {
-            // What is over already is only asked about.
-            Some(expiry) if !expiry.is_over(now, age) => delay.min(expiry.rest(now, age)),
-            _ => delay,
+        // What is over already is only asked about.
+        let Some(expiry) = self.until.filter(|expiry| !expiry.is_over(now, age)) else { return delay };
+        let rest = expiry.rest(now, age);
+        match rest.checked_sub(LAST_ROUND) {
+            _ if delay < rest => delay,
+            Some(last) if last >= LAST_ROUND => last,
+            _ => rest,
         }
     }
 }
@@ -176,4 +183,23 @@ pub enum Deferred {
     Scheduled,
     /// Its outbox event has not been recorded as published yet, so it cannot be scheduled: keep the delivery.
     NotYet,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_ends_in_time_for_a_last_round() {
+        let put_off = PutOff::of_age(0.5, (Duration::from_secs(5), Duration::from_mins(1)));
+        let after = |age, validity: Option<u64>| {
+            let expiry = validity.map(|seconds| Expiry::After(Duration::from_secs(seconds)));
+            put_off.until(expiry).after(DateTime::UNIX_EPOCH, Duration::from_secs(age)).as_secs()
+        };
+        assert_eq!([after(0, None), after(20, None), after(300, None)], [5, 10, 60]);
+        // Five seconds: one more round after three, then the end.
+        assert_eq!([after(0, Some(5)), after(3, Some(5))], [3, 2]);
+        assert_eq!([after(0, Some(10)), after(5, Some(10)), after(8, Some(10))], [5, 3, 2]);
+        assert_eq!([after(100, Some(120)), after(118, Some(120)), after(120, Some(120))], [18, 2, 60]);
+    }
 }

@@ -128,7 +128,11 @@ pub(super) async fn of_rows(db: &Session, rows: &[i64]) -> Result<HashMap<i64, V
     for row in kept {
         let provider_message_id = row.given_id.unwrap_or(row.provider_id);
         let message = OperatorMessage { operator: row.operator, provider_message_id };
-        found.entry(row.message_row).or_default().push(message);
+        let known = found.entry(row.message_row).or_default();
+        // Parts may have one id.
+        if !known.contains(&message) {
+            known.push(message);
+        }
     }
     Ok(found)
 }

@@ -369,6 +369,11 @@ impl Life {
         self.execute("UPDATE operator_messages SET state = NULL WHERE provider_id = 'r-3'").await;
         let again = sent.of(Query::ReceiptsTake, self.db.take_receipts(&late)).await;
         assert_eq!((again.new, again.joined), (0, 2));
+        self.execute("UPDATE message_status SET segments = 2 ORDER BY id DESC LIMIT 3").await;
+        let mut of_part = receipt("R-3", Delivered);
+        of_part.receipt.part = Some(2);
+        let received = sent.of(Query::ReceiptsTake, self.db.take_receipts(&[of_part])).await;
+        assert_eq!((received.new, received.joined), (1, 1));
         let page = sent.of(Query::ReceiptsJoin, self.db.join_parked(None)).await;
         sent.of(Query::ReceiptsJoin, self.db.join_parked(page.next)).await;
         self.execute("UPDATE operator_messages SET receipt_due_at = '2020-01-01 00:00:00' WHERE id % 200 = 0").await;

@@ -18,13 +18,23 @@ pub(super) struct Message {
     pub(super) has_ended: bool,
 }
 
+#[derive(Clone)]
 struct Part {
     operator: String,
+    /// As the operator calls it; the same for all parts where it gave one id for the message.
+    provider_id: String,
+    number: i16,
     state: Option<ReceiptState>,
     /// How many there are of what this operator took.
     of: usize,
     taken_at: NaiveDateTime,
     is_changed: bool,
+}
+
+impl Part {
+    fn is_called_as(&self, other: &Self) -> bool {
+        (&self.operator, &self.provider_id) == (&other.operator, &other.provider_id)
+    }
 }
 
 /// A receipt with its message.
@@ -49,6 +59,8 @@ impl Message {
     pub(super) fn new(row: message_status::Model, called: &[operator_message::Model]) -> Self {
         let part = |called: &operator_message::Model| Part {
             operator: called.operator.clone(),
+            provider_id: called.provider_id.clone(),
+            number: called.part,
             state: called.state.as_deref().and_then(|state| ReceiptState::parse(state).ok()),
             of: usize::try_from(called.parts).unwrap_or(1),
             taken_at: called.created_at,
@@ -67,18 +79,32 @@ impl Message {
         MessageStatus::parse(&self.row.status.to_ascii_lowercase()) == Ok(MessageStatus::Failed)
     }
 
-    /// Takes in one receipt of a part.
+    /// Whether this row is of a message that has no other parts, as far as is known.
+    pub(super) fn is_whole(&self, called: i64) -> bool {
+        self.parts.get(&called).is_some_and(|part| part.of == 1)
+    }
+
+    /// The row of a part that has the same id as this one.
+    pub(super) fn part_of(&self, called: i64, number: i16) -> Option<i64> {
+        let named = self.parts.get(&called)?;
+        self.parts.iter().find(|(_, part)| part.is_called_as(named) && part.number == number).map(|(id, _)| *id)
+    }
+
+    /// Takes in one receipt: of the part that it names, or of all that are called so.
     pub(super) fn hear(&mut self, called: i64, receipt: &Parked) -> Effect {
         let known = self.delivery_status();
         let contradicts = receipt.state.tells().is_some_and(|told| told.contradicts(known));
-        let Some(part) = self.parts.get_mut(&called) else { return Effect { contradicts, ..Effect::default() } };
-        let after = receipt.state.after(part.state);
-        part.is_changed |= part.state != Some(after);
-        part.state = Some(after);
-        let (operator, delay) = (part.operator.clone(), receipt.received_at - part.taken_at);
-        let together = self.together(&operator, false);
+        let Some(named) = self.parts.get(&called).cloned() else { return Effect { contradicts, ..Effect::default() } };
+        let is_meant =
+            |(id, part): &(&i64, &mut Part)| **id == called || receipt.part.is_none() && part.is_called_as(&named);
+        for (_, part) in self.parts.iter_mut().filter(is_meant) {
+            let after = receipt.state.after(part.state);
+            part.is_changed |= part.state != Some(after);
+            part.state = Some(after);
+        }
+        let together = self.together(&named.operator, false);
         let told = self.end_as(together, receipt.error_code.clone(), receipt.received_at);
-        Effect { told, contradicts, delay }
+        Effect { told, contradicts, delay: receipt.received_at - named.taken_at }
     }
 
     /// Waits no longer: what was not heard of is not known, or was delivered where other parts were.

@@ -16,6 +16,7 @@ use super::{
     candidates,
     meters::Tally,
     parked::Parked,
+    parts,
 };
 use crate::{
     ReceiptPolicy,
@@ -56,6 +57,7 @@ pub(crate) async fn join(
     matched.retain(|matched| {
         still_parked.contains(&matched.receipt.id) && messages.contains_key(&matched.found.message_row)
     });
+    parts::tell_apart(tx, &mut messages, &mut matched).await?;
     apply::hear_all(&mut messages, &mut matched);
     for matched in &matched {
         let message = &messages[&matched.found.message_row];

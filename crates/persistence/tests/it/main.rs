@@ -122,6 +122,7 @@ test_support::on_each_backend! {
         every_order_of_receipts_and_answer_ends_in_the_same_state,
         nobody_knows_what_is_not_reported_in_time,
         parts_are_reported_one_by_one,
+        parts_of_one_id_are_told_apart_by_their_numbers,
         a_receipt_gives_money_back_only_by_the_rule,
         a_receipt_after_a_refund_moves_nothing,
         old_receipts_are_given_up_and_deleted,

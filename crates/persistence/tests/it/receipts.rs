@@ -325,6 +325,32 @@ pub(crate) async fn parts_are_reported_one_by_one(f: &Fixture) {
     assert_eq!(all().await[2..], ["done delivered -", "done unknown -"]);
 }
 
+/// An operator that gave one id for all parts tells of them by their numbers, or of all together.
+pub(crate) async fn parts_of_one_id_are_told_apart_by_their_numbers(f: &Fixture) {
+    f.fund(1, 100).await;
+    let (open, delivered) = ("done - -", "done delivered 000");
+    for (id, told) in [
+        ("one", &[(Some(1), "delivered", open), (Some(1), "delivered", open), (Some(2), "delivered", delivered)][..]),
+        ("late", &[(Some(2), "delivered", open), (Some(1), "undelivered", "done undelivered 1B")]),
+        ("all", &[(Some(2), "enroute", open), (None, "delivered", delivered)]),
+        ("after", &[(None, "delivered", delivered), (Some(2), "rejected", delivered)]),
+        ("none", &[(Some(3), "delivered", delivered)]),
+    ] {
+        let sent = f.taken_as(id).await;
+        f.execute("UPDATE message_status SET segments = 2").await;
+        for (part, state, end) in told {
+            let mut receipt = receipt(id, state);
+            receipt.receipt.part = *part;
+            f.take(&[receipt]).await;
+            assert_eq!(f.ends(&sent).await, [*end], "{id} {part:?} {state}");
+        }
+    }
+    let parts =
+        f.strings("SELECT CONCAT(provider_id, part, parts) FROM operator_messages ORDER BY provider_id, part").await;
+    let expected = ["after12", "after22", "all12", "all22", "late12", "late22", "none11", "one12", "one22"];
+    assert_eq!(parts, expected);
+}
+
 pub(crate) async fn a_receipt_gives_money_back_only_by_the_rule(f: &Fixture) {
     f.fund(1, 100).await;
     let mut spent = 0;
