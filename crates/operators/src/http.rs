@@ -11,6 +11,7 @@ use domain::{ProviderMessageId, Sender};
 use instruments::propagation;
 use reqwest::{Client, Response, StatusCode, header, redirect};
 use serde::{Deserialize, Serialize};
+use serde_json::Number;
 use tokio::time::{Instant, timeout_at};
 use tower::Service;
 use url::Url;
@@ -46,7 +47,15 @@ struct Body<'a> {
 
 #[derive(Deserialize)]
 struct Receipt {
-    provider_message_id: Option<String>,
+    provider_message_id: Option<Id>,
+}
+
+/// Some operators number their messages.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Id {
+    Text(String),
+    Number(Number),
 }
 
 /// One HTTP operator; clones share its connections.
@@ -169,7 +178,10 @@ async fn read_body(mut response: Response) -> Vec<u8> {
 /// The provider's id in a receipt; any other body is as good as none.
 fn provider_id(body: &[u8]) -> Option<ProviderMessageId> {
     let receipt: Receipt = serde_json::from_slice(body).ok()?;
-    ProviderMessageId::parse(&receipt.provider_message_id?)
+    match receipt.provider_message_id? {
+        Id::Text(id) => ProviderMessageId::parse(&id),
+        Id::Number(id) => ProviderMessageId::parse(&id.to_string()),
+    }
 }
 
 /// Makes ring the process's TLS provider, unless the process has one: reqwest looks for it there.
@@ -219,8 +231,9 @@ mod tests {
     fn any_body_is_tolerated() {
         assert_eq!(provider_id(br#"{"provider_message_id":"x-1","other":[]}"#), ProviderMessageId::parse("x-1"));
         let long = format!(r#"{{"provider_message_id":"{}"}}"#, "x".repeat(256));
+        assert_eq!(provider_id(br#"{"provider_message_id":12345}"#), ProviderMessageId::parse("12345"));
         for odd in
-            ["", "null", "[]", "ok", "{}", r#"{"provider_message_id":7}"#, r#"{"provider_message_id":""}"#, &long]
+            ["", "null", "[]", "ok", "{}", r#"{"provider_message_id":[7]}"#, r#"{"provider_message_id":""}"#, &long]
         {
             assert_eq!(provider_id(odd.as_bytes()), None, "{odd}");
         }

@@ -46,12 +46,16 @@ impl Operators {
                 break;
             }
         }
-        let configured = self.stacks.iter().map(Stack::name);
-        let verdict = verdict::decide(prior, configured, &round.take_attempts());
+        let verdict = verdict::decide(prior, self.names(), &round.take_attempts());
         if let Verdict::Failed { reason } | Verdict::Unknown { reason } | Verdict::Rejected { reason, .. } = &verdict {
             tracing::debug!(message_identifier = %submission.message_id, reason, "no operator accepted the message");
         }
         verdict
+    }
+
+    /// Their names, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &OperatorName> {
+        self.stacks.iter().map(Stack::name)
     }
 
     /// The longest that one [`send`](Self::send) can take: every try at every operator times out, and every

@@ -18,6 +18,7 @@ mod state_writer;
 pub use self::settings::{ADMIN_ADDR, Settings, WorkerConfig};
 
 use broker::{Broker, Condition};
+use callbacks::OperatorSecrets;
 use domain::Lane;
 use operators::Operators;
 use persistence::{Database, Readiness};
@@ -34,6 +35,7 @@ pub(crate) const CHUNK: usize = 64;
 /// Starts the consumers on `scope`. When the scope stops they take no more and finish what they have.
 pub fn start(config: &WorkerConfig, database: &Database, broker: &Broker, operators: &Operators, scope: &Scope) {
     series::start(broker.topology(), &config.receipt_secrets);
+    warn_of_unknown(&config.receipt_secrets, operators);
     scope.spawn_until_stopped("callback customers", database.clone().watch_callback_customers());
     for lane in Lane::ALL {
         // Writers and calls are per queue: normal messages, many or at a slow operator, never hold up express ones.
@@ -44,6 +46,16 @@ pub fn start(config: &WorkerConfig, database: &Database, broker: &Broker, operat
         let (broker, database) = (broker.clone(), database.clone());
         let consume = Consume { broker, database, queue, prefetch: config.prefetch[lane], deliver };
         scope.spawn("consumer", consume.run(scope.stop.clone()));
+    }
+}
+
+/// A name that was mistyped leaves an operator without its receipts, and nobody would see why.
+fn warn_of_unknown(reporting: &OperatorSecrets, operators: &Operators) {
+    for name in reporting.names().filter(|name| operators.names().all(|known| known.as_str() != *name)) {
+        tracing::warn!(
+            operator = name,
+            "RECEIPT_SECRETS names an operator that is not in OPERATORS: its receipts find no message"
+        );
     }
 }
 
