@@ -9,7 +9,7 @@ use std::{
 
 use domain::CustomerId;
 use governor::{
-    DefaultDirectRateLimiter, NotUntil, RateLimiter,
+    DefaultDirectRateLimiter, DefaultKeyedRateLimiter, NotUntil, RateLimiter,
     clock::{Clock, DefaultClock},
     middleware::StateInformationMiddleware,
     state::keyed::DefaultKeyedStateStore,
@@ -39,7 +39,8 @@ pub(crate) struct Limits {
 
 struct Shared {
     global: Option<(Allowed, DefaultDirectRateLimiter)>,
-    receipts: Option<(Allowed, DefaultDirectRateLimiter)>,
+    /// Of each operator by its name, and of all who are none: these must not use up what operators may send.
+    receipts: Option<(Allowed, DefaultKeyedRateLimiter<Option<String>>)>,
     customers: Option<Customers>,
     /// Of the keys that have a limit of their own, by their rows.
     keys: Mutex<HashMap<i64, Arc<(Allowed, DefaultDirectRateLimiter)>>>,
@@ -51,10 +52,7 @@ impl Limits {
         let limits = Self {
             shared: Arc::new(Shared {
                 global: settings.global_rate.allowed().map(|allowed| (allowed, RateLimiter::direct(allowed.quota()))),
-                receipts: settings
-                    .receipt_rate
-                    .allowed()
-                    .map(|allowed| (allowed, RateLimiter::direct(allowed.quota()))),
+                receipts: settings.receipt_rate.allowed().map(|allowed| (allowed, RateLimiter::keyed(allowed.quota()))),
                 customers: settings.customer_rate.allowed().map(|allowed| Customers::new(allowed, MAX_CUSTOMERS)),
                 keys: Mutex::default(),
                 clock: DefaultClock::default(),
@@ -66,23 +64,15 @@ impl Limits {
 
     /// All requests of this process together.
     pub(crate) fn check_global(&self) -> Result<(), ApiError> {
-        self.check_all("global", self.shared.global.as_ref())
+        let Some((allowed, limiter)) = &self.shared.global else { return Ok(()) };
+        limiter.check().map_err(|until| self.limited("global", *allowed, &until))
     }
 
-    /// All requests of operators with receipts.
-    pub(crate) fn check_receipts(&self) -> Result<(), ApiError> {
-        self.check_all("receipts", self.shared.receipts.as_ref())
-    }
-
-    fn check_all(
-        &self,
-        scope: &'static str,
-        limit: Option<&(Allowed, DefaultDirectRateLimiter)>,
-    ) -> Result<(), ApiError> {
-        match limit {
-            Some((allowed, limiter)) => limiter.check().map_err(|until| self.limited(scope, *allowed, &until)),
-            None => Ok(()),
-        }
+    /// The requests with receipts of one operator that has shown who it is; `None` for all others together.
+    pub(crate) fn check_receipts(&self, operator: Option<&str>) -> Result<(), ApiError> {
+        let Some((allowed, limiter)) = &self.shared.receipts else { return Ok(()) };
+        let checked = limiter.check_key(&operator.map(str::to_owned));
+        checked.map_err(|until| self.limited("receipts", *allowed, &until))
     }
 
     /// The requests to send of one customer; where it stands now, unless there is no limit.

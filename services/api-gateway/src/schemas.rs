@@ -288,12 +288,14 @@ pub(crate) fn receipt_status() -> RefOr<Schema> {
 }
 
 pub(crate) fn receipt_recipient() -> RefOr<Schema> {
-    let told = "To whom it was sent; the last seven digits are compared.";
+    let told = "To whom it was sent; it must end with the last seven digits of the message's number.";
     optional().pattern(Some(r"^\+?[0-9]{1,20}$")).description(Some(told)).examples([json!("989128582812")]).into()
 }
 
 pub(crate) fn receipt_error_code() -> RefOr<Schema> {
-    let told = format!("Why it was not delivered; the first {MAX_ERROR_CODE} visible characters are kept.");
+    let told = format!(
+        "Why it was not delivered; of the visible ASCII at its beginning {MAX_ERROR_CODE} characters are kept."
+    );
     optional().description(Some(told)).examples([json!("000")]).into()
 }
 

@@ -32,9 +32,16 @@ fn of_query(caller: Caller, query: &Query) -> Result<CustomerId, ApiError> {
     caller.permit(Scope::Callbacks)?.customer("customer_id", query.integer("customer_id")?)
 }
 
-/// The customer of a request with a body.
-fn of_body(caller: Caller, body: &JsonObject) -> Result<CustomerId, ApiError> {
-    caller.permit(Scope::Callbacks)?.customer("customer_id", body.optional_integer("customer_id")?)
+/// The customer of a request with a body, which may name it there or in a parameter.
+fn of_body(caller: Caller, body: &JsonObject, query: &Query) -> Result<CustomerId, ApiError> {
+    let permitted = caller.permit(Scope::Callbacks)?;
+    let (in_body, in_query) = (body.optional_integer("customer_id")?, query.integer("customer_id")?);
+    match (in_body, in_query) {
+        (Some(one), Some(other)) if one != other => {
+            Err(ApiError::InvalidInput("customer_id differs between the body and the query string".into()))
+        }
+        _ => permitted.customer("customer_id", in_body.or(in_query)),
+    }
 }
 
 /// The endpoint in a path; what is no id is that of none.

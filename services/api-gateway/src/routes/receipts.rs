@@ -11,12 +11,13 @@ use domain::{
 };
 use futures_util::StreamExt as _;
 use persistence::NewReceipt;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::Number;
 use utoipa::ToSchema;
 
 use crate::{
     error::{ApiError, ErrorBody},
+    receipts::Sender,
     schemas,
     state::State,
     time::now,
@@ -69,6 +70,7 @@ pub(crate) struct ReceiptsTaken {
         (status = 401, body = ErrorBody, description = "unauthorized"),
         (status = 404, body = ErrorBody, description = "not_found: no operator of this name sends receipts here."),
         (status = 413, body = ErrorBody, description = "payload_too_large"),
+        (status = 429, body = ErrorBody, description = "rate_limit_exceeded: of this operator, or of all who are none."),
         (status = 503, body = ErrorBody, description = "unavailable or system_overloaded: send all of them again."),
     )
 )]
@@ -78,16 +80,34 @@ pub(crate) async fn handler(
     name: Path<String>,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let sender = state.receipts.sender(&name)?;
-    sender.check_head(request.headers())?;
-    let body = tokio::time::timeout(BODY_TIMEOUT, collect(payload)).await;
-    let body = body.map_err(|_| ApiError::InvalidInput("the body did not arrive within 10 seconds".into()))??;
-    sender.check_body(request.headers(), now().timestamp(), &body)?;
+    let (sender, body) = match known(&state, &name, &request, payload).await {
+        Ok(known) => known,
+        Err(error) => {
+            state.limits.check_receipts(None)?;
+            return Err(error);
+        }
+    };
+    state.limits.check_receipts(Some(&sender.operator))?;
     let receipts = read(&body).inspect_err(|_| sender.count_invalid())?;
     let accepted = receipts.len();
     let new = |receipt| NewReceipt { operator: sender.operator.clone(), receipt };
     state.receipts.store(receipts.into_iter().map(new).collect()).await?;
     Ok(HttpResponse::Accepted().json(ReceiptsTaken { accepted }))
+}
+
+/// The operator and what it sends, where it has shown that it is this one.
+async fn known<'a>(
+    state: &'a State,
+    name: &str,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<(Sender<'a>, Bytes), ApiError> {
+    let sender = state.receipts.sender(name)?;
+    sender.check_head(request.headers())?;
+    let body = tokio::time::timeout(BODY_TIMEOUT, collect(payload)).await;
+    let body = body.map_err(|_| ApiError::InvalidInput("the body did not arrive within 10 seconds".into()))??;
+    sender.check_body(request.headers(), now().timestamp(), &body)?;
+    Ok((sender, body))
 }
 
 async fn collect(mut payload: Payload) -> Result<Bytes, ApiError> {
@@ -102,30 +122,33 @@ async fn collect(mut payload: Payload) -> Result<Bytes, ApiError> {
     Ok(body.freeze())
 }
 
-/// A member that some write as a string and others as a number.
+/// What a member says: some write as a string what others write as a number.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Word {
+enum Said {
     Text(String),
     Number(Number),
+    Else(IgnoredAny),
 }
 
-impl From<Word> for String {
-    fn from(word: Word) -> Self {
-        match word {
-            Word::Text(text) => text,
-            Word::Number(number) => number.to_string(),
+impl Said {
+    /// As a text; `None` where it is neither.
+    fn text(self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Number(number) => Some(number.to_string()),
+            Self::Else(_) => None,
         }
     }
 }
 
 #[derive(Deserialize)]
 struct Members {
-    provider_message_id: Option<Word>,
-    status: Option<String>,
-    recipient: Option<Word>,
-    error_code: Option<Word>,
-    part: Option<u8>,
+    provider_message_id: Option<Said>,
+    status: Option<Said>,
+    recipient: Option<Said>,
+    error_code: Option<Said>,
+    part: Option<Said>,
 }
 
 /// The receipts of a body; a mistake in one of them is one of all.
@@ -155,20 +178,29 @@ fn read(body: &[u8]) -> Result<Vec<Receipt>, ApiError> {
 fn receipt(members: Members) -> Result<Receipt, Invalid> {
     let Members { provider_message_id, status, recipient, error_code, part } = members;
     let missing = |field| Invalid::new(field, "is missing");
-    let id = String::from(provider_message_id.ok_or_else(|| missing("provider_message_id"))?);
+    let no_text = |field| Invalid::new(field, "must be a string or a number");
+    let text = |field, said: Option<Said>| said.map(|said| said.text().ok_or_else(|| no_text(field))).transpose();
+    let id = text("provider_message_id", provider_message_id)?.ok_or_else(|| missing("provider_message_id"))?;
     let no_id =
         || Invalid::new("provider_message_id", format!("must be 1 to {MAX_GIVEN} bytes without control characters"));
-    let recipient = recipient.map(String::from).filter(|recipient| !recipient.trim().is_empty());
-    if part == Some(0) {
-        return Err(Invalid::new("part", "must be a whole number from 1 to 255"));
-    }
+    let status = text("status", status)?.ok_or_else(|| missing("status"))?;
+    let recipient = text("recipient", recipient)?.filter(|recipient| !recipient.trim().is_empty());
     Ok(Receipt {
         id: ProviderMessageId::parse(&id).ok_or_else(no_id)?,
-        state: ReceiptState::parse(&status.ok_or_else(|| missing("status"))?)?,
+        state: ReceiptState::parse(&status)?,
         recipient: recipient.as_deref().map(ReportedNumber::parse).transpose()?,
-        error_code: error_code.and_then(|code| ErrorCode::read(&String::from(code))),
-        part,
+        error_code: text("error_code", error_code)?.and_then(|code| ErrorCode::read(&code)),
+        part: part.map(read_part).transpose()?,
     })
+}
+
+fn read_part(said: Said) -> Result<u8, Invalid> {
+    let number = match said {
+        Said::Number(number) => number.as_u64().and_then(|number| u8::try_from(number).ok()),
+        Said::Text(_) | Said::Else(_) => None,
+    };
+    let wrong = || Invalid::new("part", "must be a whole number from 1 to 255");
+    number.filter(|part| *part > 0).ok_or_else(wrong)
 }
 
 #[cfg(test)]
@@ -203,12 +235,17 @@ mod tests {
             (r#"{"provider_message_id":"x","status":"hunter2"}"#, "status must be one of"),
             (r#"{"provider_message_id":"x","status":"delivered","recipient":"hunter2"}"#, "recipient must be"),
             (r#"{"provider_message_id":"x","status":"delivered","part":0}"#, "part must be"),
+            (r#"{"provider_message_id":"x","status":"delivered","part":256}"#, "part must be"),
+            (r#"{"provider_message_id":"x","status":"delivered","part":"1"}"#, "part must be"),
+            (r#"{"provider_message_id":"x","status":"delivered","part":1.5}"#, "part must be"),
+            (r#"{"provider_message_id":"x","status":"delivered","error_code":true}"#, "error_code must be"),
+            (r#"{"provider_message_id":"x","status":2}"#, "status must be one of"),
             (r#"{"provider_message_id":"x","provider_message_id":"y","status":"delivered"}"#, "line 1"),
             (
                 r#"[{"provider_message_id":"x","status":"delivered"},{"provider_message_id":"x"}]"#,
                 "receipt number 2: status",
             ),
-            (r#"{"provider_message_id":{"hunter2":1},"status":"delivered"}"#, "line 1"),
+            (r#"{"provider_message_id":{"hunter2":1},"status":"delivered"}"#, "provider_message_id must be a string"),
         ] {
             let Err(ApiError::InvalidInput(message)) = read(wrong.as_bytes()) else { panic!("{wrong} was taken") };
             assert!(message.contains(says) && !message.contains("hunter2"), "{wrong}: {message}");

@@ -127,6 +127,13 @@ pub(crate) async fn events_are_listed_and_asked_for_again(f: &Fixture) {
     let body = json!({"customer_id": 1, "since": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"});
     let recovered = api.call(Request::post(&format!("/callbacks/endpoints/{id}/recover"), &body)).await;
     assert_eq!((recovered.status, recovered.json()), (202, json!({"events": 1, "is_complete": true})));
+    // The customer in the query string; and a time that ends before it begins.
+    let body = json!({"since": "2100-01-01T00:00:00Z", "until": "2020-01-01T00:00:00Z"});
+    let recover = |query: &str, body| Request::post(&format!("/callbacks/endpoints/{id}/recover{query}"), body);
+    let wrong = api.call(recover("?customer_id=1", &body)).await;
+    assert_eq!(wrong.error(400, "invalid_input"), "since must be before until");
+    let wrong = api.call(recover("?customer_id=1", &json!({"customer_id": 2}))).await;
+    assert_eq!(wrong.error(400, "invalid_input"), "customer_id differs between the body and the query string");
 }
 
 pub(crate) async fn without_a_master_key_no_endpoint_can_be_made(f: &Fixture) {

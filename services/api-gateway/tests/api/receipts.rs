@@ -173,13 +173,12 @@ pub(crate) async fn receipts_that_say_something_wrong_are_refused_as_a_whole(f: 
 
 pub(crate) async fn receipts_have_a_limit_of_their_own(f: &Fixture) {
     let limits = [("GLOBAL_RATE_LIMIT_RPS", "1"), ("GLOBAL_RATE_LIMIT_BURST", "1"), ("RECEIPT_RATE_LIMIT_RPS", "3")];
-    let api = f.gateway(&limits).await;
-    // No operator is known here, which is told after the limit.
+    let api = taking(f, &limits).await;
     let mut limited = 0;
-    for _ in 0..20 {
-        let answer = api.call_once(&to("token", "{}")).await;
+    for n in 0..20 {
+        let answer = api.call_once(&to(["nobody", "token", "signs"][n % 3], "{}")).await;
         match answer.status {
-            404 => {}
+            401 | 404 => {}
             429 => {
                 answer.error(429, "rate_limit_exceeded");
                 limited += 1;
@@ -188,6 +187,15 @@ pub(crate) async fn receipts_have_a_limit_of_their_own(f: &Fixture) {
         }
     }
     assert!((1..=17).contains(&limited), "{limited}: more than the global limit lets through, and not all");
+    // Who is no operator takes nothing from those who are.
+    let answer = api.call_once(&with_token(&receipt("x-1", "delivered"))).await;
+    taken(&answer, 1);
+    let more = async |n: usize| api.call_once(&with_token(&receipt(&format!("x-{n}"), "delivered"))).await.status;
+    let mut own = Vec::new();
+    for n in 0..20 {
+        own.push(more(n).await);
+    }
+    assert!(own.contains(&202) && own.contains(&429), "{own:?}");
     let scrape = Scrape::parse(api.get("/metrics").await.text());
     assert!(scrape.sum("rate_limited_requests_total", &[("scope", "receipts")]) > 0.5);
 }

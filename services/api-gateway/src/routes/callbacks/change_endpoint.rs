@@ -12,6 +12,7 @@ use crate::{
     body::JsonObject,
     caller::Caller,
     error::{ApiError, ErrorBody},
+    query::Query,
     schemas,
     state::State,
 };
@@ -59,9 +60,10 @@ pub(crate) async fn handler(
     state: Data<State>,
     caller: Caller,
     id: Path<String>,
+    query: Query,
     body: JsonObject,
 ) -> Result<HttpResponse, ApiError> {
-    let customer = of_body(caller, &body)?;
+    let customer = of_body(caller, &body, &query)?;
     let types = types(&body)?;
     let description = description(&body)?;
     let per_second = per_second(&body)?;

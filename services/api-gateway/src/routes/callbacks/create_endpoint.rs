@@ -11,6 +11,7 @@ use crate::{
     body::JsonObject,
     caller::Caller,
     error::{ApiError, ErrorBody},
+    query::Query,
     schemas,
     state::State,
 };
@@ -50,8 +51,13 @@ pub(crate) struct CreateEndpointRequest {
         (status = 503, body = ErrorBody, description = "unavailable; also while this platform has no key to make secrets from"),
     )
 )]
-pub(crate) async fn handler(state: Data<State>, caller: Caller, body: JsonObject) -> Result<HttpResponse, ApiError> {
-    let customer = of_body(caller, &body)?;
+pub(crate) async fn handler(
+    state: Data<State>,
+    caller: Caller,
+    query: Query,
+    body: JsonObject,
+) -> Result<HttpResponse, ApiError> {
+    let customer = of_body(caller, &body, &query)?;
     let (types, description, per_second) = (types(&body)?, description(&body)?, per_second(&body)?);
     let url = state.callbacks.url(&body.string("url")?).await?;
     state.callbacks.keys()?;

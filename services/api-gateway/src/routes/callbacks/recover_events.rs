@@ -12,6 +12,7 @@ use crate::{
     body::JsonObject,
     caller::Caller,
     error::{ApiError, ErrorBody},
+    query::Query,
     schemas,
     state::State,
 };
@@ -61,10 +62,14 @@ pub(crate) async fn handler(
     state: Data<State>,
     caller: Caller,
     id: Path<String>,
+    query: Query,
     body: JsonObject,
 ) -> Result<HttpResponse, ApiError> {
-    let customer = of_body(caller, &body)?;
+    let customer = of_body(caller, &body, &query)?;
     let window = (time("since", &body.string("since")?)?, time("until", &body.string("until")?)?);
+    if window.0 >= window.1 {
+        return Err(ApiError::InvalidInput("since must be before until".into()));
+    }
     let id = endpoint_id(&id)?;
     let mut events = 0;
     for _ in 0..ROUNDS {

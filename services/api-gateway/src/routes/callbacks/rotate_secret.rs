@@ -14,6 +14,7 @@ use crate::{
     body::JsonObject,
     caller::Caller,
     error::{ApiError, ErrorBody},
+    query::Query,
     schemas,
     state::State,
 };
@@ -54,9 +55,10 @@ pub(crate) async fn handler(
     state: Data<State>,
     caller: Caller,
     id: Path<String>,
+    query: Query,
     body: JsonObject,
 ) -> Result<HttpResponse, ApiError> {
-    let customer = of_body(caller, &body)?;
+    let customer = of_body(caller, &body, &query)?;
     let overlap = overlap(&body)?;
     let id = endpoint_id(&id)?;
     state.callbacks.keys()?;
