@@ -107,6 +107,7 @@ pub(crate) struct OperatorMessageItem {
     params(
         ("id" = String, Path, description = "Its message_identifier"),
         ("limit" = Option<u64>, Query, description = "Most recipients of a page"),
+        ("user_id" = Option<i64>, Query, description = "Only if it is this customer's; with a customer's API key always its own"),
         ("cursor" = Option<String>, Query, description = "next_cursor of the page before"),
     ),
     responses(
@@ -129,7 +130,7 @@ pub(crate) async fn handler(
     id: Path<String>,
     query: Query,
 ) -> Result<HttpResponse, ApiError> {
-    let reader = caller.permit(Scope::Read)?.reader("user_id", None)?;
+    let reader = caller.permit(Scope::Read)?.reader("user_id", query.integer("user_id")?)?;
     let (cursor, limit) = (query.cursor()?, query.limit()?);
     let id = MessageId::try_from(id.into_inner()).map_err(|_| ApiError::NotFound)?;
     about_message(&id);

@@ -244,6 +244,8 @@ pub(crate) async fn customers_see_nothing_of_each_other(f: &Fixture) {
         "/messages/history?status=pending".to_owned(),
         format!("/messages/{foreign}"),
         format!("/messages/{foreign}?cursor={cursor}"),
+        format!("/messages/{foreign}?user_id=1"),
+        format!("/messages/{foreign}?user_id=2"),
         format!("/messages/{}", messages[1]),
         "/balance".to_owned(),
         "/balance?user_id=1".to_owned(),
@@ -262,6 +264,9 @@ pub(crate) async fn customers_see_nothing_of_each_other(f: &Fixture) {
     let missing = as_key(api, &keys[1], Request::get("/messages/0199f2b4-5d0e-7cc0-8f6e-2f1b0c9a7d20")).await;
     let foreign = as_key(api, &keys[1], Request::get(format!("/messages/{foreign}"))).await;
     assert_eq!((missing.status, &missing.body), (foreign.status, &foreign.body), "as if it were not there");
+    let named = format!("/messages/{}?user_id=1", messages[1]);
+    as_key(api, &keys[1], Request::get(&named)).await.error(403, "forbidden");
+    as_key(api, &platform, Request::get(&named)).await.error(404, "not_found");
     let as_other = json!({"text": "x", "recipients": ["111"], "from": "SHOP1"});
     as_key(api, &keys[1], Request::post("/messages/send", &as_other))
         .await

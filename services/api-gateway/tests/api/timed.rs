@@ -74,6 +74,10 @@ pub(crate) async fn a_cancelled_message_is_answered_in_the_same_way_again(f: &Fi
     let foreign = api.make_key(Some(2), &["send", "read"]).await;
     let request = Request::new("POST", format!("/messages/{scheduled}/cancel")).with_key(&foreign.key);
     api.call(request).await.error(404, "not_found");
+    let named = |user| Request::new("POST", format!("/messages/{scheduled}/cancel?user_id={user}"));
+    api.call(named(1).with_key(&foreign.key)).await.error(403, "forbidden");
+    api.call(named(2)).await.error(404, "not_found");
+    assert_eq!(api.call(named(1)).await.ok()["status"], "cancelled");
 }
 
 /// The answer to the first was lost, and its time is over when it is asked for again.
