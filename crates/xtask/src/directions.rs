@@ -76,7 +76,7 @@ fn allowed(package: &str) -> Option<Vec<&'static str>> {
         | "instruments"
         | "settings"
         | "migrations"
-        | "operator-simulator"
+        | "smpp"
         | "test-support"
         | "e2e-tests"
         | "deploy-tests"
@@ -85,7 +85,10 @@ fn allowed(package: &str) -> Option<Vec<&'static str>> {
         "telemetry" => &[&["instruments"]],
         // Balances and backlogs are stored by what the gateway stores them with.
         "loadtest" => &[&["domain", "persistence"]],
-        "broker" | "operators" => &[&["domain", "instruments", "settings"]],
+        "broker" => &[&["domain", "instruments", "settings"]],
+        // Both ends of a session.
+        "operators" => &[&["domain", "instruments", "settings", "smpp"]],
+        "operator-simulator" => &[&["smpp"]],
         "persistence" => &[&["domain", "instruments", "migrations", "settings"]],
         "service-kit" => &[&["settings", "telemetry"]],
         "xtask" => &[&["domain", "loadtest", "test-support"]],

@@ -1,0 +1,289 @@
+//! What an SMSC tells of a message that it took (appendix B, and the TLVs of section 5.3.2).
+//!
+//! The text of a receipt is only a custom: fields come in any order, some are missing, and what stands in them differs
+//! (opentelecoms-org/jsmpp issue 62, twitter-archive/cloudhopper-smpp issue 105). So nothing that it says is an error.
+
+use bytes::Bytes;
+
+use crate::{
+    Address, Charset, DataSm, Sm, esm,
+    tlv::{self, Tlv, tag},
+};
+
+/// What became of a message (table 5-6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MessageState {
+    /// It waits for its time.
+    Scheduled,
+    /// It is on its way.
+    Enroute,
+    /// It reached the handset.
+    Delivered,
+    /// It was not delivered in time.
+    Expired,
+    /// It was deleted.
+    Deleted,
+    /// It cannot be delivered.
+    Undeliverable,
+    /// Somebody read it for the recipient.
+    Accepted,
+    /// The SMSC cannot tell.
+    Unknown,
+    /// It was refused.
+    Rejected,
+    /// It was left out.
+    Skipped,
+}
+
+/// In the order of their numbers, with their short words.
+const STATES: [(MessageState, &str); 10] = [
+    (MessageState::Scheduled, "SCHEDULED"),
+    (MessageState::Enroute, "ENROUTE"),
+    (MessageState::Delivered, "DELIVRD"),
+    (MessageState::Expired, "EXPIRED"),
+    (MessageState::Deleted, "DELETED"),
+    (MessageState::Undeliverable, "UNDELIV"),
+    (MessageState::Accepted, "ACCEPTD"),
+    (MessageState::Unknown, "UNKNOWN"),
+    (MessageState::Rejected, "REJECTD"),
+    (MessageState::Skipped, "SKIPPED"),
+];
+
+impl MessageState {
+    /// The state of this number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        STATES.get(usize::from(number)).map(|(state, _)| *state)
+    }
+
+    /// Its number.
+    pub fn number(self) -> u8 {
+        let place = STATES.iter().position(|(state, _)| *state == self).expect("every state is in the table");
+        u8::try_from(place).expect("there are ten")
+    }
+
+    /// Its short word in texts of receipts.
+    pub fn word(self) -> &'static str {
+        STATES[usize::from(self.number())].1
+    }
+
+    /// The state that a text names, in any case, by its short word or a longer one that begins as this does.
+    pub fn from_word(word: &str) -> Option<Self> {
+        let word = word.to_ascii_uppercase();
+        let found = STATES.iter().find(|(_, known)| !word.is_empty() && (word == *known || word.starts_with(known)));
+        // The two whose long names do not begin as their short ones.
+        let by_name = || match word.as_str() {
+            "DELIVERED" => Some(Self::Delivered),
+            "ACCEPTED" => Some(Self::Accepted),
+            "REJECTED" => Some(Self::Rejected),
+            _ => None,
+        };
+        found.map(|(state, _)| *state).or_else(by_name)
+    }
+}
+
+/// What an SMSC tells of one message, or of one part of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// What the SMSC calls it; `None` where it does not say, so that nobody can know what it is about.
+    pub id: Option<String>,
+    /// What became of it; what cannot be understood is [`MessageState::Unknown`].
+    pub state: MessageState,
+    /// Why it was not delivered, in the SMSC's words.
+    pub error: Option<String>,
+    /// To whom it was sent.
+    pub recipient: String,
+}
+
+impl Receipt {
+    /// The receipt in a `deliver_sm`; `None` for a message from a handset.
+    pub fn of(sm: &Sm) -> Option<Self> {
+        read(sm.esm_class, &sm.source, sm.octets(), sm.data_coding, &sm.tlvs)
+    }
+
+    /// The receipt in a `data_sm`; `None` for a message from a handset.
+    pub fn of_data(sm: &DataSm) -> Option<Self> {
+        read(sm.esm_class, &sm.source, sm.octets(), sm.data_coding, &sm.tlvs)
+    }
+}
+
+impl std::fmt::Debug for Receipt {
+    /// Without the number.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Receipt").field("id", &self.id).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// `esm_class` of a notice on the way, which is read as a receipt is.
+const INTERMEDIATE: u8 = 0x20;
+
+fn read(esm_class: u8, source: &Address, octets: &Bytes, data_coding: u8, tlvs: &[Tlv]) -> Option<Receipt> {
+    let id = tlv::value(tlvs, tag::RECEIPTED_MESSAGE_ID).map(|value| c_text(value)).filter(|id| !id.is_empty());
+    let state = tlv::value(tlvs, tag::MESSAGE_STATE).and_then(|value| MessageState::from_number(*value.first()?));
+    let is_receipt = [esm::RECEIPT, INTERMEDIATE].contains(&(esm_class & esm::KIND));
+    if !is_receipt && (id.is_none() || state.is_none()) {
+        return None;
+    }
+    let text = text(esm_class, octets, data_coding);
+    let fields = fields(&text);
+    let of_text = |key| fields.iter().find(|(known, _)| *known == key).map(|(_, value)| *value);
+    let first_word = |key| of_text(key).and_then(|value: &str| value.split_whitespace().next());
+    // What TLVs say is meant for programs, and wins (vumi pull request 637).
+    Some(Receipt {
+        id: id.or_else(|| first_word("id").map(str::to_owned)),
+        state: state.or_else(|| MessageState::from_word(first_word("stat")?)).unwrap_or(MessageState::Unknown),
+        error: of_text("err").filter(|error| !error.is_empty()).map(str::to_owned).or_else(|| network_error(tlvs)),
+        recipient: source.address.clone(),
+    })
+}
+
+/// What is before the first zero byte.
+fn c_text(value: &[u8]) -> String {
+    value.iter().take_while(|byte| **byte != 0).copied().map(char::from).collect::<String>().trim().to_owned()
+}
+
+/// The code, without the kind of network in the byte before it.
+fn network_error(tlvs: &[Tlv]) -> Option<String> {
+    match tlv::value(tlvs, tag::NETWORK_ERROR_CODE)?[..] {
+        [_, high, low] => Some(u16::from_be_bytes([high, low]).to_string()),
+        _ => None,
+    }
+}
+
+/// The text, without a header of user data.
+fn text(esm_class: u8, octets: &Bytes, data_coding: u8) -> String {
+    let header =
+        if esm_class & esm::UDHI == 0 { 0 } else { octets.first().map_or(0, |length| usize::from(*length) + 1) };
+    let octets = octets.get(header..).unwrap_or_default();
+    let charset = if data_coding == Charset::Ucs2.data_coding() { Charset::Ucs2 } else { Charset::Latin1 };
+    charset.decode(octets)
+}
+
+/// What a receipt's text may say; the last one quotes the message, and ends what is read.
+const KEYS: [&str; 8] = ["id", "sub", "dlvrd", "submit date", "done date", "stat", "err", "text"];
+
+/// Keys and values, in any order. A value goes on until the next key, for some have blanks.
+fn fields(text: &str) -> Vec<(&'static str, &str)> {
+    let lower = text.to_ascii_lowercase();
+    let end = place_of(&lower, "text").map_or(lower.len(), |(start, _)| start);
+    let lower = &lower[..end];
+    let mut places: Vec<_> =
+        KEYS.into_iter().filter_map(|key| place_of(lower, key).map(|(start, value)| (start, value, key))).collect();
+    places.sort_unstable();
+    let ends = places.iter().skip(1).map(|(start, ..)| *start).chain([end]);
+    places.iter().zip(ends).map(|((_, value, key), end)| (*key, text[*value..end].trim())).collect()
+}
+
+/// Where `key:` stands as a word of its own, and where its value begins.
+fn place_of(lower: &str, key: &str) -> Option<(usize, usize)> {
+    let is_word = |start: usize| !lower[..start].ends_with(|before: char| before.is_alphanumeric());
+    lower.match_indices(key).find_map(|(start, _)| {
+        let value = start + key.len();
+        (lower[value..].starts_with(':') && is_word(start)).then_some((start, value + 1))
+    })
+}
+
+/// The text that SMSCs mostly send (appendix B); `date` is `YYMMDDhhmm`.
+pub fn receipt_text(id: &str, state: MessageState, error: &str, date: &str) -> String {
+    let delivered = u8::from(state == MessageState::Delivered);
+    let word = state.word();
+    format!("id:{id} sub:001 dlvrd:00{delivered} submit date:{date} done date:{date} stat:{word} err:{error} text:")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn receipt(text: &str) -> Option<Receipt> {
+        let short_message = Bytes::copy_from_slice(text.as_bytes());
+        Receipt::of(&Sm { esm_class: esm::RECEIPT, short_message, ..Sm::default() })
+    }
+
+    fn told(text: &str) -> String {
+        let Receipt { id, state, error, .. } = receipt(text).expect("a receipt");
+        format!("{} {state:?} {}", id.unwrap_or_default(), error.unwrap_or_default())
+    }
+
+    #[test]
+    fn texts_are_read_whatever_they_lack() {
+        for (text, expected) in [
+            (
+                "id:1a2b sub:001 dlvrd:001 submit date:2611280930 done date:261128093012 stat:DELIVRD err:000 text:hi",
+                "1a2b Delivered 000",
+            ),
+            ("id:7 submit date:2611280930 done date:2611280930 stat:UNDELIV err:001", "7 Undeliverable 001"),
+            ("stat:expired ID:0007 ERR:Absent Subscriber TEXT:stat:DELIVRD id:9", "0007 Expired Absent Subscriber"),
+            ("id:x-1\nstat:REJECTED\nerr:", "x-1 Rejected "),
+            ("id: 12  stat: ACCEPTD", "12 Accepted "),
+            ("msgid:3 id:4 substat:1 stat:DELETED", "4 Deleted "),
+            ("id:5 stat:WHATEVER err:99", "5 Unknown 99"),
+            ("id:5 other:1 stat:DELIVERED", "5 Delivered "),
+            ("nothing of it", " Unknown "),
+            ("", " Unknown "),
+            ("id:é stat:DELIVRD", "Ã© Delivered "),
+        ] {
+            assert_eq!(told(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_tlvs_say_wins() {
+        let tlvs = vec![
+            Tlv::new(tag::RECEIPTED_MESSAGE_ID, &b"right\0"[..]),
+            Tlv::new(tag::MESSAGE_STATE, &b"\x02"[..]),
+            Tlv::new(tag::NETWORK_ERROR_CODE, &b"\x03\x00\x22"[..]),
+        ];
+        let sm =
+            Sm { short_message: Bytes::from_static(b"id:wrong stat:UNDELIV"), tlvs: tlvs.clone(), ..Sm::default() };
+        let of_sm = Receipt::of(&sm).expect("by its TLVs, whatever its esm_class");
+        let of_data = Receipt::of_data(&DataSm { tlvs, ..DataSm::default() }).expect("the same");
+        for receipt in [of_sm, of_data] {
+            assert_eq!((receipt.id.as_deref(), receipt.state), (Some("right"), MessageState::Delivered));
+            assert_eq!(receipt.error.as_deref(), Some("34"));
+        }
+    }
+
+    #[test]
+    fn a_text_may_be_in_ucs2_behind_a_header_or_in_a_payload() {
+        let text = "id:77 stat:DELIVRD";
+        let ucs2: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        let header = [&[5, 0, 3, 1, 1, 1][..], text.as_bytes()].concat();
+        let receipt = esm::RECEIPT;
+        for sm in [
+            Sm { esm_class: receipt, data_coding: 8, short_message: ucs2.into(), ..Sm::default() },
+            Sm { esm_class: receipt | esm::UDHI, short_message: header.into(), ..Sm::default() },
+            Sm {
+                esm_class: INTERMEDIATE,
+                tlvs: vec![Tlv::new(tag::MESSAGE_PAYLOAD, text.as_bytes())],
+                ..Sm::default()
+            },
+        ] {
+            assert_eq!(Receipt::of(&sm).and_then(|receipt| receipt.id).as_deref(), Some("77"));
+        }
+    }
+
+    #[test]
+    fn messages_of_handsets_are_no_receipts() {
+        let text = Bytes::from_static(b"id:1 stat:DELIVRD");
+        for esm_class in [0, 0x03, 0x08, 0x10, 0x18, esm::UDHI] {
+            assert_eq!(Receipt::of(&Sm { esm_class, short_message: text.clone(), ..Sm::default() }), None);
+        }
+    }
+
+    #[test]
+    fn states_have_numbers_and_words() {
+        for number in 0..10 {
+            let state = MessageState::from_number(number).expect("one of ten");
+            assert_eq!((state.number(), MessageState::from_word(state.word())), (number, Some(state)));
+        }
+        assert_eq!(MessageState::from_number(10), None);
+        assert_eq!(MessageState::from_word("UNDELIVERABLE"), Some(MessageState::Undeliverable));
+    }
+
+    #[test]
+    fn our_own_text_is_read_again() {
+        for (state, _) in STATES {
+            let text = receipt_text("00aB", state, "000", "2611280930");
+            assert_eq!(told(&text), format!("00aB {state:?} 000"));
+        }
+    }
+}
