@@ -1212,6 +1212,8 @@ SELECT message_details.message_identifier, message_details.user_id, message_deta
     WHERE message_details.message_identifier IN (?);
 INSERT INTO callback_events (public_id, customer_id, endpoint_id, url, type, payload)
     VALUES (?);
+INSERT INTO operator_messages (operator, provider_id, given_id, message_row, part, parts, receipt_due_at)
+    VALUES (?, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND), (?, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND);
 
 -- top_up: adding to a balance
 SELECT user_balances.id, user_balances.user_id, user_balances.balance, user_balances.last_updated

@@ -66,7 +66,7 @@ pub(super) async fn record_done(
         let claims: Vec<_> = places.iter().map(|place| &settlements[*place].claimed).collect();
         // Whose row it was is asked where an operator's id or an event is kept with it.
         let is_asked =
-            |settlement: &Settlement| settlement.called.is_some() || watched.has(settlement.claimed.customer.get());
+            |settlement: &Settlement| !settlement.called.is_empty() || watched.has(settlement.claimed.customer.get());
         let done = if places.iter().any(|place| is_asked(settlements[*place])) {
             done_rows(tx, &claims, provider).await?
         } else {
