@@ -148,7 +148,12 @@ async fn write(
 }
 
 /// Receipts may have come before the answer of their operator was recorded.
-async fn join_early(tx: &Tx, awaited: &Awaited, policy: &ReceiptPolicy, watched: &Watched) -> Result<Tally, StepError> {
+pub(super) async fn join_early(
+    tx: &Tx,
+    awaited: &Awaited,
+    policy: &ReceiptPolicy,
+    watched: &Watched,
+) -> Result<Tally, StepError> {
     let mut tally = Tally::default();
     for (operator, ids) in awaited {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();

@@ -11,6 +11,7 @@ mod full_disk;
 mod hang;
 mod held;
 mod history;
+mod late;
 mod lean;
 mod ledger;
 mod login;
@@ -133,6 +134,16 @@ test_support::on_each_backend! {
         ids_of_all_parts_are_kept_with_their_message,
         many_parts_are_kept_and_joined_at_once,
         parts_of_one_id_are_told_apart_by_their_numbers,
+    }
+    late {
+        an_operator_accepts_after_nobody_waited_for_it,
+        whoever_had_the_lease_changes_nothing_after_a_late_answer,
+        what_is_not_being_sent_is_left_alone_by_a_late_answer,
+        a_receipt_before_a_late_answer_is_joined_with_it,
+        a_late_answer_gives_back_only_what_its_receipt_does,
+        a_late_answer_is_told_once,
+        of_two_late_answers_the_first_counts,
+        late_answers_at_once_are_each_recorded_once,
     }
     callbacks {
         a_customer_has_ten_endpoints_of_its_own,
