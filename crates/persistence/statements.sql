@@ -1212,6 +1212,74 @@ SELECT message_details.message_identifier, message_details.user_id, message_deta
     WHERE message_details.message_identifier IN (?);
 INSERT INTO callback_events (public_id, customer_id, endpoint_id, url, type, payload)
     VALUES (?);
+INSERT INTO operator_messages (operator, provider_id, given_id, message_row, part, parts, receipt_due_at)
+    VALUES (?, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND), (?, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND);
+
+-- settle_late: recording late answers
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
+    FROM message_status
+    WHERE message_status.message_identifier = ? AND message_status.recipient = ? FOR UPDATE;
+UPDATE message_status
+    SET status = ?, provider = ?, claimed_by = NULL, claimed_until = NULL, updated_at = UTC_TIMESTAMP(6)
+    WHERE id IN (?);
+INSERT INTO operator_messages (operator, provider_id, given_id, message_row, receipt_due_at)
+    VALUES (?, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND);
+SELECT receipts.id, receipts.operator, receipts.provider_id, receipts.recipient, receipts.state, receipts.error_code, receipts.part, receipts.digest, receipts.matched_row, receipts.received_at
+    FROM receipts
+    WHERE receipts.operator = ? AND receipts.provider_id IN (?) AND receipts.matched_row IS NULL
+    LIMIT ?;
+SELECT *
+    FROM (SELECT om.id, om.provider_id, om.message_row, om.part, om.created_at, om.state, ms.recipient
+    FROM operator_messages om JOIN message_status ms ON ms.id = om.message_row
+    WHERE om.operator = ? AND om.provider_id = ?
+    ORDER BY om.id DESC
+    LIMIT 16) AS newest;
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
+    FROM message_status
+    WHERE message_status.id IN (?) FOR UPDATE;
+SELECT operator_messages.id, operator_messages.operator, operator_messages.provider_id, operator_messages.given_id, operator_messages.message_row, operator_messages.part, operator_messages.parts, operator_messages.state, operator_messages.created_at, operator_messages.receipt_due_at
+    FROM operator_messages
+    WHERE operator_messages.message_row IN (?);
+SELECT receipts.id
+    FROM receipts
+    WHERE receipts.id IN (?) AND receipts.matched_row IS NULL FOR UPDATE;
+UPDATE receipts
+    SET matched_row = CASE id WHEN ? THEN ? ELSE matched_row END
+    WHERE id IN (?);
+UPDATE operator_messages
+    SET state = ?
+    WHERE id IN (?);
+UPDATE message_status
+    SET delivery_status = ?, error_code = ?, delivered_at = ?, updated_at = UTC_TIMESTAMP(6)
+    WHERE id IN (?);
+UPDATE operator_messages
+    SET receipt_due_at = ?
+    WHERE operator_messages.message_row IN (?);
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
+    FROM message_status
+    WHERE (message_status.message_identifier = ? AND message_status.recipient = ?) OR (message_status.message_identifier = ? AND message_status.recipient = ?) OR (message_status.message_identifier = ? AND message_status.recipient = ?) FOR UPDATE;
+INSERT INTO operator_messages (operator, provider_id, given_id, message_row, part, parts)
+    VALUES (?);
+INSERT INTO operator_messages (operator, provider_id, given_id, message_row, part, parts, receipt_due_at)
+    VALUES (?, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND), (?, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND), (?, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND), (?, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND);
+SELECT callback_endpoints.id, callback_endpoints.public_id, callback_endpoints.customer_id, callback_endpoints.url, callback_endpoints.description, callback_endpoints.events, callback_endpoints.secret_version, callback_endpoints.previous_until, callback_endpoints.enabled, callback_endpoints.disabled_reason, callback_endpoints.failing_since, callback_endpoints.paused_until, callback_endpoints.failures, callback_endpoints.per_second, callback_endpoints.created_at
+    FROM callback_endpoints
+    WHERE callback_endpoints.customer_id IN (?)
+    ORDER BY callback_endpoints.customer_id ASC, callback_endpoints.id ASC;
+UPDATE message_status
+    SET sequence = COALESCE(sequence, 0) + 1
+    WHERE id IN (?);
+SELECT message_status.id, message_status.user_id, message_status.status, message_status.type, message_status.recipient, message_status.provider, message_status.message_identifier, message_status.created_at, message_status.updated_at, message_status.price, message_status.transaction_id, message_status.claimed_by, message_status.claimed_until, message_status.segments, message_status.delivery_status, message_status.error_code, message_status.delivered_at, message_status.sequence
+    FROM message_status
+    WHERE message_status.id IN (?);
+SELECT message_details.message_identifier, message_details.user_id, message_details.sender, message_details.encoding, message_details.client_reference, message_details.callback_url, message_details.created_at, message_details.expires_at, message_details.send_at
+    FROM message_details
+    WHERE message_details.message_identifier IN (?);
+INSERT INTO callback_events (public_id, customer_id, endpoint_id, url, type, payload)
+    VALUES (?);
+UPDATE receipts
+    SET matched_row = CASE id WHEN ? THEN ? WHEN ? THEN ? ELSE matched_row END
+    WHERE id IN (?);
 
 -- top_up: adding to a balance
 SELECT user_balances.id, user_balances.user_id, user_balances.balance, user_balances.last_updated

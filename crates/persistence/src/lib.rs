@@ -36,8 +36,8 @@ pub use callbacks::{
 pub use engine::{Database, DatabaseConfig, Error, HELD_AT_MOST, Query, Readiness, tcp_nodelay_to};
 pub use messages::{
     AcceptOutcome, AcceptRequest, Begin, BeginRequest, Called, Cancel, Cancelled, Charged, ClaimedRecipient, Deferral,
-    Deferred, Extra, HistoryEntry, HistoryFilter, MessageDetails, MessageOverview, OperatorMessage, Outcome, PutOff,
-    RecipientEntry, Resumed, Settlement, StateWrite, StateWritten,
+    Deferred, Extra, HistoryEntry, HistoryFilter, LateAnswer, MessageDetails, MessageOverview, OperatorMessage,
+    Outcome, PutOff, RecipientEntry, Resumed, Settlement, StateWrite, StateWritten,
 };
 pub use migrations::{ACCEPTED_URLS, Address, AddressError};
 pub use money::{IdempotentRequest, LedgerEntry, LedgerSlice, Route, TopUpOutcome, TopUpRequest};

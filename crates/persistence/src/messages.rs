@@ -6,6 +6,7 @@ mod delivery;
 mod details;
 mod filter;
 mod history;
+mod late;
 mod operator_messages;
 mod references;
 mod settle;
@@ -21,6 +22,7 @@ pub use delivery::{
 pub use details::{Charged, MessageDetails, MessageOverview, RecipientEntry};
 pub use filter::HistoryFilter;
 pub use history::{Extra, HistoryEntry};
+pub use late::LateAnswer;
 pub use operator_messages::OperatorMessage;
 pub use states::{StateWrite, StateWritten};
 

@@ -11,6 +11,7 @@ use crate::Query;
 
 mod life;
 mod life_callbacks;
+mod life_late;
 
 tokio::task_local! {
     /// What was sent by the operation that this task runs.

@@ -304,7 +304,7 @@ fn end_of(recipient: &ClaimedRecipient, verdict: Verdict, has_validity: bool, re
         Verdict::Accepted { operator, provider_message_id } => {
             let reports = reporting.has(operator.as_str());
             let done = Outcome::Done { provider: operator.to_string() };
-            let called = provider_message_id.map(|id| Called { id, reports });
+            let called = provider_message_id.map(|id| Called::whole(id, reports)).into_iter().collect();
             End::Settled(Settlement::new(recipient, done).called(called))
         }
         Verdict::Rejected { operator, .. } => failed(operator.to_string()),

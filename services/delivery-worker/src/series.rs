@@ -10,8 +10,15 @@ use telemetry::{
 };
 
 /// The database queries that the worker makes.
-const QUERIES: [Query; 6] =
-    [Query::BeginSending, Query::CallbackCustomers, Query::Defer, Query::Ping, Query::Settle, Query::WriteStates];
+const QUERIES: [Query; 7] = [
+    Query::BeginSending,
+    Query::CallbackCustomers,
+    Query::Defer,
+    Query::Ping,
+    Query::Settle,
+    Query::SettleLate,
+    Query::WriteStates,
+];
 
 /// The operators' own series exist from when the operators are built.
 pub(crate) fn start(topology: &Topology, reporting: &OperatorSecrets) {

@@ -98,6 +98,7 @@ queries! {
     SenderRegister: "sender_register", "registering a sender";
     SenderRemove: "sender_remove", "removing a sender";
     Settle: "settle", "recording outcomes";
+    SettleLate: "settle_late", "recording late answers";
     TopUp: "top_up", "adding to a balance";
     WriteStates: "write_states", "recording outcomes and taking messages";
 }

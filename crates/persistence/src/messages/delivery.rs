@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use domain::{CustomerId, Expiry, MessageId, ProviderMessageId, Recipient};
+use domain::{CustomerId, Expiry, MessageId, Part, ProviderMessageId, Recipient};
 
 /// Recipients of one message that a worker wants to send to.
 #[derive(Debug, Clone)]
@@ -66,16 +66,25 @@ pub struct Resumed {
 pub struct Settlement {
     pub(super) claimed: ClaimedRecipient,
     pub(super) outcome: Outcome,
-    pub(super) called: Option<Called>,
+    pub(super) called: Vec<Called>,
 }
 
-/// A message as the operator knows it that took it.
+/// A message, or one part of it, as the operator knows it that took it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Called {
     /// What the operator calls it.
     pub id: ProviderMessageId,
     /// Whether the operator will tell what became of it.
     pub reports: bool,
+    /// Which part it is.
+    pub part: Part,
+}
+
+impl Called {
+    /// The id of an operator that gave one for the whole message.
+    pub fn whole(id: ProviderMessageId, reports: bool) -> Self {
+        Self { id, reports, part: Part::WHOLE }
+    }
 }
 
 impl ClaimedRecipient {
@@ -88,13 +97,19 @@ impl ClaimedRecipient {
 impl Settlement {
     /// The outcome of `recipient`.
     pub fn new(recipient: &ClaimedRecipient, outcome: Outcome) -> Self {
-        Self { claimed: recipient.clone(), outcome, called: None }
+        Self { claimed: recipient.clone(), outcome, called: Vec::new() }
     }
 
-    /// The same, with what the operator that accepted it calls it.
+    /// The same, with what the operator that accepted it calls it: one id, one for each part, or none. A part without
+    /// an id is left out.
     #[must_use]
-    pub fn called(self, called: Option<Called>) -> Self {
+    pub fn called(self, called: Vec<Called>) -> Self {
         Self { called, ..self }
+    }
+
+    /// The rows that recording it writes, at most.
+    pub(super) fn weight(&self) -> usize {
+        self.called.len().max(1)
     }
 
     /// The outcome.

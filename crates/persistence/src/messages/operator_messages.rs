@@ -1,10 +1,11 @@
 //! What operators call the messages that they took: kept where one says so, for receipts and for whoever asks the operator.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
+use domain::Part;
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -62,34 +63,55 @@ impl Database {
     }
 }
 
-/// Keeps the ids of those that were recorded as accepted. Where no operator gave one nothing is asked of the database. Tells which ids
-/// of which operators may have receipts by now.
+/// What an operator accepted, as it was recorded.
+pub(super) struct Accepted<'a> {
+    /// `message_status.id`.
+    pub(super) message_row: i64,
+    pub(super) operator: &'a str,
+    pub(super) called: &'a [Called],
+}
+
+impl<'a> Accepted<'a> {
+    /// Those of these whose rows are known.
+    pub(super) fn of(settlements: &[&'a Settlement], recorded: &[Written]) -> Vec<Self> {
+        let accepted = |(settlement, recorded): (&&'a Settlement, &Written)| match &settlement.outcome {
+            Outcome::Done { provider } => {
+                Some(Self { message_row: recorded.row?, operator: provider, called: &settlement.called })
+            }
+            Outcome::Failed { .. } | Outcome::NeverKnown => None,
+        };
+        settlements.iter().zip(recorded).filter_map(accepted).collect()
+    }
+}
+
+/// Which ids may have receipts by now, by operator.
+pub(super) type Awaited = BTreeMap<String, BTreeSet<String>>;
+
+/// Keeps the ids of what was recorded as accepted. Where no operator gave one nothing is asked of the database.
 pub(super) async fn keep_ids(
     tx: &Tx,
-    settlements: &[&Settlement],
-    recorded: &[Written],
+    accepted: Vec<Accepted<'_>>,
     policy: &ReceiptPolicy,
-) -> Result<BTreeMap<String, Vec<String>>, StepError> {
-    let called: Vec<_> = settlements
-        .iter()
-        .zip(recorded)
-        .filter_map(|(settlement, recorded)| match (&settlement.outcome, &settlement.called) {
-            (Outcome::Done { provider }, Some(called)) => Some((recorded.row?, provider, called)),
-            _ => None,
-        })
-        .collect();
-    if called.is_empty() {
-        return Ok(BTreeMap::new());
+) -> Result<Awaited, StepError> {
+    let mut awaited = Awaited::new();
+    let ids = || accepted.iter().flat_map(|accepted| accepted.called);
+    if ids().next().is_none() {
+        return Ok(awaited);
     }
-    let (mut reported, mut others, mut awaited) = (Vec::new(), Vec::new(), BTreeMap::<String, Vec<String>>::new());
-    for (message_row, provider, Called { id, reports }) in called {
-        let normalised = id.normalised();
-        let row = new_row(provider, id.as_str(), &normalised, message_row);
-        if *reports {
-            awaited.entry(provider.clone()).or_default().push(normalised);
-            reported.push(row);
-        } else {
-            others.push(row);
+    // The columns of an INSERT are the same for all of its rows.
+    let has_parts = ids().any(|called| called.part != Part::WHOLE);
+    let (mut reported, mut others) = (Vec::new(), Vec::new());
+    for Accepted { message_row, operator, called } in accepted {
+        for Called { id, reports, part } in called {
+            let normalised = id.normalised();
+            let row = new_row(operator, id.as_str(), &normalised, message_row);
+            let row = if has_parts { of_part(row, *part) } else { row };
+            if *reports {
+                awaited.entry(operator.to_owned()).or_default().insert(normalised);
+                reported.push(row);
+            } else {
+                others.push(row);
+            }
         }
     }
     insert(tx, others).await?;
@@ -112,6 +134,10 @@ fn new_row(operator: &str, given: &str, normalised: &str, message_row: i64) -> A
         message_row: Set(message_row),
         ..Default::default()
     }
+}
+
+fn of_part(row: ActiveModel, part: Part) -> ActiveModel {
+    ActiveModel { part: Set(part.number().into()), parts: Set(part.of().into()), ..row }
 }
 
 /// Those of these rows of `message_status`, in the order in which they were kept.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use chrono::NaiveDateTime;
-use domain::{CallbackType, DeliveryStatus, EventKind, MessageId, MessageStatus, OutboxStatus};
+use domain::{CallbackType, DeliveryStatus, EventKind, MessageId, MessageStatus, OutboxStatus, Recipient};
 use sea_orm::{
     ColumnTrait, EntityTrait, QueryFilter, QuerySelect,
     sea_query::{Expr, LockBehavior, LockType},
@@ -66,7 +66,7 @@ pub(super) async fn record_done(
         let claims: Vec<_> = places.iter().map(|place| &settlements[*place].claimed).collect();
         // Whose row it was is asked where an operator's id or an event is kept with it.
         let is_asked =
-            |settlement: &Settlement| settlement.called.is_some() || watched.has(settlement.claimed.customer.get());
+            |settlement: &Settlement| !settlement.called.is_empty() || watched.has(settlement.claimed.customer.get());
         let done = if places.iter().any(|place| is_asked(settlements[*place])) {
             done_rows(tx, &claims, provider).await?
         } else {
@@ -109,10 +109,8 @@ async fn give_up(tx: &Tx, settlements: &[&Settlement], recorded: &mut [Written])
 /// The same with the rows, which are locked first.
 async fn done_rows(tx: &Tx, claims: &[&ClaimedRecipient], provider: &str) -> Result<Vec<Written>, StepError> {
     let rows = lock_claimed(tx, claims).await?;
-    let ids: Vec<_> = rows.iter().flatten().map(|row| row.id.into()).collect();
-    if !ids.is_empty() {
-        ended(tx, MessageStatus::Done, provider).and(" WHERE id IN ", []).list(ids).execute(tx).await?;
-    }
+    let ids: Vec<_> = rows.iter().flatten().map(|row| row.id).collect();
+    end(tx, MessageStatus::Done, provider, &ids).await?;
     Ok(rows.iter().map(|row| Written::of(row.as_ref())).collect())
 }
 
@@ -173,15 +171,13 @@ pub(super) async fn fail(
         failed.entry(provider).or_default().push(row);
     }
     for (provider, rows) in &failed {
-        let ids = rows.iter().map(|row| row.id.into());
-        ended(tx, MessageStatus::Failed, provider).and(" WHERE id IN ", []).list(ids).execute(tx).await?;
+        end(tx, MessageStatus::Failed, provider, &rows.iter().map(|row| row.id).collect::<Vec<_>>()).await?;
     }
     if !expired.is_empty() {
-        let ids = expired.iter().map(|row| row.id.into());
-        ended(tx, MessageStatus::Failed, "").and(" WHERE id IN ", []).list(ids).execute(tx).await?;
-        let ids = expired.iter().map(|row| row.id.into());
+        let ids: Vec<_> = expired.iter().map(|row| row.id).collect();
+        end(tx, MessageStatus::Failed, "", &ids).await?;
         Sql::new("UPDATE message_status SET error_code = ? WHERE id IN ", [EXPIRED.into()])
-            .list(ids)
+            .list(ids.into_iter().map(Into::into))
             .execute(tx)
             .await?;
     }
@@ -190,7 +186,16 @@ pub(super) async fn fail(
     Ok(failed)
 }
 
-/// Sets rows to their end, and lets go of them.
+/// Sets these rows to their end, and lets go of them.
+pub(super) async fn end(tx: &Tx, status: MessageStatus, provider: &str, rows: &[i64]) -> Result<(), StepError> {
+    if !rows.is_empty() {
+        let ids = rows.iter().map(|id| (*id).into());
+        ended(tx, status, provider).and(" WHERE id IN ", []).list(ids).execute(tx).await?;
+    }
+    Ok(())
+}
+
+/// The same of rows that are still to be named.
 fn ended(tx: &Tx, status: MessageStatus, provider: &str) -> Sql {
     let now = tx.dialect().now_text();
     Sql::new(
@@ -206,23 +211,42 @@ async fn lock_claimed(tx: &Tx, claims: &[&ClaimedRecipient]) -> Result<Vec<Optio
     if claims.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = Entity::find().filter(these(claims.iter().map(|claim| claim.pair()))).lock_exclusive().all(tx).await?;
-    let mut rows: HashMap<_, _> =
-        rows.into_iter().map(|row| ((row.message_identifier.clone(), row.recipient.clone()), row)).collect();
-    let ours = |claim: &&ClaimedRecipient, row: &Model| {
-        let is_open = MessageStatus::parse(&row.status.to_ascii_lowercase())
-            .is_ok_and(|status| status.may_become(MessageStatus::Done));
-        is_open && row.claimed_by.as_deref() == Some(&*claim.token)
-    };
+    let mut rows = Open::lock(tx, claims.iter().map(|claim| claim.pair())).await?;
     // Whose lease is over may settle beside the new owner: the row is left for that one.
-    let under_claim = |claim: &&ClaimedRecipient| {
-        let (message_id, recipient) = key(claim);
-        match rows.entry((message_id.to_owned(), recipient.to_owned())) {
-            Entry::Occupied(row) if ours(claim, row.get()) => Some(row.remove()),
+    let under_claim =
+        |claim: &&ClaimedRecipient| rows.take(claim.pair(), |row| row.claimed_by.as_deref() == Some(&*claim.token));
+    Ok(claims.iter().map(under_claim).collect())
+}
+
+/// Locked rows whose outcome may still be recorded: those that are `sending`. By what names them.
+pub(super) struct Open(HashMap<(String, String), Model>);
+
+impl Open {
+    /// Locks these rows with one statement, which meets them in the order of their unique index.
+    pub(super) async fn lock<'a>(
+        tx: &Tx,
+        pairs: impl IntoIterator<Item = (&'a MessageId, &'a Recipient)>,
+    ) -> Result<Self, StepError> {
+        let rows = Entity::find().filter(these(pairs)).lock_exclusive().all(tx).await?;
+        let is_open = |row: &Model| {
+            let status = MessageStatus::parse(&row.status.to_ascii_lowercase());
+            status.is_ok_and(|status| status.may_become(MessageStatus::Done))
+        };
+        let open = rows.into_iter().filter(is_open);
+        Ok(Self(open.map(|row| ((row.message_identifier.clone(), row.recipient.clone()), row)).collect()))
+    }
+
+    /// A row for whoever may have it: each is given but once.
+    pub(super) fn take(
+        &mut self,
+        (message_id, recipient): (&MessageId, &Recipient),
+        may_have: impl FnOnce(&Model) -> bool,
+    ) -> Option<Model> {
+        match self.0.entry((message_id.as_str().to_owned(), recipient.as_str().to_owned())) {
+            Entry::Occupied(row) if may_have(row.get()) => Some(row.remove()),
             Entry::Occupied(_) | Entry::Vacant(_) => None,
         }
-    };
-    Ok(claims.iter().map(under_claim).collect())
+    }
 }
 
 /// As they stand in the row.

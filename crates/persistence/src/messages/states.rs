@@ -7,7 +7,7 @@ use domain::{LedgerKind, MessageId};
 
 use super::{
     delivery::{Begin, BeginRequest, Deferral, Deferred, Settlement},
-    operator_messages::keep_ids,
+    operator_messages::{Accepted, Awaited, keep_ids},
     settle::{Written, defer, fail, record_done},
     take::begin,
     tell::tell_done,
@@ -22,6 +22,8 @@ use crate::{
 
 /// What a message that is put off weighs at least.
 const DEFER_WEIGHT: usize = 32;
+/// Ids that receipts are looked for at a time, each in up to three forms.
+const JOINED_TOGETHER: usize = 512;
 
 /// Something to be written about a message's recipients.
 #[derive(Debug, Clone)]
@@ -46,12 +48,12 @@ pub enum StateWritten {
 }
 
 impl StateWrite {
-    /// What it adds to a transaction, in recipients: those that it is about. What is put off has statements of its own, so a transaction
-    /// shall hold few of these.
+    /// What it adds to a transaction, in recipients: those that it is about, and as many more as it has further ids of
+    /// parts. What is put off has statements of its own, so a transaction shall hold few of these.
     pub fn weight(&self) -> usize {
         match self {
             Self::Begin(request) => request.recipients.len(),
-            Self::Settle(settlements) => settlements.len(),
+            Self::Settle(settlements) => settlements.iter().map(Settlement::weight).sum(),
             Self::Defer(_, deferral) => (deferral.maybe_taken.len() + deferral.untaken.len()).max(DEFER_WEIGHT),
         }
     }
@@ -122,7 +124,7 @@ async fn write(
     }
     let mut recorded = vec![Written::default(); to_settle.len()];
     record_done(tx, &to_settle, &mut recorded, watched).await?;
-    let awaited = keep_ids(tx, &to_settle, &recorded, policy).await?;
+    let awaited = keep_ids(tx, Accepted::of(&to_settle, &recorded), policy).await?;
     tell_done(tx, watched, &to_settle, &recorded).await?;
     for write in writes {
         if let StateWrite::Defer(message_id, deferral) = write {
@@ -146,16 +148,19 @@ async fn write(
 }
 
 /// Receipts may have come before the answer of their operator was recorded.
-async fn join_early(
+pub(super) async fn join_early(
     tx: &Tx,
-    awaited: &BTreeMap<String, Vec<String>>,
+    awaited: &Awaited,
     policy: &ReceiptPolicy,
     watched: &Watched,
 ) -> Result<Tally, StepError> {
     let mut tally = Tally::default();
     for (operator, ids) in awaited {
-        let parked = waiting_for(tx, operator, ids).await?;
-        tally.add(join(tx, operator, &parked, policy, watched).await?);
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        for ids in ids.chunks(JOINED_TOGETHER) {
+            let parked = waiting_for(tx, operator, ids).await?;
+            tally.add(join(tx, operator, &parked, policy, watched).await?);
+        }
     }
     Ok(tally)
 }

@@ -92,6 +92,7 @@ impl Life {
         self.receipts(&mut sent).await;
         self.timed(&mut sent).await;
         self.callbacks(&mut sent).await;
+        self.late(&mut sent).await;
         self.housekeeping(&mut sent).await;
         sent
     }
@@ -437,8 +438,8 @@ fn deferral(maybe_taken: &[ClaimedRecipient], untaken: &[ClaimedRecipient]) -> D
     Deferral { maybe_taken: maybe_taken.to_vec(), untaken: untaken.to_vec(), put_off: PutOff::by(MINUTE) }
 }
 
-pub(super) fn called(id: &str) -> Option<Called> {
-    ProviderMessageId::parse(id).map(|id| Called { id, reports: true })
+pub(super) fn called(id: &str) -> Vec<Called> {
+    ProviderMessageId::parse(id).map(|id| Called::whole(id, true)).into_iter().collect()
 }
 
 pub(super) fn receipt(id: &str, state: ReceiptState) -> NewReceipt {

@@ -61,7 +61,7 @@ impl Tally {
     }
 
     /// Gives back what is owed: once, and after all messages and receipts that the transaction locks.
-    pub(super) async fn pay(&mut self, tx: &Tx) -> Result<(), StepError> {
+    pub(crate) async fn pay(&mut self, tx: &Tx) -> Result<(), StepError> {
         let owed: BTreeMap<i64, _> = self.take_owed().into_iter().map(|row| (row.id, row)).collect();
         self.refunded += refund(tx, &owed.values().collect::<Vec<_>>()).await?;
         Ok(())

@@ -42,10 +42,10 @@ impl Parked {
 
 /// Receipts of an operator that wait for one of these ids, which were recorded in this transaction. They are not locked: the message
 /// comes first.
-pub(crate) async fn waiting_for(tx: &Tx, operator: &str, ids: &[String]) -> Result<Vec<Parked>, StepError> {
+pub(crate) async fn waiting_for(tx: &Tx, operator: &str, ids: &[&str]) -> Result<Vec<Parked>, StepError> {
     let named = ids.iter().flat_map(|id| {
         let others = other_digits(id).into_iter().map(|(_, other)| other);
-        others.chain([id.clone()])
+        others.chain([(*id).to_owned()])
     });
     let rows: Vec<Model> = Entity::find()
         .filter(Column::Operator.eq(operator))

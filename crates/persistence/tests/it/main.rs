@@ -11,10 +11,12 @@ mod full_disk;
 mod hang;
 mod held;
 mod history;
+mod late;
 mod lean;
 mod ledger;
 mod login;
 mod outbox;
+mod parts;
 mod read_only;
 mod receipt_races;
 mod receipts;
@@ -121,12 +123,27 @@ test_support::on_each_backend! {
         a_receipt_before_its_message_waits_for_it,
         every_order_of_receipts_and_answer_ends_in_the_same_state,
         nobody_knows_what_is_not_reported_in_time,
-        parts_are_reported_one_by_one,
-        parts_of_one_id_are_told_apart_by_their_numbers,
         a_receipt_gives_money_back_only_by_the_rule,
         a_receipt_after_a_refund_moves_nothing,
         old_receipts_are_given_up_and_deleted,
         an_operator_that_does_not_report_is_not_waited_for,
+    }
+    parts {
+        a_message_in_parts_ends_with_its_last_part_or_the_first_bad_one,
+        parts_are_reported_one_by_one,
+        ids_of_all_parts_are_kept_with_their_message,
+        many_parts_are_kept_and_joined_at_once,
+        parts_of_one_id_are_told_apart_by_their_numbers,
+    }
+    late {
+        an_operator_accepts_after_nobody_waited_for_it,
+        whoever_had_the_lease_changes_nothing_after_a_late_answer,
+        what_is_not_being_sent_is_left_alone_by_a_late_answer,
+        a_receipt_before_a_late_answer_is_joined_with_it,
+        a_late_answer_gives_back_only_what_its_receipt_does,
+        a_late_answer_is_told_once,
+        of_two_late_answers_the_first_counts,
+        late_answers_at_once_are_each_recorded_once,
     }
     callbacks {
         a_customer_has_ten_endpoints_of_its_own,

@@ -9,9 +9,9 @@ use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 
 use crate::support::{Fixture, called, message_id, request};
 
-const OPERATOR: &str = "operatorA";
+pub(crate) const OPERATOR: &str = "operatorA";
 /// To whom messages are sent here.
-const NUMBER: &str = "+989128582812";
+pub(crate) const NUMBER: &str = "+989128582812";
 
 pub(crate) fn receipt(id: &str, state: &str) -> NewReceipt {
     of_operator(OPERATOR, id, state)
@@ -39,7 +39,7 @@ pub(crate) fn done_by(operator: &str, claim: &ClaimedRecipient, id: &str) -> Set
 
 impl Fixture {
     /// A message to one number that an operator is about to take.
-    async fn sending(&self, number: &str) -> (AcceptRequest, ClaimedRecipient) {
+    pub(crate) async fn sending(&self, number: &str) -> (AcceptRequest, ClaimedRecipient) {
         let sent = request(1, &[number]);
         self.accept_one(sent.clone()).await;
         let claimed = self.begin(&sent).await.remove(0);
@@ -47,7 +47,7 @@ impl Fixture {
     }
 
     /// A message that an operator took under this id.
-    async fn taken_as(&self, id: &str) -> AcceptRequest {
+    pub(crate) async fn taken_as(&self, id: &str) -> AcceptRequest {
         let (sent, claimed) = self.sending(NUMBER).await;
         assert_eq!(self.db.settle(&[done_by(OPERATOR, &claimed, id)]).await.expect("settles"), [true]);
         sent
@@ -77,12 +77,12 @@ impl Fixture {
         self.execute(&format!("UPDATE receipts SET received_at = {age} WHERE provider_id = '{id}'")).await;
     }
 
-    async fn waiting(&self) -> i64 {
+    pub(crate) async fn waiting(&self) -> i64 {
         self.number("SELECT COUNT(*) FROM operator_messages WHERE receipt_due_at IS NOT NULL").await
     }
 
     /// The same database by other rules.
-    async fn with_policy(&self, receipts: ReceiptPolicy) -> Database {
+    pub(crate) async fn with_policy(&self, receipts: ReceiptPolicy) -> Database {
         let config = DatabaseConfig { receipts, ..DatabaseConfig::new(self.url.clone().into()) };
         let db = Database::open(config).await.expect("opens");
         db.migrate().await.expect("is migrated already");
@@ -183,7 +183,6 @@ pub(crate) async fn a_receipt_that_comes_again_may_be_of_another_message(f: &Fix
         }
     }
     assert_eq!(f.number("SELECT COUNT(*) FROM message_status WHERE delivered_at < created_at").await, 0);
-    // To two numbers under one id, in one request.
     // To two numbers under one id, in one request.
     let mut sent = Vec::new();
     for number in ["+4915111111111", "+4915122222222"] {
@@ -290,67 +289,6 @@ pub(crate) async fn nobody_knows_what_is_not_reported_in_time(f: &Fixture) {
     never.close().await;
 }
 
-pub(crate) async fn parts_are_reported_one_by_one(f: &Fixture) {
-    f.fund(1, 100).await;
-    let mut sent = Vec::new();
-    for message in ["a", "b", "c", "d"] {
-        sent.push(f.taken_as(&format!("{message}1")).await);
-        f.execute(&format!(
-            "INSERT INTO operator_messages (operator, provider_id, message_row, part, parts, receipt_due_at)
-             SELECT operator, '{message}2', message_row, 2, 2, receipt_due_at
-             FROM (SELECT * FROM operator_messages) AS other WHERE provider_id = '{message}1'"
-        ))
-        .await;
-    }
-    f.execute("UPDATE operator_messages SET parts = 2").await;
-    let all = async || {
-        [f.ends(&sent[0]).await, f.ends(&sent[1]).await, f.ends(&sent[2]).await, f.ends(&sent[3]).await].concat()
-    };
-    f.take(&[receipt("a2", "delivered"), receipt("b1", "delivered"), receipt("c1", "delivered")]).await;
-    assert_eq!(all().await, ["done - -"; 4], "the rest is still to be heard of");
-    let soon = f
-        .number(if f.backend() == sea_orm::DbBackend::Sqlite {
-            "SELECT COUNT(*) FROM operator_messages WHERE receipt_due_at < datetime('now', '+11 minutes')"
-        } else {
-            "SELECT COUNT(*) FROM operator_messages WHERE receipt_due_at < UTC_TIMESTAMP(6) + INTERVAL 11 MINUTE"
-        })
-        .await;
-    assert_eq!(soon, 6, "and that not for days");
-    f.take(&[receipt("a1", "delivered"), receipt("b2", "rejected"), receipt("d1", "unknown")]).await;
-    assert_eq!(all().await, ["done delivered 000", "done rejected 1B", "done - -", "done - -"]);
-    f.execute("UPDATE operator_messages SET receipt_due_at = '2020-01-01 00:00:00' WHERE receipt_due_at IS NOT NULL")
-        .await;
-    f.db.give_up_receipts().await.expect("gives up");
-    // One part speaks for the silent one.
-    assert_eq!(all().await[2..], ["done delivered -", "done unknown -"]);
-}
-
-/// An operator that gave one id for all parts tells of them by their numbers, or of all together.
-pub(crate) async fn parts_of_one_id_are_told_apart_by_their_numbers(f: &Fixture) {
-    f.fund(1, 100).await;
-    let (open, delivered) = ("done - -", "done delivered 000");
-    for (id, told) in [
-        ("one", &[(Some(1), "delivered", open), (Some(1), "delivered", open), (Some(2), "delivered", delivered)][..]),
-        ("late", &[(Some(2), "delivered", open), (Some(1), "undelivered", "done undelivered 1B")]),
-        ("all", &[(Some(2), "enroute", open), (None, "delivered", delivered)]),
-        ("after", &[(None, "delivered", delivered), (Some(2), "rejected", delivered)]),
-        ("none", &[(Some(3), "delivered", delivered)]),
-    ] {
-        let sent = f.taken_as(id).await;
-        f.execute("UPDATE message_status SET segments = 2").await;
-        for (part, state, end) in told {
-            let mut receipt = receipt(id, state);
-            receipt.receipt.part = *part;
-            f.take(&[receipt]).await;
-            assert_eq!(f.ends(&sent).await, [*end], "{id} {part:?} {state}");
-        }
-    }
-    let parts =
-        f.strings("SELECT CONCAT(provider_id, part, parts) FROM operator_messages ORDER BY provider_id, part").await;
-    let expected = ["after12", "after22", "all12", "all22", "late12", "late22", "none11", "one12", "one22"];
-    assert_eq!(parts, expected);
-}
-
 pub(crate) async fn a_receipt_gives_money_back_only_by_the_rule(f: &Fixture) {
     f.fund(1, 100).await;
     let mut spent = 0;
@@ -420,8 +358,8 @@ pub(crate) async fn old_receipts_are_given_up_and_deleted(f: &Fixture) {
 pub(crate) async fn an_operator_that_does_not_report_is_not_waited_for(f: &Fixture) {
     f.fund(1, 100).await;
     let (_, claimed) = f.sending(NUMBER).await;
-    let called = Called { id: ProviderMessageId::parse("x").expect("an id"), reports: false };
-    let done = Settlement::new(&claimed, Outcome::Done { provider: OPERATOR.to_owned() }).called(Some(called));
+    let called = Called::whole(ProviderMessageId::parse("x").expect("an id"), false);
+    let done = Settlement::new(&claimed, Outcome::Done { provider: OPERATOR.to_owned() }).called(vec![called]);
     f.db.settle(&[done]).await.expect("settles");
     assert_eq!(f.number("SELECT COUNT(*) FROM operator_messages WHERE provider_id = 'x'").await, 1);
     assert_eq!(f.waiting().await, 0);

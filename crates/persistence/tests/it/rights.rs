@@ -85,6 +85,7 @@ with_documented_rights! {
         old_events_and_keys_are_purged, the_backlog_is_counted, published_events_are_counted_for_a_while,
         stuck_messages_are_published_again;
     delivery: failed_recipients_alone_are_refunded, a_deferred_message_is_published_again;
+    late: a_receipt_before_a_late_answer_is_joined_with_it;
 }
 
 #[tokio::test]

@@ -162,8 +162,8 @@ pub(crate) fn maybe_taken(recipients: &[ClaimedRecipient], delay: Duration) -> D
 }
 
 /// What an operator calls a message that reports of it; nothing where it says nothing.
-pub(crate) fn called(id: &str) -> Option<Called> {
-    ProviderMessageId::parse(id).map(|id| Called { id, reports: true })
+pub(crate) fn called(id: &str) -> Vec<Called> {
+    ProviderMessageId::parse(id).map(|id| Called::whole(id, true)).into_iter().collect()
 }
 
 pub(crate) fn customer(user: i64) -> CustomerId {

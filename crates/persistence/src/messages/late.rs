@@ -1,0 +1,107 @@
+//! Answers of operators that came after their worker had stopped waiting for them.
+
+use std::collections::BTreeMap;
+
+use domain::{CallbackType, MessageId, MessageStatus, Recipient};
+
+use super::{
+    delivery::Called,
+    operator_messages::{Accepted, keep_ids},
+    settle::{Open, end},
+    states::join_early,
+};
+use crate::{
+    Database, Error, Query, ReceiptPolicy,
+    callbacks::{Change, emit},
+    engine::{StepError, Tx, transaction},
+    entity::message_status::Model,
+    receipts::Tally,
+    watched::Watched,
+};
+
+/// Late answers of one transaction.
+const TOGETHER: usize = 256;
+
+/// An operator accepted a message after all.
+#[derive(Debug, Clone)]
+pub struct LateAnswer {
+    /// The message.
+    pub message_id: MessageId,
+    /// To whom.
+    pub recipient: Recipient,
+    /// The operator's name.
+    pub operator: String,
+    /// What it calls the message: one id, one for each part, or none.
+    pub called: Vec<Called>,
+}
+
+impl LateAnswer {
+    /// What names its row.
+    fn pair(&self) -> (&MessageId, &Recipient) {
+        (&self.message_id, &self.recipient)
+    }
+}
+
+impl Database {
+    /// Records what operators accepted late, in one transaction for each 256 answers. Tells in order whether each was
+    /// recorded.
+    ///
+    /// A recipient that is still `sending` becomes `done` as if its worker had settled it, whoever has a lease on it:
+    /// what that one settles afterwards changes nothing. One that is `pending`, `done`, `failed` or not stored is left
+    /// as it is; of two answers about one recipient the first counts.
+    ///
+    /// No money moves by an answer. Where one of its receipts came first, what the [`ReceiptPolicy`] gives back for
+    /// that is given back, as in a settlement; by default that is nothing.
+    ///
+    /// # Errors
+    /// As all operations. Of more than 256 answers the first may be recorded all the same: given again, they are not
+    /// recorded twice.
+    pub async fn settle_late(&self, answers: &[LateAnswer]) -> Result<Vec<bool>, Error> {
+        let watched = self.watch_list().known();
+        let mut recorded = Vec::with_capacity(answers.len());
+        for answers in answers.chunks(TOGETHER) {
+            let (some, tally) =
+                transaction!(self, Query::SettleLate, |tx| settle(tx, answers, self.receipts(), &watched)).await?;
+            tally.report();
+            recorded.extend(some);
+        }
+        Ok(recorded)
+    }
+}
+
+/// All of these messages are locked before anything else is, by one statement: whatever their order, two transactions
+/// do not wait for each other in a circle.
+async fn settle(
+    tx: &Tx,
+    answers: &[LateAnswer],
+    policy: &ReceiptPolicy,
+    watched: &Watched,
+) -> Result<(Vec<bool>, Tally), StepError> {
+    let mut open = Open::lock(tx, answers.iter().map(LateAnswer::pair)).await?;
+    let rows: Vec<_> = answers.iter().map(|answer| open.take(answer.pair(), |_| true)).collect();
+    let settled: Vec<_> = answers.iter().zip(&rows).filter_map(|(answer, row)| Some((answer, row.as_ref()?))).collect();
+    record(tx, &settled).await?;
+    let accepted = settled.iter().map(|(LateAnswer { operator, called, .. }, row)| Accepted {
+        message_row: row.id,
+        operator,
+        called,
+    });
+    let awaited = keep_ids(tx, accepted.collect(), policy).await?;
+    let settled: Vec<_> = settled.into_iter().map(|(_, row)| row).collect();
+    emit(tx, watched, Change::of_rows(&settled, CallbackType::Done)).await?;
+    let mut tally = join_early(tx, &awaited, policy, watched).await?;
+    tally.pay(tx).await?;
+    Ok((rows.iter().map(Option::is_some).collect(), tally))
+}
+
+/// Sets these to `done` by their operators, and ends their leases.
+async fn record(tx: &Tx, settled: &[(&LateAnswer, &Model)]) -> Result<(), StepError> {
+    let mut by_operator: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
+    for (answer, row) in settled {
+        by_operator.entry(&answer.operator).or_default().push(row.id);
+    }
+    for (operator, rows) in by_operator {
+        end(tx, MessageStatus::Done, operator, &rows).await?;
+    }
+    Ok(())
+}
