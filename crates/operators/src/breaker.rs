@@ -100,7 +100,13 @@ struct Permit {
 }
 
 impl Permit {
-    fn finish(mut self, is_success: bool) {
+    /// Counts the result. One that says nothing about the operator frees its place.
+    fn finish<T>(mut self, result: &Result<T, Failure>) {
+        let is_success = match result {
+            Ok(_) => true,
+            Err(failure) if failure.is_fault() => false,
+            Err(_) => return,
+        };
         if let Some(ticket) = self.ticket.take() {
             self.breaker.step(|machine| {
                 if is_success {
@@ -141,7 +147,7 @@ impl<S> Layer<S> for BreakerLayer {
     }
 }
 
-/// A service behind a breaker: every error of it is a failure, every response a success.
+/// A service behind a breaker: every response of it is a success, and every error that is the operator's fault a failure.
 #[derive(Debug, Clone)]
 pub(crate) struct Guarded<S> {
     inner: S,
@@ -169,7 +175,7 @@ where
         let call = self.inner.call(request);
         Box::pin(async move {
             let result = call.await;
-            permit.finish(result.is_ok());
+            permit.finish(&result);
             result
         })
     }
@@ -193,7 +199,7 @@ mod tests {
     /// Asks an operator that is up or down through `breaker`.
     async fn ask(breaker: &Breaker, is_up: bool) -> Result<(), Failure> {
         let operator = service_fn(move |()| async move {
-            if is_up { Ok(()) } else { Err(Failure::Temporary { status: 503, retry_after: None }) }
+            if is_up { Ok(()) } else { Err(Failure::Temporary { answer: "503".into(), retry_after: None }) }
         });
         BreakerLayer::new(breaker.clone()).layer(operator).oneshot(()).await
     }

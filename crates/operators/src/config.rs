@@ -6,6 +6,7 @@ use settings::{SettingError, Source};
 
 use crate::{
     OperatorName, OperatorSpec,
+    smsc::TlsError,
     spec::{ACCEPTED_URLS, parse_operators},
 };
 
@@ -14,7 +15,7 @@ use crate::{
 pub struct OperatorsConfig {
     /// In the order in which they are asked; at least one, with different names.
     pub operators: Vec<OperatorSpec>,
-    /// How long one attempt may take, from connecting to the answer's last byte; more than zero.
+    /// How long one attempt over HTTP may take, from connecting to the answer's last byte; more than zero. SMPP operators have their own.
     pub timeout: Duration,
     /// How often one operator is asked again before the next one is.
     pub max_retries: u32,
@@ -61,6 +62,15 @@ pub enum BuildError {
         /// What the client library said.
         #[source]
         source: reqwest::Error,
+    },
+    /// TLS for an SMPP operator's sessions could not be set up.
+    #[error("could not set up TLS for operator {name}")]
+    Tls {
+        /// Whose sessions.
+        name: OperatorName,
+        /// What is wrong.
+        #[source]
+        source: TlsError,
     },
 }
 

@@ -134,11 +134,11 @@ impl Service<Arc<Round>> for HttpOperator {
 fn judge(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Outcome {
     let code = status.as_u16();
     match code {
-        200..=299 => Ok(Answer::Accepted { provider_message_id: provider_id(body) }),
-        408 | 425 | 429 => Err(Failure::Temporary { status: code, retry_after }),
+        200..=299 => Ok(Answer::Accepted { ids: vec![provider_id(body)] }),
+        408 | 425 | 429 => Err(Failure::Temporary { answer: code.to_string(), retry_after }),
         400..=499 => Ok(Answer::Rejected { reason: format!("answered {code}") }),
         // Redirects too: they are not followed, and the submission is nowhere.
-        _ => Err(Failure::Temporary { status: code, retry_after }),
+        _ => Err(Failure::Temporary { answer: code.to_string(), retry_after }),
     }
 }
 

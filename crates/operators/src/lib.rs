@@ -4,7 +4,7 @@
 //! until one accepts or rejects for good, and returns a [`Verdict`]. Each operator is a tower stack:
 //!
 //! ```text
-//! retry -> observe (metrics, span, record) -> breaker -> timeout -> operator (HTTP or simulated)
+//! retry -> observe (metrics, span, record) -> breaker -> timeout -> operator (HTTP, SMPP or simulated)
 //! ```
 //!
 //! How it stays correct:
@@ -23,6 +23,7 @@ mod outcome;
 mod retry;
 mod round;
 mod simulated;
+mod smsc;
 mod spec;
 mod stack;
 mod submission;
@@ -32,6 +33,9 @@ mod verdict;
 
 pub use config::{BreakerConfig, BuildError, OperatorsConfig};
 pub use operators::Operators;
+pub use smsc::{
+    Background, Binding, LateAcceptance, Receipts, Report, SessionsState, SmppConfig, TlsError, Trust, UnknownRule,
+};
 pub use spec::{Endpoint, OperatorName, OperatorSpec, ParseError, parse_operators};
 pub use submission::{Coding, Prior, Submission};
 pub use verdict::Verdict;

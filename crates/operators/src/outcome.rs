@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, time::Duration};
 
-use domain::ProviderMessageId;
+use crate::smsc::PartIds;
 
 /// The future type of this crate's services.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -11,33 +11,59 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// The operator has it.
-    Accepted { provider_message_id: Option<ProviderMessageId> },
+    Accepted { ids: PartIds },
     /// The operator will never take it. The operator works, so this does not count for the breaker.
     Rejected { reason: String },
 }
 
-/// Why an attempt led to no definite answer. Each counts against the operator.
+/// Why an attempt led to no definite answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Failure {
     /// The operator answered that it cannot take it now.
-    #[error("answered {status}")]
-    Temporary { status: u16, retry_after: Option<Duration> },
+    #[error("answered {answer}")]
+    Temporary { answer: String, retry_after: Option<Duration> },
+    /// The operator asked to slow down, for all messages and not for this one.
+    #[error("asked to slow down: {answer}")]
+    Throttled { answer: String },
+    /// There was no room for it on the operator's sessions: nothing was sent.
+    #[error("has no room for it now")]
+    Busy,
+    /// There is no session with the operator: nothing was sent.
+    #[error("has no session")]
+    NoSession,
     /// The request did not leave this machine.
     #[error("was not reached: {reason}")]
     NotSent { reason: String },
     /// The request may have arrived, but no answer came back.
     #[error("may have taken it: {reason}")]
     Unknown { reason: String },
+    /// The same, for the session that it went out on ended: what that means for the operator its sessions know.
+    #[error("may have taken it: the session ended before it answered")]
+    Lost,
     /// The breaker let no request through.
     #[error("was skipped, its breaker is open")]
     BreakerOpen,
+}
+
+impl Failure {
+    /// Whether the operator may have it.
+    pub(crate) fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown { .. } | Self::Lost)
+    }
+
+    /// Whether it counts against the operator. One that is busy works, and its sessions know by themselves whether it is there: a whole
+    /// window that is lost with one of them says no more than one message.
+    pub(crate) fn is_fault(&self) -> bool {
+        !matches!(self, Self::Throttled { .. } | Self::Busy | Self::NoSession | Self::Lost)
+    }
 }
 
 /// What one attempt came to.
 pub(crate) type Outcome = Result<Answer, Failure>;
 
 /// Every class of outcome, as the metric label `result` names it.
-pub(crate) const CLASSES: [&str; 6] = ["accepted", "rejected", "temporary", "not_sent", "unknown", "breaker_open"];
+pub(crate) const CLASSES: [&str; 8] =
+    ["accepted", "rejected", "temporary", "not_sent", "unknown", "breaker_open", "throttled", "busy"];
 
 /// The position in [`CLASSES`].
 pub(crate) fn class_of(outcome: &Outcome) -> usize {
@@ -45,8 +71,10 @@ pub(crate) fn class_of(outcome: &Outcome) -> usize {
         Ok(Answer::Accepted { .. }) => 0,
         Ok(Answer::Rejected { .. }) => 1,
         Err(Failure::Temporary { .. }) => 2,
-        Err(Failure::NotSent { .. }) => 3,
-        Err(Failure::Unknown { .. }) => 4,
+        Err(Failure::NotSent { .. } | Failure::NoSession) => 3,
+        Err(Failure::Unknown { .. } | Failure::Lost) => 4,
         Err(Failure::BreakerOpen) => 5,
+        Err(Failure::Throttled { .. }) => 6,
+        Err(Failure::Busy) => 7,
     }
 }

@@ -21,23 +21,29 @@ pub(crate) struct RetryPolicy {
     schedule: RetrySchedule,
     retries: u32,
     breaker: Breaker,
+    /// Whether the operator knows a submission that comes again.
+    recognises: bool,
 }
 
 impl RetryPolicy {
-    pub(crate) fn new(max_retries: u32, backoff: Duration, breaker: Breaker) -> Self {
+    /// What may have been taken is only sent again at once where the operator `recognises` it: elsewhere that is a duplicate.
+    pub(crate) fn new(max_retries: u32, backoff: Duration, breaker: Breaker, recognises: bool) -> Self {
         let schedule = RetrySchedule::limited(backoff, MAX_DELAY, max_retries, Jitter::Equal);
-        Self { schedule, retries: 0, breaker }
+        Self { schedule, retries: 0, breaker, recognises }
     }
 }
 
 impl Policy<Arc<Round>, crate::outcome::Answer, Failure> for RetryPolicy {
     type Future = BoxFuture<()>;
 
-    fn retry(&mut self, _: &mut Arc<Round>, outcome: &mut Outcome) -> Option<BoxFuture<()>> {
+    fn retry(&mut self, round: &mut Arc<Round>, outcome: &mut Outcome) -> Option<BoxFuture<()>> {
         let asked_wait = match outcome {
             Ok(_) | Err(Failure::BreakerOpen) => return None,
+            Err(failure) if failure.is_unknown() && !self.recognises => return None,
+            // It has waited for room already. Of what some parts are sent the others are to follow.
+            Err(Failure::Busy | Failure::NoSession) if !round.is_partly_taken() => return None,
             Err(Failure::Temporary { retry_after, .. }) => *retry_after,
-            Err(Failure::NotSent { .. } | Failure::Unknown { .. }) => None,
+            Err(_) => None,
         };
         if self.breaker.is_open() {
             return None;

@@ -6,8 +6,9 @@ use std::{
 };
 
 use crate::{
-    OperatorName, Submission,
+    OperatorName, Prior, Submission,
     outcome::{Failure, Outcome},
+    smsc::Submitted,
 };
 
 /// What one attempt at one operator came to.
@@ -22,12 +23,39 @@ pub(crate) struct Attempt {
 #[derive(Debug)]
 pub(crate) struct Round {
     pub(crate) submission: Submission,
+    /// What is known of rounds before this one.
+    pub(crate) prior: Prior,
     attempts: Mutex<Vec<Attempt>>,
+    /// What operators have of it that take it in parts.
+    parts: Mutex<Vec<(OperatorName, Arc<Submitted>)>>,
 }
 
 impl Round {
-    pub(crate) fn new(submission: Submission) -> Arc<Self> {
-        Arc::new(Self { submission, attempts: Mutex::default() })
+    pub(crate) fn new(submission: Submission, prior: Prior) -> Arc<Self> {
+        Arc::new(Self { submission, prior, attempts: Mutex::default(), parts: Mutex::default() })
+    }
+
+    /// What this operator has of it: in so many parts, the same for all of its tries.
+    pub(crate) fn submitted(&self, operator: &OperatorName, parts: usize) -> Arc<Submitted> {
+        let mut all = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, submitted)) = all.iter().find(|(known, _)| known == operator) {
+            return Arc::clone(submitted);
+        }
+        let Submission { message_id, recipient, .. } = &self.submission;
+        let submitted = Arc::new(Submitted::new(message_id.clone(), recipient.clone(), parts));
+        all.push((operator.clone(), Arc::clone(&submitted)));
+        submitted
+    }
+
+    /// Whether an operator has some of its parts.
+    pub(crate) fn is_partly_taken(&self) -> bool {
+        !self.partly_taken_by().is_empty()
+    }
+
+    /// The operators that have some of its parts.
+    pub(crate) fn partly_taken_by(&self) -> Vec<OperatorName> {
+        let all = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().filter(|(_, submitted)| submitted.has_any()).map(|(operator, _)| operator.clone()).collect()
     }
 
     pub(crate) fn record(&self, operator: OperatorName, outcome: Outcome) {
@@ -35,14 +63,15 @@ impl Round {
     }
 
     /// Whether this operator gave an answer so far.
-    pub(crate) fn has_answer_of(&self, operator: &OperatorName) -> bool {
-        answered(operator, &self.attempts.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn has_answer_of(&self, operator: &OperatorName, recognises: bool) -> bool {
+        answered(operator, recognises, &self.attempts.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether an attempt so far ended without a known outcome.
-    pub(crate) fn has_unknown(&self) -> bool {
+    /// Whether an operator may have it, or has some of it.
+    pub(crate) fn may_be_taken(&self) -> bool {
         let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        attempts.iter().any(|attempt| matches!(attempt.outcome, Err(Failure::Unknown { .. })))
+        self.is_partly_taken()
+            || attempts.iter().any(|attempt| attempt.outcome.as_ref().is_err_and(Failure::is_unknown))
     }
 
     /// All attempts so far, oldest first; leaves none behind.
@@ -51,9 +80,12 @@ impl Round {
     }
 }
 
-/// Whether this operator gave an answer about the submission: a refusal for now is one, a breaker's is not.
-pub(crate) fn answered(operator: &OperatorName, attempts: &[Attempt]) -> bool {
-    attempts.iter().any(|attempt| {
-        attempt.operator == *operator && matches!(attempt.outcome, Ok(_) | Err(Failure::Temporary { .. }))
+/// Whether this operator gave an answer about the submission: a rejection is one, a breaker's is not. A refusal for now is one where the
+/// operator `recognises` what comes again; elsewhere it says nothing about what was sent before.
+pub(crate) fn answered(operator: &OperatorName, recognises: bool, attempts: &[Attempt]) -> bool {
+    attempts.iter().filter(|attempt| attempt.operator == *operator).any(|attempt| match attempt.outcome {
+        Ok(_) => true,
+        Err(Failure::Temporary { .. }) => recognises,
+        Err(_) => false,
     })
 }

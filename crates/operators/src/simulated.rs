@@ -37,6 +37,6 @@ impl Service<Arc<Round>> for SimulatedOperator {
 
     fn call(&mut self, round: Arc<Round>) -> Ready<Outcome> {
         tracing::info!(operator = %self.name, message_identifier = %round.submission.message_id, "simulated operator accepted");
-        ready(Ok(Answer::Accepted { provider_message_id: None }))
+        ready(Ok(Answer::Accepted { ids: vec![None] }))
     }
 }

@@ -4,10 +4,12 @@ use std::{fmt, sync::Arc};
 
 use url::Url;
 
+use crate::smsc::{SmppConfig, WrongUrl};
+
 /// Longest name of an operator, in bytes; it is stored with each message (`provider`).
 const MAX_NAME: usize = 50;
 /// The URLs of all kinds, for who is told what is accepted.
-pub(crate) const ACCEPTED_URLS: &str = "simulated: or http(s)://host";
+pub(crate) const ACCEPTED_URLS: &str = "simulated:, http(s)://host or smpp(s)://user:password@host";
 /// The whole URL of a simulated operator.
 const SIMULATED: &str = "simulated:";
 
@@ -42,6 +44,8 @@ pub enum Endpoint {
     Simulated,
     /// `POST` to this `http` or `https` URL.
     Http(Url),
+    /// Sessions with the SMSC at this `smpp` or `smpps` URL.
+    Smpp(Box<SmppConfig>),
 }
 
 impl fmt::Debug for Endpoint {
@@ -50,6 +54,7 @@ impl fmt::Debug for Endpoint {
         match self {
             Self::Simulated => f.write_str("Simulated"),
             Self::Http(url) => write!(f, "Http({})", url.origin().ascii_serialization()),
+            Self::Smpp(config) => config.fmt(f),
         }
     }
 }
@@ -81,6 +86,16 @@ pub enum ParseError {
         /// Whose URL.
         name: OperatorName,
     },
+    /// A parameter of an SMPP URL is not known, or has a value that is not accepted.
+    #[error("the url of operator {name} is not accepted: {parameter}: {expected}")]
+    Parameter {
+        /// Whose URL.
+        name: OperatorName,
+        /// Which parameter.
+        parameter: String,
+        /// What is accepted.
+        expected: String,
+    },
     /// Two entries have one name.
     #[error("operator {name} is listed twice, but each operator needs a name of its own")]
     Repeated {
@@ -91,13 +106,13 @@ pub enum ParseError {
 
 /// Parses an ordered list such as `operatorA=simulated:,operatorB=https://host/path`.
 ///
-/// White space around entries is ignored. A comma inside a URL must be written `%2C`.
+/// White space around entries is ignored. A comma inside a URL must be written `%2C`, but for those between statuses of an SMPP URL.
 pub fn parse_operators(list: &str) -> Result<Vec<OperatorSpec>, ParseError> {
     if list.trim().is_empty() {
         return Err(ParseError::NoOperators);
     }
     let mut specs: Vec<OperatorSpec> = Vec::new();
-    for (index, entry) in list.split(',').enumerate() {
+    for (index, entry) in entries(list).into_iter().enumerate() {
         let spec = parse_entry(entry.trim(), index + 1)?;
         if specs.iter().any(|other| other.name == spec.name) {
             return Err(ParseError::Repeated { name: spec.name });
@@ -107,19 +122,46 @@ pub fn parse_operators(list: &str) -> Result<Vec<OperatorSpec>, ParseError> {
     Ok(specs)
 }
 
+/// The entries of a list. What goes on with statuses of an SMPP URL (`reject=400,401&...`) belongs to the entry before.
+fn entries(list: &str) -> Vec<&str> {
+    let (mut entries, mut start) = (Vec::new(), 0);
+    for (place, _) in list.match_indices(',') {
+        let (before, after) = (list[start..place].trim_start(), &list[place + 1..]);
+        let word = after.split(['&', ',']).next().unwrap_or_default().trim_end();
+        let is_status = !word.is_empty() && word.trim_start_matches("0x").bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_of_smpp = before.split_once('=').is_some_and(|(_, url)| url.trim_start().starts_with("smpp"));
+        if !(is_of_smpp && is_status) {
+            entries.push(&list[start..place]);
+            start = place + 1;
+        }
+    }
+    entries.push(&list[start..]);
+    entries
+}
+
 fn parse_entry(entry: &str, position: usize) -> Result<OperatorSpec, ParseError> {
     let (name, url) = entry.split_once('=').ok_or(ParseError::Name { position })?;
     let name = OperatorName::parse(name.trim()).ok_or(ParseError::Name { position })?;
     match parse_endpoint(url.trim()) {
-        Some(endpoint) => Ok(OperatorSpec { name, endpoint }),
-        None => Err(ParseError::Url { name }),
+        Ok(endpoint) => Ok(OperatorSpec { name, endpoint }),
+        Err(WrongUrl::Form) => Err(ParseError::Url { name }),
+        Err(WrongUrl::Parameter { parameter, expected }) => Err(ParseError::Parameter { name, parameter, expected }),
     }
 }
 
-fn parse_endpoint(url: &str) -> Option<Endpoint> {
+fn parse_endpoint(url: &str) -> Result<Endpoint, WrongUrl> {
     if url == SIMULATED {
-        return Some(Endpoint::Simulated);
+        return Ok(Endpoint::Simulated);
     }
+    let url = parse_url(url).ok_or(WrongUrl::Form)?;
+    match url.scheme() {
+        "http" | "https" => Ok(Endpoint::Http(url)),
+        "smpp" | "smpps" => Ok(Endpoint::Smpp(Box::new(SmppConfig::parse(&url)?))),
+        _ => Err(WrongUrl::Form),
+    }
+}
+
+fn parse_url(url: &str) -> Option<Url> {
     // The parser would skip what is too much (white space, a third slash) and take what comes next for the host.
     let authority = url.split_once("://")?.1.split(['/', '?', '#', '\\']).next()?;
     if authority.is_empty() || url.chars().any(|character| character.is_whitespace() || character.is_control()) {
@@ -127,8 +169,8 @@ fn parse_endpoint(url: &str) -> Option<Endpoint> {
     }
     let url = Url::parse(url).ok()?;
     // A fragment is never sent; whoever wrote one meant something else.
-    let is_right = matches!(url.scheme(), "http" | "https") && url.port() != Some(0) && url.fragment().is_none();
-    is_right.then_some(Endpoint::Http(url))
+    let is_right = url.port() != Some(0) && url.fragment().is_none();
+    is_right.then_some(url)
 }
 
 #[cfg(test)]
@@ -143,6 +185,14 @@ mod tests {
         assert_eq!(names, ["operatorB", "op.A-1_x", "C"]);
         assert_eq!(specs[0].endpoint, Endpoint::Simulated);
         assert_eq!(specs[1].endpoint, Endpoint::Http("http://host:1/path".parse().expect("a url")));
+    }
+
+    #[test]
+    fn statuses_of_an_smpp_url_may_have_commas_between_them() {
+        let specs =
+            parse_operators("a=smpp://u:p@h?reject=400,0x401,402&temporary=0B,0C, abc=simulated:").expect("valid");
+        assert_eq!(specs.iter().map(|spec| spec.name.as_str()).collect::<Vec<_>>(), ["a", "abc"]);
+        assert!(matches!(&specs[0].endpoint, Endpoint::Smpp(config) if config.port == 2775));
     }
 
     #[test]
@@ -168,7 +218,12 @@ mod tests {
             ("a=", "the url of operator a"),
             ("a=simulated", "the url of operator a"),
             ("a=simulated:x", "the url of operator a"),
-            ("a=smpp://host", ACCEPTED_URLS),
+            ("a=ftp://host", ACCEPTED_URLS),
+            ("a=smpp://", "the url of operator a"),
+            ("a=smpp://host/path", "the url of operator a"),
+            ("a=smpp://host?windows=1", "the url of operator a is not accepted: windows: no such parameter is known"),
+            ("a=smpp://host?window=hunter2", "window: a whole number from 1 to 1000"),
+            ("a=smpp://host?reject=400,x=1", "the url of operator x"),
             ("a=http://", "the url of operator a"),
             ("a=http:///path", "the url of operator a"),
             ("a=http:////path", "the url of operator a"),
@@ -199,11 +254,21 @@ mod tests {
 
     #[test]
     fn credentials_in_urls_reach_neither_errors_nor_debug_output() {
-        for wrong in ["http://user:hunter2@host/", "a=ftp://user:hunter2@host/", "http://user:hunter2@host/?a=b"] {
+        for wrong in [
+            "http://user:hunter2@host/",
+            "a=ftp://user:hunter2@host/",
+            "http://user:hunter2@host/?a=b",
+            "a=smpp://user:hunter2@host?a=b",
+        ] {
             let error = parse_operators(wrong).expect_err(wrong);
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
         }
         let spec = parse_operators("a=http://user:hunter2@host:9/secret?key=hunter2").expect("valid");
         assert_eq!(format!("{:?}", spec[0].endpoint), "Http(http://host:9)");
+        let spec = parse_operators("a=smpp://user:hunter2@host:9?system_type=hunter2").expect("valid");
+        assert_eq!(
+            format!("{:?}", spec[0]),
+            r#"OperatorSpec { name: OperatorName("a"), endpoint: Smpp(smpp://host:9) }"#
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! One operator behind its layers.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tower::{
     BoxError, Service, ServiceBuilder, ServiceExt as _, retry::RetryLayer, timeout::TimeoutLayer,
@@ -20,29 +20,45 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct Stack {
     name: OperatorName,
+    manners: Manners,
     service: BoxCloneSyncService<Arc<Round>, Answer, Failure>,
 }
 
+/// How one operator is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Manners {
+    /// How long one attempt may take.
+    pub(crate) attempt: Duration,
+    /// Whether it knows a submission that comes again, by its key: then its answer speaks for what was sent before, too.
+    pub(crate) recognises: bool,
+    /// Whether what it may have is never sent again, to it or to another one.
+    pub(crate) holds: bool,
+}
+
 impl Stack {
-    pub(crate) fn new<S>(name: &OperatorName, config: &OperatorsConfig, operator: S) -> Self
+    pub(crate) fn new<S>(name: &OperatorName, manners: Manners, config: &OperatorsConfig, operator: S) -> Self
     where
         S: Service<Arc<Round>, Response = Answer, Error = Failure> + Clone + Send + Sync + 'static,
         S::Future: Send + 'static,
     {
         let breaker = Breaker::new(name.clone(), config.breaker);
-        let policy = RetryPolicy::new(config.max_retries, config.retry_backoff, breaker.clone());
+        let policy = RetryPolicy::new(config.max_retries, config.retry_backoff, breaker.clone(), manners.recognises);
         let service = ServiceBuilder::new()
             .layer(RetryLayer::new(policy))
             .layer(ObserveLayer::new(name.clone()))
             .layer(BreakerLayer::new(breaker))
             .map_err(from_timeout)
-            .layer(TimeoutLayer::new(config.timeout))
+            .layer(TimeoutLayer::new(manners.attempt))
             .service(operator);
-        Self { name: name.clone(), service: BoxCloneSyncService::new(service) }
+        Self { name: name.clone(), manners, service: BoxCloneSyncService::new(service) }
     }
 
     pub(crate) fn name(&self) -> &OperatorName {
         &self.name
+    }
+
+    pub(crate) fn manners(&self) -> Manners {
+        self.manners
     }
 
     /// Asks the operator, with its retries; the last attempt's outcome. All of them are in the round's record.
@@ -86,18 +102,22 @@ mod tests {
             let outcome = answer(counter.fetch_add(1, Ordering::Relaxed) + 1);
             async move { outcome }
         });
-        (Stack::new(&name("a"), config, operator), calls)
+        (Stack::new(&name("a"), manners(config), config, operator), calls)
+    }
+
+    fn manners(config: &OperatorsConfig) -> Manners {
+        Manners { attempt: config.timeout, recognises: true, holds: false }
     }
 
     fn unavailable(retry_after: Option<Duration>) -> Outcome {
-        Err(Failure::Temporary { status: 503, retry_after })
+        Err(Failure::Temporary { answer: "503".into(), retry_after })
     }
 
     #[tokio::test(start_paused = true)]
     async fn failures_are_retried_with_growing_waits() {
         let config = OperatorsConfig { max_retries: 3, ..testing::patient_config() };
         let (stack, calls) = stack(&config, |_| unavailable(None));
-        let (round, started) = (Round::new(testing::submission()), Instant::now());
+        let (round, started) = (testing::round(), Instant::now());
         assert_eq!(stack.ask(&round).await, unavailable(None));
         assert_eq!(calls.load(Ordering::Relaxed), 4);
         assert_eq!(round.take_attempts().len(), 4);
@@ -113,7 +133,7 @@ mod tests {
             let config = OperatorsConfig { max_retries: 1, ..testing::patient_config() };
             let (stack, calls) = stack(&config, move |_| unavailable(Some(asked)));
             let started = Instant::now();
-            stack.ask(&Round::new(testing::submission())).await.expect_err("unavailable");
+            stack.ask(&testing::round()).await.expect_err("unavailable");
             assert_eq!(calls.load(Ordering::Relaxed), 2);
             let waited = started.elapsed();
             assert!(waited >= expected && waited <= expected + Duration::from_millis(10), "waited {waited:?}");
@@ -126,7 +146,7 @@ mod tests {
         config.breaker.failure_threshold = 1;
         let (stack, calls) = stack(&config, |_| Ok(Answer::Rejected { reason: "answered 422".into() }));
         for _ in 0..20 {
-            stack.ask(&Round::new(testing::submission())).await.expect("an answer");
+            stack.ask(&testing::round()).await.expect("an answer");
         }
         assert_eq!(calls.load(Ordering::Relaxed), 20);
     }
@@ -137,7 +157,7 @@ mod tests {
         config.breaker.failure_threshold = 2;
         let (stack, calls) = stack(&config, |_| unavailable(None));
         let started = Instant::now();
-        assert_eq!(stack.ask(&Round::new(testing::submission())).await, unavailable(None));
+        assert_eq!(stack.ask(&testing::round()).await, unavailable(None));
         assert_eq!(calls.load(Ordering::Relaxed), 2);
         assert!(started.elapsed() <= config.retry_backoff + Duration::from_millis(10), "no wait after the last try");
     }
@@ -147,11 +167,11 @@ mod tests {
         let mut config = OperatorsConfig { max_retries: 9, retry_backoff: MAX_DELAY, ..testing::patient_config() };
         config.breaker.failure_threshold = 2;
         let (stack, calls) = stack(&config, |_| unavailable(None));
-        let round = Round::new(testing::submission());
+        let round = testing::round();
         let started = Instant::now();
         let (waiting, _) = tokio::join!(stack.ask(&round), async {
             tokio::time::sleep(Duration::from_millis(1)).await;
-            stack.ask(&Round::new(testing::submission())).await
+            stack.ask(&testing::round()).await
         });
         assert_eq!(waiting, Err(Failure::BreakerOpen));
         assert_eq!(calls.load(Ordering::Relaxed), 2);
@@ -163,9 +183,9 @@ mod tests {
     async fn an_attempt_without_an_answer_in_time_is_unknown() {
         let config = OperatorsConfig { max_retries: 0, ..testing::patient_config() };
         let operator = service_fn(|_: Arc<Round>| std::future::pending::<Outcome>());
-        let stack = Stack::new(&name("a"), &config, operator);
+        let stack = Stack::new(&name("a"), manners(&config), &config, operator);
         let started = Instant::now();
-        let outcome = stack.ask(&Round::new(testing::submission())).await;
+        let outcome = stack.ask(&testing::round()).await;
         assert!(matches!(outcome, Err(Failure::Unknown { .. })), "{outcome:?}");
         assert!(started.elapsed() >= config.timeout);
     }

@@ -2,12 +2,11 @@
 
 use std::fmt::Write as _;
 
-use domain::ProviderMessageId;
-
 use crate::{
     OperatorName, Prior,
     outcome::{Answer, Failure},
     round::{Attempt, answered},
+    smsc::PartIds,
 };
 
 /// The result of one round.
@@ -17,8 +16,8 @@ pub enum Verdict {
     Accepted {
         /// Which one.
         operator: OperatorName,
-        /// What the operator calls it, if it said so.
-        provider_message_id: Option<ProviderMessageId>,
+        /// What the operator calls each part that it was sent in, if it said so; one for all where it was sent as a whole.
+        ids: PartIds,
     },
     /// An operator refused it for good, and none may have taken it in this round.
     Rejected {
@@ -32,6 +31,11 @@ pub enum Verdict {
         /// What each operator last came to.
         reason: String,
     },
+    /// No operator took it, and one has no room for it now, or none can be reached: it is not the message's fault, and may be sent later.
+    Waiting {
+        /// What each operator last came to.
+        reason: String,
+    },
     /// An operator may have taken it: ask again later, with [`Prior::Resumed`]. Never to be refunded.
     Unknown {
         /// What each operator last came to.
@@ -39,40 +43,62 @@ pub enum Verdict {
     },
 }
 
+/// An operator that could be asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Configured<'a> {
+    pub(crate) name: &'a OperatorName,
+    /// Whether it knows what it was sent before, so that its answer speaks for that too.
+    pub(crate) recognises: bool,
+}
+
 /// Decides a round of the operators in `configured`. The first rule that fits counts:
 ///
 /// 1. an operator accepted: accepted;
 /// 2. an attempt's outcome is unknown: unknown, even if another operator rejected, for a rejection by one says
 ///    nothing about what another took. A later round without an unknown attempt settles it;
-/// 3. an earlier round may have left it with any of the configured operators, and not every one of them answered in this
+/// 3. an operator has some of the message's parts and did not reject another one: unknown;
+/// 4. an earlier round may have left it with any of the configured operators, and not every one of them answered in this
 ///    round: unknown, whether the silent one was asked in vain, skipped or never reached in the order;
-/// 4. an operator rejected: rejected (in a later round all the others answered too, and none has it);
-/// 5. failed. After an earlier unknown round this means that every operator answered for the same key.
+/// 5. an operator rejected: rejected (in a later round all the others answered too, and none has it);
+/// 6. an operator has no room for it now, or none has a session: waiting;
+/// 7. failed. After an earlier unknown round this means that every operator answered for the same key.
 pub(crate) fn decide<'a>(
     prior: Prior,
-    configured: impl IntoIterator<Item = &'a OperatorName>,
+    configured: impl IntoIterator<Item = Configured<'a>>,
     attempts: &[Attempt],
+    partly_taken_by: &[OperatorName],
 ) -> Verdict {
     let mut rejected = None;
     let mut has_unknown = false;
     for Attempt { operator, outcome } in attempts {
         match outcome {
-            Ok(Answer::Accepted { provider_message_id }) => {
-                let provider_message_id = provider_message_id.clone();
-                return Verdict::Accepted { operator: operator.clone(), provider_message_id };
+            Ok(Answer::Accepted { ids }) => {
+                return Verdict::Accepted { operator: operator.clone(), ids: ids.clone() };
             }
             Ok(Answer::Rejected { reason }) => rejected = Some((operator.clone(), reason.clone())),
-            Err(Failure::Unknown { .. }) => has_unknown = true,
-            Err(Failure::Temporary { .. } | Failure::NotSent { .. } | Failure::BreakerOpen) => {}
+            Err(failure) => has_unknown |= failure.is_unknown(),
         }
     }
-    let all_answered = || configured.into_iter().all(|operator| answered(operator, attempts));
-    let may_be_taken = has_unknown || (prior != Prior::First && !all_answered());
+    let all_answered =
+        || configured.into_iter().all(|Configured { name, recognises }| answered(name, recognises, attempts));
+    let is_rejected_by = |operator| rejected.as_ref().is_some_and(|(by, _)| by == operator);
+    let may_be_taken = has_unknown
+        || partly_taken_by.iter().any(|operator| !is_rejected_by(operator))
+        || (prior != Prior::First && !all_answered());
     match rejected {
         _ if may_be_taken => Verdict::Unknown { reason: describe(attempts) },
         Some((operator, reason)) => Verdict::Rejected { operator, reason },
+        None if may_be_sent_later(attempts) => Verdict::Waiting { reason: describe(attempts) },
         None => Verdict::Failed { reason: describe(attempts) },
     }
+}
+
+/// Whether some operator works and has no room, or none could be reached at all. What one without a session cannot take and another one
+/// refuses has failed.
+fn may_be_sent_later(attempts: &[Attempt]) -> bool {
+    let has_no_room = |attempt: &Attempt| matches!(attempt.outcome, Err(Failure::Busy | Failure::Throttled { .. }));
+    let has_no_session = |attempt: &Attempt| matches!(attempt.outcome, Err(Failure::NoSession));
+    !attempts.is_empty() && (attempts.iter().any(has_no_room) || attempts.iter().all(has_no_session))
 }
 
 /// `operatorA answered 503; operatorB was skipped, its breaker is open`: the last outcome of each operator.
@@ -105,12 +131,16 @@ mod tests {
     fn attempt(word: &str) -> Attempt {
         let (operator, class) = word.split_once('-').expect("operator-class");
         let outcome = match class {
-            "accept" => Ok(Answer::Accepted { provider_message_id: ProviderMessageId::parse("id") }),
+            "accept" => Ok(Answer::Accepted { ids: ids() }),
             "reject" => Ok(Answer::Rejected { reason: "answered 422".into() }),
-            "503" => Err(Failure::Temporary { status: 503, retry_after: None }),
+            "503" => Err(Failure::Temporary { answer: "503".into(), retry_after: None }),
             "refuse" => Err(Failure::NotSent { reason: "connection refused".into() }),
+            "lost" => Err(Failure::Lost),
             "unknown" => Err(Failure::Unknown { reason: "no answer".into() }),
             "open" => Err(Failure::BreakerOpen),
+            "throttled" => Err(Failure::Throttled { answer: "ESME_RTHROTTLED".into() }),
+            "busy" => Err(Failure::Busy),
+            "away" => Err(Failure::NoSession),
             other => panic!("no class {other}"),
         };
         Attempt { operator: name(operator), outcome }
@@ -121,12 +151,23 @@ mod tests {
             Verdict::Accepted { .. } => "accepted",
             Verdict::Rejected { .. } => "rejected",
             Verdict::Failed { .. } => "failed",
+            Verdict::Waiting { .. } => "waiting",
             Verdict::Unknown { .. } => "unknown",
         }
     }
 
     fn names(letters: &str) -> Vec<OperatorName> {
         letters.chars().map(|letter| name(&letter.to_string())).collect()
+    }
+
+    fn ids() -> PartIds {
+        vec![domain::ProviderMessageId::parse("id")]
+    }
+
+    /// Decides over operators that recognise what comes again, or do not.
+    fn decided(prior: Prior, recognises: bool, configured: &[OperatorName], attempts: &[Attempt]) -> Verdict {
+        let configured = configured.iter().map(|name| Configured { name, recognises });
+        decide(prior, configured, attempts, &[])
     }
 
     #[test]
@@ -181,11 +222,59 @@ mod tests {
         for (configured, words, first, later) in table {
             let configured = names(configured);
             let attempts: Vec<_> = words.split_whitespace().map(attempt).collect();
-            let verdict_of = |prior| class(&decide(prior, &configured, &attempts));
+            let verdict_of = |prior| class(&decided(prior, true, &configured, &attempts));
             assert_eq!(verdict_of(Prior::First), first, "first round of {configured:?}: {words}");
             for prior in [Prior::Resumed, Prior::Overdue] {
                 assert_eq!(verdict_of(prior), later, "{prior:?} round of {configured:?}: {words}");
             }
+        }
+    }
+
+    /// An operator that does not know what comes again speaks for what it was sent now, unless it takes or rejects the message.
+    #[test]
+    fn what_an_smsc_may_have_from_before_is_settled_by_its_yes_or_no_alone() {
+        let table = [
+            ("a", "a-accept", "accepted", "accepted"),
+            ("a", "a-reject", "rejected", "rejected"),
+            ("a", "a-503", "failed", "unknown"),
+            ("a", "a-throttled", "waiting", "unknown"),
+            ("a", "a-throttled a-throttled a-reject", "rejected", "rejected"),
+            ("a", "a-busy", "waiting", "unknown"),
+            ("a", "a-away", "waiting", "unknown"),
+            ("ab", "a-away b-away", "waiting", "unknown"),
+            ("ab", "a-away b-503", "failed", "unknown"),
+            ("ab", "a-away b-refuse", "failed", "unknown"),
+            ("ab", "a-busy b-503", "waiting", "unknown"),
+            ("ab", "a-throttled b-accept", "accepted", "accepted"),
+            ("ab", "a-busy b-reject", "rejected", "unknown"),
+            ("a", "a-unknown", "unknown", "unknown"),
+            ("ab", "a-lost b-reject", "unknown", "unknown"),
+        ];
+        for (configured, words, first, later) in table {
+            let configured = names(configured);
+            let attempts: Vec<_> = words.split_whitespace().map(attempt).collect();
+            for (prior, expected) in [(Prior::First, first), (Prior::Resumed, later), (Prior::Overdue, later)] {
+                let verdict = decided(prior, false, &configured, &attempts);
+                assert_eq!(class(&verdict), expected, "{prior:?} round of {configured:?}: {words}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_partly_taken_is_unknown_until_the_same_operator_rejects_the_rest() {
+        let (a, b) = (name("a"), name("b"));
+        for (words, partly, expected) in [
+            ("a-busy", &a, "unknown"),
+            ("a-throttled a-throttled", &a, "unknown"),
+            ("a-503 a-reject", &a, "rejected"),
+            ("a-busy b-reject", &a, "unknown"),
+            ("a-busy b-reject", &b, "rejected"),
+            ("a-busy b-accept", &a, "accepted"),
+        ] {
+            let attempts: Vec<_> = words.split_whitespace().map(attempt).collect();
+            let configured = [&a, &b].map(|name| Configured { name, recognises: false });
+            let verdict = decide(Prior::First, configured, &attempts, std::slice::from_ref(partly));
+            assert_eq!(class(&verdict), expected, "{words}, partly taken by {partly}");
         }
     }
 
@@ -197,7 +286,7 @@ mod tests {
         ) {
             let attempts: Vec<_> =
                 attempted.iter().map(|(operator, class)| attempt(&format!("{operator}-{class}"))).collect();
-            let verdict = decide(Prior::Resumed, &names("abc"), &attempts);
+            let verdict = decided(Prior::Resumed, true, &names("abc"), &attempts);
             let refunds = matches!(verdict, Verdict::Failed { .. } | Verdict::Rejected { .. });
             let answers = |operator: &str| {
                 attempted.iter().any(|(asked, class)| asked == operator && ["reject", "503"].contains(&class.as_str()))
@@ -209,14 +298,12 @@ mod tests {
 
     #[test]
     fn verdicts_name_who_decided_and_why() {
-        let accepted = decide(Prior::First, &names("ab"), &[attempt("a-503"), attempt("b-accept")]);
-        assert_eq!(
-            accepted,
-            Verdict::Accepted { operator: name("b"), provider_message_id: ProviderMessageId::parse("id") }
-        );
-        let rejected = decide(Prior::First, &names("ab"), &[attempt("a-open"), attempt("b-reject")]);
+        let accepted = decided(Prior::First, true, &names("ab"), &[attempt("a-503"), attempt("b-accept")]);
+        assert_eq!(accepted, Verdict::Accepted { operator: name("b"), ids: ids() });
+        let rejected = decided(Prior::First, true, &names("ab"), &[attempt("a-open"), attempt("b-reject")]);
         assert_eq!(rejected, Verdict::Rejected { operator: name("b"), reason: "answered 422".into() });
-        let failed = decide(Prior::First, &names("ab"), &[attempt("a-refuse"), attempt("a-503"), attempt("b-open")]);
+        let failed =
+            decided(Prior::First, true, &names("ab"), &[attempt("a-refuse"), attempt("a-503"), attempt("b-open")]);
         assert_eq!(failed, Verdict::Failed { reason: "a answered 503; b was skipped, its breaker is open".into() });
     }
 }

@@ -101,7 +101,7 @@ where
 #[derive(Serialize)]
 struct Readiness<'a> {
     status: &'static str,
-    dependencies: &'a std::collections::BTreeMap<&'static str, &'static str>,
+    dependencies: &'a std::collections::BTreeMap<std::borrow::Cow<'static, str>, &'static str>,
 }
 
 fn readiness(report: &HealthReport) -> HttpResponse {

@@ -4,6 +4,7 @@
 //! the checks, and its result serves for a quarter of a second, so probing never loads what it probes.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fmt,
     future::Future,
@@ -69,7 +70,7 @@ pub use Requirement::{Reported, Required};
 type Probe = dyn Fn() -> Pin<Box<dyn Future<Output = Finding> + Send>> + Send + Sync;
 
 struct Check {
-    name: &'static str,
+    name: Cow<'static, str>,
     requirement: Requirement,
     probe: Box<Probe>,
 }
@@ -89,7 +90,7 @@ struct Shared {
 
 impl fmt::Debug for Health {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_list().entries(self.checks.iter().map(|check| (check.name, check.requirement))).finish()
+        formatter.debug_list().entries(self.checks.iter().map(|check| (&check.name, check.requirement))).finish()
     }
 }
 
@@ -99,7 +100,7 @@ pub struct HealthReport {
     /// Whether all required dependencies serve.
     pub ready: bool,
     /// Each dependency by name: [`OK`], [`UNAVAILABLE`], or a word for something in between.
-    pub dependencies: BTreeMap<&'static str, &'static str>,
+    pub dependencies: BTreeMap<Cow<'static, str>, &'static str>,
 }
 
 impl Default for Health {
@@ -122,7 +123,7 @@ impl Health {
     /// # Panics
     /// When called on a clone, or after one was made: checks are added while the process is composed.
     #[must_use]
-    pub fn check<F, Fut>(mut self, name: &'static str, requirement: Requirement, probe: F) -> Self
+    pub fn check<F, Fut>(mut self, name: impl Into<Cow<'static, str>>, requirement: Requirement, probe: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output: Into<Finding>> + Send + 'static,
@@ -132,7 +133,7 @@ impl Health {
             Box::pin(async move { finding.await.into() })
         });
         let checks = Arc::get_mut(&mut self.checks).expect("checks are added before the health is cloned");
-        checks.push(Check { name, requirement, probe });
+        checks.push(Check { name: name.into(), requirement, probe });
         self
     }
 
@@ -159,18 +160,19 @@ impl Health {
     }
 
     async fn run(&self) -> HealthReport {
-        let mut findings: BTreeMap<_, _> = self.checks.iter().map(|check| (check.name, Finding::UNAVAILABLE)).collect();
+        let mut findings: BTreeMap<_, _> =
+            self.checks.iter().map(|check| (check.name.clone(), Finding::UNAVAILABLE)).collect();
         // Tasks of their own: a check that panics is unavailable and takes nothing else with it.
         let mut running = JoinSet::new();
         for check in self.checks.iter() {
-            let (name, probe) = (check.name, (check.probe)());
+            let (name, probe) = (check.name.clone(), (check.probe)());
             running.spawn(async move { (name, timeout(CHECK_LIMIT, probe).await.unwrap_or(Finding::UNAVAILABLE)) });
         }
         while let Some(ended) = running.join_next().await {
             findings.extend(ended.ok());
         }
         let mut required = self.checks.iter().filter(|check| check.requirement == Required);
-        let ready = required.all(|check| findings.get(check.name).is_some_and(|finding| finding.serves));
+        let ready = required.all(|check| findings.get(&check.name).is_some_and(|finding| finding.serves));
         let dependencies = findings.into_iter().map(|(name, finding)| (name, finding.word)).collect();
         HealthReport { ready, dependencies }
     }
@@ -188,7 +190,7 @@ mod tests {
     use super::*;
 
     fn dependencies(report: &HealthReport) -> Vec<(&str, &str)> {
-        report.dependencies.iter().map(|(name, state)| (*name, *state)).collect()
+        report.dependencies.iter().map(|(name, state)| (&**name, *state)).collect()
     }
 
     #[tokio::test]

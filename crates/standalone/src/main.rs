@@ -10,7 +10,7 @@ use std::{path::Path, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use broker::Broker;
-use operators::Operators;
+use delivery_worker::Sending;
 use outbox_relay::Wake;
 use persistence::Database;
 use service_kit::Lifecycle;
@@ -31,10 +31,10 @@ async fn run() -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(mut settings: Settings, metrics: MetricsHandle) -> anyhow::Result<ExitCode> {
-    // First what may refuse to start without a file: none is made for a list of operators that is wrong.
-    let operators = Operators::build(settings.operators.clone()).context("OPERATORS=[hidden] is not accepted")?;
     let lifecycle = Lifecycle::new()?;
     let scope = lifecycle.scope();
+    // First what may refuse to start without a file: none is made for a list of operators that is wrong.
+    let sending = Sending::build(settings.operators.clone(), &scope).context("OPERATORS=[hidden] is not accepted")?;
     scope.measure_process();
 
     let file = lock::take(&settings.file)?;
@@ -64,7 +64,7 @@ async fn serve(mut settings: Settings, metrics: MetricsHandle) -> anyhow::Result
     };
     // The gateway first: where its address is taken, nothing has been claimed yet.
     let address = api_gateway::start(&settings.gateway, parts, &scope)?;
-    delivery_worker::start(&settings.worker, &database, &broker, &operators, &scope);
+    delivery_worker::start(&settings.worker, &database, &broker, sending, &scope);
     outbox_relay::start(&settings.relay, &database, Some(&broker), &wake, &scope);
     tracing::info!(%address, restarted, file = %settings.file.display(), "the platform is up");
     greeting::print(address, settings, restarted, first_key.as_ref());

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use broker::{Broker, Consumer, Delivery};
 use domain::MessageBody;
+use operators::Operators;
 use persistence::Database;
 use telemetry::{names, propagation};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -16,24 +17,29 @@ use crate::deliver::{Decision, Deliver};
 pub(crate) struct Consume {
     pub(crate) broker: Broker,
     pub(crate) database: Database,
+    pub(crate) operators: Operators,
     pub(crate) queue: String,
     pub(crate) prefetch: u16,
     pub(crate) deliver: Deliver,
 }
 
 impl Consume {
-    /// Consumes until `stop`, then finishes what is in hand. Without a schema to work on it takes nothing, so that
-    /// messages go to workers that have one.
+    /// Consumes until `stop`, then finishes what is in hand. Without a schema to work on, or an operator that could be asked, it takes
+    /// nothing, so that messages go to workers that have one, or wait in the queue.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let in_hand = TaskTracker::new();
         // The prefetch bounds what one connection hands out; this bounds what is in hand over several of them.
         let places = Arc::new(Semaphore::new(usize::from(self.prefetch)));
-        while stop.run_until_cancelled(self.database.migrated()).await.is_some() {
+        while stop.run_until_cancelled(self.can_work()).await.is_some() {
             let mut consumer = self.broker.consumer(&self.queue, self.prefetch);
             let is_over = tokio::select! {
                 () = stop.cancelled() => true,
                 () = self.consume(&mut consumer, &places, &in_hand) => true,
                 () = self.database.outdated() => false,
+                () = self.operators.away() => {
+                    tracing::warn!(outage = "operators", queue = self.queue, "no operator has a session: messages stay in the queue");
+                    false
+                }
             };
             consumer.stop().await;
             if is_over {
@@ -42,6 +48,11 @@ impl Consume {
         }
         in_hand.close();
         in_hand.wait().await;
+    }
+
+    async fn can_work(&self) {
+        self.database.migrated().await;
+        self.operators.reachable().await;
     }
 
     /// Ends with the broker only. Cancel safe: a delivery is in hand, or still with the consumer.

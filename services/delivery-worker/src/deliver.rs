@@ -2,20 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use callbacks::OperatorSecrets;
 use domain::{EncodingChoice, Expiry, Lane, MessageBody, PerLane, Recipient, Segmentation, Sender};
 use futures_util::future::join_all;
 use operators::{Coding, Operators, Prior, Submission, Verdict};
-use persistence::{
-    Begin, BeginRequest, Called, ClaimedRecipient, Deferral, Deferred, Outcome, PutOff, Resumed, Settlement,
-};
+use persistence::{Begin, BeginRequest, ClaimedRecipient, Deferral, Deferred, Outcome, PutOff, Resumed, Settlement};
 use rand::RngExt as _;
 use telemetry::names;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    CHUNK, WorkerConfig, age, series,
+    CHUNK, WorkerConfig, age,
+    end::{End, Rules},
+    series,
     state_writer::{StateWriter, Stopping},
 };
 
@@ -27,9 +26,6 @@ const OVERDUE: Duration = Duration::from_secs(30);
 
 /// How soon a message is tried again: half of its age, within these.
 const DEFER: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
-
-/// For so long after its time is over a message is still asked about that an operator may have.
-const NEVER_KNOWN: Duration = Duration::from_hours(24);
 
 /// How often a message is looked at again that somebody else holds or that cannot be put off yet.
 const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(1));
@@ -54,8 +50,7 @@ pub(crate) struct Deliver {
     default_sender: Option<Sender>,
     /// How long messages may be sent that do not say.
     validity: PerLane<Option<Duration>>,
-    /// Those that tell what became of what they took.
-    reporting: OperatorSecrets,
+    rules: Rules,
     stop: CancellationToken,
 }
 
@@ -63,12 +58,13 @@ impl Deliver {
     pub(crate) fn new(
         operators: Operators,
         states: StateWriter,
+        rules: Rules,
         config: &WorkerConfig,
         stop: CancellationToken,
     ) -> Self {
         let calls = Arc::new(Semaphore::new(config.max_calls));
-        let (default_sender, reporting) = (config.default_sender.clone(), config.receipt_secrets.clone());
-        Self { operators, states, calls, default_sender, validity: config.validity, reporting, stop }
+        let (default_sender, validity) = (config.default_sender.clone(), config.validity);
+        Self { operators, states, calls, default_sender, validity, rules, stop }
     }
 
     /// How long recipients are taken for: no round of calls takes longer.
@@ -158,13 +154,13 @@ impl Deliver {
             return Ok(LeftOver::Nothing);
         }
         let (given_up, claimed): (Vec<_>, Vec<_>) =
-            claimed.into_iter().partition(|recipient| is_given_up(recipient, shared.expiry));
+            claimed.into_iter().partition(|recipient| self.rules.is_given_up(recipient, shared.expiry));
         let verdicts = join_all(claimed.iter().map(|recipient| self.send(body, recipient, shared))).await;
         let mut settlements: Vec<_> =
             given_up.iter().map(|recipient| Settlement::new(recipient, Outcome::NeverKnown)).collect();
         let (mut maybe_taken, mut untaken) = (Vec::new(), Vec::new());
         for (recipient, verdict) in claimed.into_iter().zip(verdicts) {
-            match end_of(&recipient, verdict, shared.expiry.is_some(), &self.reporting) {
+            match self.rules.end_of(&recipient, verdict, shared.expiry, age::of(body)) {
                 End::Settled(settlement) => settlements.push(settlement),
                 End::MaybeTaken => maybe_taken.push(recipient),
                 End::Untaken => untaken.push(recipient),
@@ -278,40 +274,6 @@ fn coding(body: &MessageBody) -> Option<Coding> {
 fn rest(expiry: Option<Expiry>, body: &MessageBody) -> Option<u64> {
     let age = age::of(body).unwrap_or_default();
     Some(expiry?.rest(age::now(), age).as_secs().max(1))
-}
-
-/// Whether nobody asks any more whether an operator has it: its time is long over.
-fn is_given_up(recipient: &ClaimedRecipient, expiry: Option<Expiry>) -> bool {
-    let (Some(Resumed { age, now }), Some(expiry)) = (recipient.resumed, expiry) else { return false };
-    expiry.over_for(now, age) >= NEVER_KNOWN
-}
-
-/// What becomes of a recipient after a round.
-enum End {
-    /// It is over.
-    Settled(Settlement),
-    /// An operator may have it: it is asked about again.
-    MaybeTaken,
-    /// None has it, and it may be sent for a while yet.
-    Untaken,
-}
-
-/// How a verdict is recorded. With a validity nothing fails because operators could not take it now: what a first round left with nobody waits
-/// for another first round, and what an earlier one may have left with somebody is never given back for want of an answer.
-fn end_of(recipient: &ClaimedRecipient, verdict: Verdict, has_validity: bool, reporting: &OperatorSecrets) -> End {
-    let failed = |provider| End::Settled(Settlement::new(recipient, Outcome::Failed { provider }));
-    match verdict {
-        Verdict::Accepted { operator, provider_message_id } => {
-            let reports = reporting.has(operator.as_str());
-            let done = Outcome::Done { provider: operator.to_string() };
-            let called = provider_message_id.map(|id| Called::whole(id, reports)).into_iter().collect();
-            End::Settled(Settlement::new(recipient, done).called(called))
-        }
-        Verdict::Rejected { operator, .. } => failed(operator.to_string()),
-        Verdict::Failed { .. } if !has_validity => failed(String::new()),
-        Verdict::Failed { .. } if recipient.resumed.is_none() => End::Untaken,
-        Verdict::Failed { .. } | Verdict::Unknown { .. } => End::MaybeTaken,
-    }
 }
 
 /// Writes for one customer keep to one task, so that their refunds do not wait for each other's row lock.

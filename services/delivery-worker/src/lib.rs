@@ -11,40 +11,51 @@
 mod age;
 mod consume;
 mod deliver;
+mod end;
+mod reports;
+mod sending;
 mod series;
 mod settings;
 mod state_writer;
 
-pub use self::settings::{ADMIN_ADDR, Settings, WorkerConfig};
+pub use self::{
+    sending::Sending,
+    settings::{ADMIN_ADDR, Settings, WorkerConfig},
+};
 
 use broker::{Broker, Condition};
 use callbacks::OperatorSecrets;
 use domain::Lane;
-use operators::Operators;
+use operators::{Operators, SessionsState};
 use persistence::{Database, Readiness};
 use service_kit::{
     Health, Scope,
-    health::{Finding, Required},
+    health::{Finding, Reported, Required},
 };
 
-use crate::{consume::Consume, deliver::Deliver, state_writer::StateWriter};
+use crate::{consume::Consume, deliver::Deliver, end::Rules, reports::Reports, state_writer::StateWriter};
 
 /// Recipients taken together: few enough for one round of calls at the same time.
 pub(crate) const CHUNK: usize = 64;
 
 /// Starts the consumers on `scope`. When the scope stops they take no more and finish what they have.
-pub fn start(config: &WorkerConfig, database: &Database, broker: &Broker, operators: &Operators, scope: &Scope) {
-    series::start(broker.topology(), &config.receipt_secrets);
-    warn_of_unknown(&config.receipt_secrets, operators);
+pub fn start(config: &WorkerConfig, database: &Database, broker: &Broker, sending: Sending, scope: &Scope) {
+    let Sending { operators, told } = sending;
+    let rules = Rules::new(&operators, &config.receipt_secrets);
+    series::start(broker.topology(), &config.receipt_secrets, &operators);
+    warn_of_unknown(&config.receipt_secrets, &operators);
+    // What operators tell is stored for as long as they can tell it.
+    let reports = Reports { database: database.clone(), rules: rules.clone(), told };
+    scope.spawn_support("reports of operators", reports.run(scope.finish.clone()));
     scope.spawn_until_stopped("callback customers", database.clone().watch_callback_customers());
     for lane in Lane::ALL {
         // Writers and calls are per queue: normal messages, many or at a slow operator, never hold up express ones.
-        let lease = Deliver::lease(operators);
+        let lease = Deliver::lease(&operators);
         let states = StateWriter::start(database, config.state_lanes, config.pace[lane], lease, scope);
-        let deliver = Deliver::new(operators.clone(), states, config, scope.stop.clone());
+        let deliver = Deliver::new(operators.clone(), states, rules.clone(), config, scope.stop.clone());
         let queue = broker.topology().queue(lane).to_owned();
-        let (broker, database) = (broker.clone(), database.clone());
-        let consume = Consume { broker, database, queue, prefetch: config.prefetch[lane], deliver };
+        let (broker, database, operators) = (broker.clone(), database.clone(), operators.clone());
+        let consume = Consume { broker, database, operators, queue, prefetch: config.prefetch[lane], deliver };
         scope.spawn("consumer", consume.run(scope.stop.clone()));
     }
 }
@@ -59,10 +70,11 @@ fn warn_of_unknown(reporting: &OperatorSecrets, operators: &Operators) {
     }
 }
 
-/// The worker needs both, and needs to write. Publishers that are blocked are no more than news: it only consumes.
-pub fn health(database: &Database, broker: &Broker) -> Health {
+/// The worker needs database and broker, and needs to write. Publishers that are blocked are no more than news: it only consumes. So are
+/// sessions that are not bound: without any it takes no messages, and is ready to take them.
+pub fn health(database: &Database, broker: &Broker, operators: &Operators) -> Health {
     let (database, broker) = (database.clone(), broker.clone());
-    Health::new()
+    let health = Health::new()
         .check("mysql", Required, move || {
             let database = database.clone();
             async move {
@@ -73,5 +85,22 @@ pub fn health(database: &Database, broker: &Broker) -> Health {
         .check("rabbitmq", Required, move || {
             let condition = broker.condition();
             std::future::ready(Finding::degraded(condition.as_str(), condition != Condition::Away))
+        });
+    with_sessions(health, operators)
+}
+
+/// Adds a check for each operator with sessions, which is reported and decides nothing.
+pub fn with_sessions(health: Health, operators: &Operators) -> Health {
+    let names: Vec<_> = operators.sessions().map(|(name, _)| name.clone()).collect();
+    names.into_iter().fold(health, |health, name| {
+        let (check, operators) = (format!("smpp:{name}"), operators.clone());
+        health.check(check, Reported, move || {
+            let state = operators.sessions().find(|(known, _)| **known == name).map(|(_, state)| state);
+            std::future::ready(match state {
+                Some(SessionsState::All) => Finding::OK,
+                Some(SessionsState::Some) => Finding::degraded("partly_bound", true),
+                Some(SessionsState::None) | None => Finding::UNAVAILABLE,
+            })
         })
+    })
 }

@@ -2,7 +2,8 @@
 
 use broker::Topology;
 use callbacks::OperatorSecrets;
-use domain::{IdMatch, LedgerKind, MessageType};
+use domain::{IdMatch, LedgerKind, MessageType, ReceiptState};
+use operators::{OperatorName, Operators};
 use persistence::{Outcome, Query, Settlement};
 use telemetry::{
     exports::{start_at_zero, start_connections_at_zero},
@@ -10,18 +11,19 @@ use telemetry::{
 };
 
 /// The database queries that the worker makes.
-const QUERIES: [Query; 7] = [
+const QUERIES: [Query; 8] = [
     Query::BeginSending,
     Query::CallbackCustomers,
     Query::Defer,
     Query::Ping,
+    Query::ReceiptsTake,
     Query::Settle,
     Query::SettleLate,
     Query::WriteStates,
 ];
 
 /// The operators' own series exist from when the operators are built.
-pub(crate) fn start(topology: &Topology, reporting: &OperatorSecrets) {
+pub(crate) fn start(topology: &Topology, reporting: &OperatorSecrets, operators: &Operators) {
     start_connections_at_zero(&QUERIES.map(Query::as_str));
     let queues = topology.queues();
     let results = ["ok", "requeued", "dead_letter", "malformed"];
@@ -32,7 +34,15 @@ pub(crate) fn start(topology: &Topology, reporting: &OperatorSecrets) {
     start_at_zero(names::RECIPIENTS_EXPIRED_TOTAL, &[]);
     start_at_zero(names::BATCH_SIZE, &[(label::LANE, &["states"])]);
     start_at_zero(names::RECIPIENTS_SETTLED_TOTAL, &[(label::RESULT, &["done", "failed", "deferred"])]);
-    let reporting: Vec<_> = reporting.names().collect();
+    let on_sessions: Vec<_> = operators
+        .sessions()
+        .map(|(name, _)| name)
+        .filter(|name| operators.reports(name))
+        .map(OperatorName::as_str)
+        .collect();
+    let states = ReceiptState::ALL.map(ReceiptState::as_str);
+    start_at_zero(names::RECEIPTS_TOTAL, &[(label::OPERATOR, &on_sessions), (label::STATE, &states)]);
+    let reporting: Vec<_> = reporting.names().chain(on_sessions).collect();
     start_at_zero(names::RECEIPT_DELAY_SECONDS, &[(label::OPERATOR, &reporting)]);
     start_at_zero(names::RECEIPT_MATCHES_TOTAL, &[(label::HOW, &IdMatch::ALL.map(IdMatch::as_str))]);
     start_at_zero(names::RECEIPTS_CONFLICTING_TOTAL, &[]);
@@ -51,6 +61,11 @@ pub(crate) fn settled(settlements: &[Settlement], recorded: &[bool]) {
     }
     count("done", done);
     count("failed", failed);
+}
+
+/// Counts recipients that an operator accepted after nobody waited for that any more.
+pub(crate) fn settled_late(recipients: usize) {
+    count("done", recipients as u64);
 }
 
 /// Counts recipients that were not sent in time: they failed.

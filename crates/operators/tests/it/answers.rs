@@ -23,11 +23,8 @@ fn accepted_by(verdict: &Verdict) -> &str {
 async fn an_accepted_message_has_its_operator_and_the_providers_id() {
     let simulator = simulator();
     let verdict = build(two_operators(&simulator)).send(&submission("m"), Prior::First).await;
-    let Verdict::Accepted { operator, provider_message_id } = verdict else { panic!("{verdict:?}") };
-    assert_eq!(
-        (operator.as_str(), provider_message_id.as_ref().map(domain::ProviderMessageId::as_str)),
-        ("a", Some("a-1"))
-    );
+    let Verdict::Accepted { operator, ids } = verdict else { panic!("{verdict:?}") };
+    assert_eq!((operator.as_str(), ids), ("a", vec![domain::ProviderMessageId::parse("a-1")]));
     assert_eq!(asked(&simulator), "a");
     let entry = simulator.journal().remove(0);
     assert_eq!((entry.key.as_str(), entry.r#type.as_str()), ("m:+4915112345", "express"));

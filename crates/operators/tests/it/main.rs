@@ -13,7 +13,7 @@ use std::{
 
 use domain::{MessageId, MessageType, Recipient};
 use operator_simulator::Simulator;
-use operators::{BreakerConfig, Operators, OperatorsConfig, Submission, parse_operators};
+use operators::{Background, BreakerConfig, Operators, OperatorsConfig, Submission, parse_operators};
 use tokio::net::TcpSocket;
 
 const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -54,7 +54,7 @@ fn two_operators(simulator: &Simulator) -> OperatorsConfig {
 }
 
 fn build(config: OperatorsConfig) -> Operators {
-    Operators::build(config).expect("a valid configuration")
+    Operators::build(config, &Background::none()).expect("a valid configuration")
 }
 
 fn submission(message: &str) -> Submission {

@@ -8,13 +8,13 @@ use std::{
 
 use broker::{Broker, Options, Outgoing, Published, Topology, dead_letter_queue};
 use callbacks::OperatorSecrets;
-use delivery_worker::{WorkerConfig, start};
+use delivery_worker::{Sending, WorkerConfig, start};
 use domain::{
     CustomerId, Lane, Message, MessageBody, MessageId, MessageText, MessageType, Money, OutboxPayload, PerLane,
     Recipients, TopUpAmount, TransactionId, Turn,
 };
 use operator_simulator::Simulator;
-use operators::{BreakerConfig, Operators, OperatorsConfig, parse_operators};
+use operators::{BreakerConfig, OperatorsConfig, parse_operators};
 use persistence::{AcceptOutcome, AcceptRequest, ClaimToken, Database, DatabaseConfig, OutboxEventId, TopUpRequest};
 use service_kit::Lifecycle;
 use tempfile::TempDir;
@@ -173,8 +173,9 @@ impl Fixture {
         let database = self.open(patience).await;
         database.assume_migrated();
         let lifecycle = Lifecycle::for_tests();
-        let operators = Operators::build(operators).expect("a valid configuration");
-        start(config, &database, &self.broker, &operators, &lifecycle.scope());
+        let scope = lifecycle.scope();
+        let sending = Sending::build(operators, &scope).expect("a valid configuration");
+        start(config, &database, &self.broker, sending, &scope);
         Worker { database, lifecycle }
     }
 

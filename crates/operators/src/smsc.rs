@@ -1,0 +1,158 @@
+//! Operators that are reached over SMPP: their sessions, which live as long as the process, and what is sent on them.
+//!
+//! ```text
+//! SmppOperator -> Pool (express before normal, tps) -> Session (window, throttling, enquire_link) -> SMSC
+//!      ^ Submitted (parts) <-------- answers ----------'   '-- receipts, late answers --> Background::reports
+//! ```
+//!
+//! A message counts as sent from the moment its first byte may be on its way: what then has no answer is unknown, and never
+//! refunded. A place in the window is free with the answer, not when nobody waits for it any more.
+
+mod backoff;
+mod config;
+mod connect;
+mod keeper;
+mod link;
+mod message;
+mod meters;
+mod operator;
+mod pace;
+mod parameters;
+mod pool;
+mod report;
+mod session;
+mod submitted;
+mod throttle;
+mod window;
+
+use std::sync::Arc;
+
+use smpp::BindMode;
+use tokio::sync::{mpsc, watch};
+
+pub(crate) use self::{
+    config::WrongUrl,
+    operator::SmppOperator,
+    submitted::{PartIds, Submitted},
+};
+pub use self::{
+    config::{Binding, Receipts, SmppConfig, Trust, UnknownRule},
+    connect::TlsError,
+    report::{Background, LateAcceptance, Report},
+};
+use self::{connect::Connector, meters::Meters, pool::Pool};
+use crate::OperatorName;
+
+/// What the sessions of one operator share.
+pub(crate) struct Shared {
+    operator: OperatorName,
+    config: SmppConfig,
+    pool: Pool,
+    meters: Arc<Meters>,
+    reports: mpsc::Sender<Report>,
+}
+
+impl Shared {
+    /// A message was taken after all.
+    fn tell_late(&self, submitted: &Submitted, ids: PartIds) {
+        let late = LateAcceptance {
+            operator: self.operator.clone(),
+            message_id: submitted.message_id.clone(),
+            recipient: submitted.recipient.clone(),
+            ids,
+        };
+        if self.reports.try_send(Report::Late(late)).is_err() {
+            // Its row stays as it is, and is asked about again.
+            tracing::warn!(operator = %self.operator, "a late answer of an SMSC could not be kept");
+        }
+    }
+}
+
+/// The sessions of one SMPP operator. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Sessions {
+    shared: Arc<Shared>,
+}
+
+/// How the sessions of an operator are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionsState {
+    /// All are bound.
+    All,
+    /// Some are.
+    Some,
+    /// None is.
+    None,
+}
+
+impl Sessions {
+    /// Starts them. They are made, and made anew, in the background.
+    pub(crate) fn start(
+        operator: &OperatorName,
+        config: &SmppConfig,
+        background: &Background,
+    ) -> Result<Self, TlsError> {
+        let connector = Connector::new(config)?;
+        let shared = Arc::new(Shared {
+            operator: operator.clone(),
+            config: config.clone(),
+            pool: Pool::new(config.tps, config.wait(), config.timeout),
+            meters: Arc::new(Meters::new(operator)),
+            reports: background.reports.clone(),
+        });
+        let modes: &[BindMode] = match config.bind {
+            Binding::Transceiver => &[BindMode::Transceiver],
+            Binding::Transmitter => &[BindMode::Transmitter],
+            Binding::Pair => &[BindMode::Transmitter, BindMode::Receiver],
+        };
+        for mode in (0..config.binds).flat_map(|_| modes) {
+            let keep = keeper::keep(Arc::clone(&shared), connector.clone(), *mode, background.stop.clone());
+            background.tasks.spawn(keep);
+        }
+        Ok(Self { shared })
+    }
+
+    /// The operator that sends on them.
+    pub(crate) fn operator(&self) -> SmppOperator {
+        SmppOperator::new(Arc::clone(&self.shared))
+    }
+
+    pub(crate) fn config(&self) -> &SmppConfig {
+        &self.shared.config
+    }
+
+    pub(crate) fn state(&self) -> SessionsState {
+        let bound = self.shared.pool.sessions().borrow().bound;
+        match bound {
+            0 => SessionsState::None,
+            bound if bound < self.shared.config.binds => SessionsState::Some,
+            _ => SessionsState::All,
+        }
+    }
+
+    /// Waits until one can send.
+    pub(crate) async fn bound(&self) {
+        let mut sessions = self.shared.pool.sessions();
+        // The sender is in the pool, which lives as long as this.
+        let _alive = sessions.wait_for(|sessions| sessions.bound > 0).await;
+    }
+
+    /// Waits until none could send for as long as anything waits for one.
+    pub(crate) async fn away(&self) {
+        let mut sessions: watch::Receiver<pool::Sessions> = self.shared.pool.sessions();
+        loop {
+            let since = sessions.borrow_and_update().since;
+            let away_at = since.map(|since| since + self.shared.config.wait());
+            tokio::select! {
+                () = tokio::time::sleep_until(away_at.unwrap_or_else(tokio::time::Instant::now)), if away_at.is_some() => return,
+                changed = sessions.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sessions").field("operator", &self.shared.operator).finish_non_exhaustive()
+    }
+}

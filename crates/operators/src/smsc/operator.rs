@@ -1,0 +1,176 @@
+//! An operator that is reached over SMPP: one submission, in as many parts as it has, on whatever sessions have room.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use chrono::{DateTime, Utc};
+use domain::{Lane, ProviderMessageId};
+use futures_util::future::join_all;
+use smpp::{Fault, Status, SubmitClass};
+use tower::Service;
+
+use super::{
+    Shared,
+    config::UnknownRule,
+    message,
+    pool::{Reply, Submitting},
+    submitted::{PartIds, Submitted},
+};
+use crate::{
+    Prior,
+    outcome::{Answer, BoxFuture, Failure, Outcome},
+    round::Round,
+};
+
+/// One SMPP operator; clones share its sessions.
+#[derive(Clone)]
+pub(crate) struct SmppOperator {
+    shared: Arc<Shared>,
+}
+
+impl SmppOperator {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    async fn submit(self, round: Arc<Round>) -> Outcome {
+        let Shared { operator, config, pool, .. } = &*self.shared;
+        if round.prior != Prior::First && config.unknown == UnknownRule::Hold {
+            return Err(Failure::Unknown { reason: "is not asked twice (unknown=hold)".to_owned() });
+        }
+        let submission = &round.submission;
+        let sms = match message::parts(config, operator, submission, now()) {
+            Ok(sms) => sms,
+            Err(error) => return Ok(Answer::Rejected { reason: error.to_string() }),
+        };
+        let submitted = round.submitted(operator, sms.len());
+        let waiting = Waiting(&submitted);
+        let (lane, missing) = (Lane::of(submission.kind), submitted.begin());
+        let mut sms: Vec<_> = sms.into_iter().map(Some).collect();
+        let submits = missing.into_iter().filter_map(|part| Some((part, sms[part].take()?)));
+        let results = join_all(submits.map(async |(part, sm)| {
+            let result = self.judge(pool.submit(lane, Box::new(sm), &submitted, part).await);
+            if let PartResult::Accepted(id) = &result {
+                submitted.accept(part, id.clone());
+            }
+            result
+        }));
+        let results = results.await;
+        let ids = waiting.over();
+        self.outcome(&submitted, results, ids)
+    }
+
+    fn judge(&self, submitting: Submitting) -> PartResult {
+        let (status, id) = match submitting {
+            Submitting::Replied(Reply::Answered(status, id)) => (status, id),
+            Submitting::Replied(Reply::NotUnderstood(status)) => {
+                return PartResult::Rejected(format!("did not understand the message: {status}"));
+            }
+            Submitting::Replied(Reply::Lost) => return PartResult::Failed(Failure::Lost),
+            Submitting::NoAnswer => {
+                return PartResult::Failed(Failure::Unknown { reason: "no answer in time".to_owned() });
+            }
+            Submitting::Busy => return PartResult::Failed(Failure::Busy),
+            Submitting::NoSession | Submitting::Replied(Reply::NotSent) => {
+                return PartResult::Failed(Failure::NoSession);
+            }
+        };
+        match self.shared.config.class_of(status) {
+            SubmitClass::Accepted => PartResult::Accepted(self.id(&id)),
+            SubmitClass::Rejected(fault) => {
+                if fault == Fault::Settings {
+                    self.shared.meters.settings_are_wrong(status);
+                }
+                PartResult::Rejected(format!("answered {status}"))
+            }
+            SubmitClass::Throttled => PartResult::Failed(Failure::Throttled { answer: status.to_string() }),
+            SubmitClass::Temporary | SubmitClass::SessionBroken => PartResult::Failed(temporary(status)),
+        }
+    }
+
+    fn id(&self, id: &str) -> Option<ProviderMessageId> {
+        let id = ProviderMessageId::parse(id);
+        if id.is_none() {
+            self.shared.meters.without_id.increment(1);
+        }
+        id
+    }
+
+    /// What the parts come to. A rejection of one is one of the message, whatever became of the others: it can never be whole.
+    fn outcome(&self, submitted: &Submitted, results: Vec<PartResult>, ids: Option<PartIds>) -> Outcome {
+        if let Some(ids) = ids {
+            return Ok(Answer::Accepted { ids });
+        }
+        let mut failed: Option<Failure> = None;
+        for result in results {
+            match result {
+                PartResult::Accepted(_) => {}
+                PartResult::Rejected(reason) => {
+                    if submitted.has_any() {
+                        self.shared.meters.partial.increment(1);
+                    }
+                    return Ok(Answer::Rejected { reason });
+                }
+                PartResult::Failed(failure) => {
+                    let is_worse = failure.is_unknown() && !failed.as_ref().is_some_and(Failure::is_unknown);
+                    if is_worse || failed.is_none() {
+                        failed = Some(failure);
+                    }
+                }
+            }
+        }
+        // Parts that were neither taken nor asked about have failed by one of these.
+        Err(failed.unwrap_or(Failure::Busy))
+    }
+}
+
+fn temporary(status: Status) -> Failure {
+    Failure::Temporary { answer: status.to_string(), retry_after: None }
+}
+
+/// What became of one part.
+enum PartResult {
+    Accepted(Option<ProviderMessageId>),
+    Rejected(String),
+    Failed(Failure),
+}
+
+/// Somebody waits for the answers about a message, until this is gone.
+struct Waiting<'a>(&'a Submitted);
+
+impl Waiting<'_> {
+    /// Nobody does any more. The ids of all parts, where all were taken.
+    fn over(self) -> Option<PartIds> {
+        self.0.leave()
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+impl Service<Arc<Round>> for SmppOperator {
+    type Response = Answer;
+    type Error = Failure;
+    type Future = BoxFuture<Outcome>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, round: Arc<Round>) -> BoxFuture<Outcome> {
+        Box::pin(self.clone().submit(round))
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "for what the SMSC is told of a message's end; what decides goes by the database's clock"
+)]
+fn now() -> DateTime<Utc> {
+    Utc::now()
+}

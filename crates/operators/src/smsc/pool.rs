@@ -1,0 +1,210 @@
+//! What waits for a session with room for it: express before normal, at a pace.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use domain::{Lane, PerLane};
+use smpp::{Sm, Status};
+use tokio::{
+    sync::{oneshot, watch},
+    time::{Instant, timeout},
+};
+
+use super::{pace::Pace, submitted::Submitted};
+
+/// Parts that may wait; more are told at once that there is no room.
+const MOST_WAITING: usize = 10_000;
+
+/// One part on its way to a session.
+pub(super) struct Job {
+    pub(super) sm: Box<Sm>,
+    pub(super) submitted: Arc<Submitted>,
+    pub(super) part: usize,
+    taken: oneshot::Sender<()>,
+    answer: oneshot::Sender<Reply>,
+}
+
+/// One part that a session has taken.
+pub(super) struct Taken {
+    pub(super) sm: Box<Sm>,
+    pub(super) submitted: Arc<Submitted>,
+    pub(super) part: usize,
+    pub(super) answer: oneshot::Sender<Reply>,
+}
+
+/// What a session says of a part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reply {
+    /// The SMSC answered, with what it calls the part.
+    Answered(Status, String),
+    /// The SMSC could not read what we wrote.
+    NotUnderstood(Status),
+    /// The session ended after some of it was written.
+    Lost,
+    /// The session ended before anything of it was written.
+    NotSent,
+}
+
+/// What became of a part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Submitting {
+    /// A session had it.
+    Replied(Reply),
+    /// It was written, and no answer came in time.
+    NoAnswer,
+    /// No session had room for it.
+    Busy,
+    /// There was no session.
+    NoSession,
+}
+
+/// What a session may do next.
+pub(super) enum Next {
+    /// Send this.
+    Send(Taken),
+    /// Nothing before then: what waits has to keep to the pace.
+    NotBefore(Instant),
+    /// Nothing waits.
+    Nothing,
+}
+
+/// The queues of one operator, and how many sessions serve them.
+pub(super) struct Pool {
+    waiting: Mutex<Waiting>,
+    /// Counts what was added, so that sessions look again.
+    added: watch::Sender<u64>,
+    sessions: watch::Sender<Sessions>,
+    wait: Duration,
+    timeout: Duration,
+}
+
+struct Waiting {
+    lanes: PerLane<VecDeque<Job>>,
+    pace: Pace,
+}
+
+/// How many sessions can send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sessions {
+    pub(super) bound: u16,
+    /// When there were none any more.
+    pub(super) since: Option<Instant>,
+}
+
+impl Pool {
+    pub(super) fn new(tps: u32, wait: Duration, timeout: Duration) -> Self {
+        let waiting = Waiting { lanes: PerLane::from_fn(|_| VecDeque::new()), pace: Pace::new(tps) };
+        let sessions = Sessions { bound: 0, since: Some(Instant::now()) };
+        let (added, sessions) = (watch::Sender::new(0), watch::Sender::new(sessions));
+        Self { waiting: Mutex::new(waiting), added, sessions, wait, timeout }
+    }
+
+    /// Sends one part: waits for a session with room, and then for the answer.
+    ///
+    /// Dropping the future gives the part up where it waits; where it was written, an answer to it counts as a late one.
+    pub(super) async fn submit(&self, lane: Lane, sm: Box<Sm>, submitted: &Arc<Submitted>, part: usize) -> Submitting {
+        if self.is_away() {
+            return Submitting::NoSession;
+        }
+        let (taken, mut is_taken) = oneshot::channel();
+        let (answer, mut answered) = oneshot::channel();
+        let job = Job { sm, submitted: Arc::clone(submitted), part, taken, answer };
+        if !self.add(lane, job) {
+            return Submitting::Busy;
+        }
+        if timeout(self.wait, &mut is_taken).await.is_err() {
+            // It may have been taken just now.
+            is_taken.close();
+            if is_taken.try_recv().is_err() {
+                let has_session = self.sessions.borrow().bound > 0;
+                return if has_session { Submitting::Busy } else { Submitting::NoSession };
+            }
+        }
+        match timeout(self.timeout, &mut answered).await {
+            Ok(Ok(reply)) => Submitting::Replied(reply),
+            // A session that ends answers for all it has.
+            Ok(Err(_)) => Submitting::Replied(Reply::Lost),
+            Err(_) => {
+                answered.close();
+                answered.try_recv().map_or(Submitting::NoAnswer, Submitting::Replied)
+            }
+        }
+    }
+
+    /// `false` where there is no room for it.
+    fn add(&self, lane: Lane, job: Job) -> bool {
+        let mut waiting = self.lock();
+        waiting.forget_given_up();
+        if waiting.lanes.iter().map(VecDeque::len).sum::<usize>() >= MOST_WAITING {
+            return false;
+        }
+        waiting.lanes[lane].push_back(job);
+        drop(waiting);
+        self.added.send_modify(|added| *added = added.wrapping_add(1));
+        true
+    }
+
+    /// What a session with room sends next.
+    pub(super) fn next(&self, now: Instant) -> Next {
+        let mut waiting = self.lock();
+        waiting.forget_given_up();
+        loop {
+            if waiting.lanes.iter().all(VecDeque::is_empty) {
+                return Next::Nothing;
+            }
+            if let Some(until) = waiting.pace.not_before(now) {
+                return Next::NotBefore(until);
+            }
+            let Some(job) = Lane::ALL.into_iter().find_map(|lane| waiting.lanes[lane].pop_front()) else {
+                return Next::Nothing;
+            };
+            let Job { sm, submitted, part, taken, answer } = job;
+            if taken.send(()).is_ok() {
+                waiting.pace.sent(now);
+                return Next::Send(Taken { sm, submitted, part, answer });
+            }
+        }
+    }
+
+    /// Tells when something was added.
+    pub(super) fn additions(&self) -> watch::Receiver<u64> {
+        self.added.subscribe()
+    }
+
+    /// A session begins or ends to send.
+    pub(super) fn session(&self, begins: bool) {
+        self.sessions.send_modify(|sessions| {
+            let bound = if begins { sessions.bound + 1 } else { sessions.bound.saturating_sub(1) };
+            *sessions = Sessions { bound, since: (bound == 0).then(Instant::now) };
+        });
+    }
+
+    /// How many sessions there are, and each change of it.
+    pub(super) fn sessions(&self) -> watch::Receiver<Sessions> {
+        self.sessions.subscribe()
+    }
+
+    /// Whether there has been no session for longer than anything waits for one.
+    pub(super) fn is_away(&self) -> bool {
+        let sessions = *self.sessions.borrow();
+        sessions.bound == 0 && sessions.since.is_some_and(|since| since.elapsed() >= self.wait)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    /// Those in front are the ones that have waited longest.
+    fn forget_given_up(&mut self) {
+        for lane in Lane::ALL {
+            while self.lanes[lane].front().is_some_and(|job| job.taken.is_closed()) {
+                self.lanes[lane].pop_front();
+            }
+        }
+    }
+}

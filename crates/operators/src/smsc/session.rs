@@ -1,0 +1,280 @@
+//! One session: a task that owns its socket, sends what waits for it, and answers what the SMSC sends.
+
+mod inbound;
+mod phase;
+
+use std::{sync::Arc, time::Duration};
+
+use domain::ProviderMessageId;
+use smpp::{Body, Frame, NotSmpp, Pdu, Response, Status, SubmitClass};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::watch,
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use self::{inbound::Inbound, phase::Phase};
+use super::{
+    Shared,
+    link::{Broken, Link},
+    meters::{SessionState, Shown},
+    pool::{Next, Reply},
+    throttle::Throttle,
+    window::{Entry, Window},
+};
+
+/// For so long after nobody waits for an answer any more it may still come.
+const LATE: Duration = Duration::from_mins(1);
+/// How long an SMSC that ends the session may take to answer what it has, and we to end it in order.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Why a session is over.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Ended {
+    /// We stop.
+    #[error("we stop")]
+    Stopped,
+    /// The SMSC ended it.
+    #[error("the SMSC ended the session")]
+    Unbound,
+    /// The connection is gone, or what came on it was no SMPP.
+    #[error(transparent)]
+    Broken(#[from] Broken),
+    /// The SMSC did not answer whether it is there.
+    #[error("the SMSC did not answer for {0:?}")]
+    Silent(Duration),
+    /// The SMSC says that the session is in no state to send.
+    #[error("the SMSC answered {0}, so the session is made anew")]
+    State(Status),
+}
+
+impl From<NotSmpp> for Ended {
+    fn from(error: NotSmpp) -> Self {
+        Self::Broken(error.into())
+    }
+}
+
+/// A bound session.
+pub(super) struct Session<S> {
+    link: Link<S>,
+    shared: Arc<Shared>,
+    /// Whether it sends messages; a receiver does not.
+    sends: bool,
+    window: Window,
+    throttle: Throttle,
+    inbound: Inbound,
+    phase: Phase,
+    /// When a PDU came last: whichever it is, the SMSC is there.
+    heard_at: Instant,
+    /// When the SMSC was asked whether it is there, if it has said nothing since.
+    asked_at: Option<Instant>,
+}
+
+impl<S: AsyncRead + AsyncWrite> Session<S> {
+    pub(super) fn new(link: Link<S>, shared: Arc<Shared>, sends: bool) -> Self {
+        let config = &shared.config;
+        let window = Window::new(config.window, config.timeout + LATE, shared.meters.window_used.clone());
+        let throttle = Throttle::new(config.timeout);
+        let (inbound, phase) = (Inbound::new(Arc::clone(&shared)), Phase::Open);
+        let heard_at = Instant::now();
+        Self { link, shared, sends, window, throttle, inbound, phase, heard_at, asked_at: None }
+    }
+
+    /// Works until the session is over. Whatever was sent and not answered is told to be unknown then.
+    pub(super) async fn run(mut self, stop: &CancellationToken, shown: &mut Shown) -> Ended {
+        // The bind was number one.
+        let _bind = self.window.sequence();
+        let mut added = self.shared.pool.additions();
+        if self.sends {
+            self.shared.pool.session(true);
+        }
+        let ended = self.serve(stop, &mut added, shown).await;
+        // Before anybody learns of it: what is told to be lost is not sent again to this session.
+        if self.sends {
+            self.shared.pool.session(false);
+        }
+        self.window.end(self.link.written());
+        let ended = ended.err().unwrap_or(Ended::Stopped);
+        self.link.close().await;
+        ended
+    }
+
+    async fn serve(
+        &mut self,
+        stop: &CancellationToken,
+        added: &mut watch::Receiver<u64>,
+        shown: &mut Shown,
+    ) -> Result<(), Ended> {
+        loop {
+            while let Some(frame) = self.link.next()? {
+                self.hear(frame)?;
+            }
+            let now = Instant::now();
+            let wake_at = self.look_around(now)?;
+            let is_throttled = self.throttle.not_before(now).is_some();
+            shown.set(if is_throttled { SessionState::Throttled } else { SessionState::Bound });
+            if self.phase.is_over(now, self.window.is_awaited(), self.inbound.is_empty()) {
+                return self.phase.end();
+            }
+            let (may_send, send_at) = self.send_waiting(now, added);
+            let wake_at = send_at.map_or(wake_at, |send_at| send_at.min(wake_at));
+            tokio::select! {
+                step = self.link.step() => self.phase.judge(step)?,
+                answer = self.inbound.next(), if !self.inbound.is_empty() => {
+                    self.link.put(&answer);
+                }
+                Ok(()) = added.changed(), if may_send => {}
+                () = sleep_until(wake_at) => {}
+                () = stop.cancelled(), if !self.phase.is_farewell() => self.say_farewell(),
+            }
+        }
+    }
+
+    /// Sends what waits and has room. Tells whether more may be sent at once, and when otherwise.
+    fn send_waiting(&mut self, now: Instant, added: &mut watch::Receiver<u64>) -> (bool, Option<Instant>) {
+        added.mark_unchanged();
+        let may_send = |session: &Self| {
+            session.sends && session.phase.is_open() && session.window.has_room() && session.link.takes_more()
+        };
+        while may_send(self) {
+            if let Some(until) = self.throttle.not_before(now) {
+                return (false, Some(until));
+            }
+            match self.shared.pool.next(now) {
+                Next::Send(mut taken) => {
+                    let sequence = self.window.sequence();
+                    let body = Body::SubmitSm(std::mem::take(&mut taken.sm));
+                    let offset = self.link.put(&Pdu::request(sequence, body));
+                    self.window.add(sequence, taken, offset, now);
+                    self.throttle.sent(now);
+                }
+                Next::NotBefore(until) => return (true, Some(until)),
+                Next::Nothing => return (true, None),
+            }
+        }
+        (false, None)
+    }
+
+    /// What is due: places that are free again, whether the SMSC is there. When to look again.
+    fn look_around(&mut self, now: Instant) -> Result<Instant, Ended> {
+        let config = &self.shared.config;
+        let timeout = config.timeout;
+        let freed_at = self.window.expire(now);
+        let quiet_from = self.heard_at.max(self.window.oldest().unwrap_or(self.heard_at));
+        // One that owes answers is asked sooner: it may be gone without a word.
+        let ask_at = match self.window.oldest() {
+            Some(_) => (quiet_from + timeout).min(self.heard_at + config.enquire_after),
+            None => self.heard_at + config.enquire_after,
+        };
+        if self.asked_at.is_none() && ask_at <= now {
+            let sequence = self.window.sequence();
+            self.link.put(&Pdu::request(sequence, Body::EnquireLink));
+            self.asked_at = Some(now);
+        }
+        let heard_by = match self.asked_at {
+            Some(asked_at) if asked_at + timeout <= now => return Err(Ended::Silent(now - self.heard_at)),
+            Some(asked_at) => asked_at + timeout,
+            None => ask_at,
+        };
+        let throttled = self.throttle.not_before(now);
+        Ok([freed_at, self.phase.ends_at(), throttled].into_iter().flatten().fold(heard_by, Instant::min))
+    }
+
+    fn hear(&mut self, frame: Frame) -> Result<(), Ended> {
+        let now = Instant::now();
+        self.heard_at = now;
+        self.asked_at = None;
+        let Pdu { status, sequence, body } = match Pdu::read(frame) {
+            Ok(pdu) => pdu,
+            Err(unreadable) => {
+                let operator = &self.shared.operator;
+                tracing::warn!(%operator, %unreadable, "a PDU of an SMSC is left out");
+                if let Some(answer) = unreadable.answer() {
+                    self.link.put(&answer);
+                }
+                return Ok(());
+            }
+        };
+        match body {
+            Body::SubmitSmResp(Response { message_id }) => return self.answered(sequence, status, message_id, now),
+            Body::GenericNack => self.not_understood(sequence, status),
+            Body::DeliverSm(_) | Body::DataSm(_) => {
+                if let Some(answer) = self.inbound.take(sequence, body) {
+                    self.link.put(&answer);
+                }
+            }
+            Body::EnquireLink => self.answer(sequence, Status::OK, Body::EnquireLinkResp),
+            Body::Unbind => {
+                self.answer(sequence, Status::OK, Body::UnbindResp);
+                self.phase.smsc_leaves(now + FAREWELL);
+            }
+            Body::UnbindResp => self.phase.unbound(),
+            Body::Bind(mode, _) => {
+                self.answer(sequence, Status::INVALID_BIND_STATUS, Body::BindResp(mode, smpp::BindResp::default()));
+            }
+            Body::SubmitSm(_) => {
+                self.answer(sequence, Status::INVALID_BIND_STATUS, Body::SubmitSmResp(Response::default()));
+            }
+            Body::EnquireLinkResp | Body::BindResp(..) | Body::DeliverSmResp(_) | Body::DataSmResp(_) => {}
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, sequence: u32, status: Status, body: Body) {
+        self.link.put(&Pdu::response(sequence, status, body));
+    }
+
+    /// The SMSC answers for a part.
+    fn answered(&mut self, sequence: u32, status: Status, id: String, now: Instant) -> Result<(), Ended> {
+        let Some(entry) = self.window.take(sequence) else {
+            tracing::debug!(operator = %self.shared.operator, %status, "an SMSC answered for what is not known any more");
+            return Ok(());
+        };
+        self.shared.meters.answered(status, now - entry.sent_at);
+        let class = self.shared.config.class_of(status);
+        match class {
+            SubmitClass::Throttled => self.throttle.throttled(entry.sent_at, now),
+            _ => self.throttle.answered(entry.sent_at),
+        }
+        self.reply(entry, status, class, id);
+        match class {
+            SubmitClass::SessionBroken => Err(Ended::State(status)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells who waits; where nobody does, and it was taken, whoever keeps account of it.
+    fn reply(&mut self, entry: Entry, status: Status, class: SubmitClass, id: String) {
+        let Entry { answer, submitted, part, .. } = entry;
+        let Err(Reply::Answered(_, id)) = answer.send(Reply::Answered(status, id)) else { return };
+        if class == SubmitClass::Accepted {
+            self.shared.meters.late.increment(1);
+            let id = ProviderMessageId::parse(&id);
+            if let Some(ids) = submitted.accept_late(part, id) {
+                self.shared.tell_late(&submitted, ids);
+            }
+        }
+    }
+
+    fn not_understood(&mut self, sequence: u32, status: Status) {
+        let operator = &self.shared.operator;
+        let Some(entry) = self.window.take(sequence) else {
+            tracing::warn!(%operator, %status, sequence, "an SMSC did not understand something");
+            return;
+        };
+        tracing::error!(%operator, %status, "an SMSC does not understand what we write; look at its parameters in OPERATORS");
+        self.throttle.answered(entry.sent_at);
+        let _left = entry.answer.send(Reply::NotUnderstood(status));
+    }
+
+    /// We stop: nothing more is sent, and the SMSC is told.
+    fn say_farewell(&mut self) {
+        let sequence = self.window.sequence();
+        self.link.put(&Pdu::request(sequence, Body::Unbind));
+        self.phase.we_leave(Instant::now() + FAREWELL);
+    }
+}
+
+#[cfg(test)]
+mod tests;

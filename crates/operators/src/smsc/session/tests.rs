@@ -1,0 +1,381 @@
+//! Sessions against an SMSC at the other end of a pipe, in time that only moves when everybody waits.
+
+use domain::{Lane, ProviderMessageId};
+use smpp::{Sm, Tlv, esm, tag};
+use tokio::{
+    io::{AsyncWriteExt as _, DuplexStream, duplex},
+    sync::mpsc,
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_util::task::TaskTracker;
+
+use super::*;
+use crate::{
+    Report,
+    smsc::{
+        Pool,
+        config::tests::parsed,
+        meters::{Meters, Shown},
+        pool::Submitting,
+        submitted::Submitted,
+    },
+    testing,
+};
+
+/// A session with both of its ends.
+struct Fixture {
+    shared: Arc<Shared>,
+    smsc: Link<DuplexStream>,
+    reports: mpsc::Receiver<Report>,
+    stop: CancellationToken,
+    ended: JoinHandle<Ended>,
+    tasks: TaskTracker,
+}
+
+impl Fixture {
+    fn new(parameters: &str) -> Self {
+        let config = parsed(&format!("smpp://u:p@host?{parameters}")).expect("accepted");
+        let (reports, told) = mpsc::channel(10);
+        let operator = testing::name("a");
+        let meters = Arc::new(Meters::new(&operator));
+        let pool = Pool::new(config.tps, config.wait(), config.timeout);
+        let shared = Arc::new(Shared { operator, config, pool, meters, reports });
+        let (ours, theirs) = duplex(64 * 1024);
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let session = Session::new(Link::new(ours), Arc::clone(&shared), true);
+        let (stopped, mut shown) = (stop.clone(), Shown::new(&shared.meters, SessionState::Binding));
+        let ended = tasks.spawn(async move { session.run(&stopped, &mut shown).await });
+        Self { shared, smsc: Link::new(theirs), reports: told, stop, ended, tasks }
+    }
+
+    /// Submits a part of a message of its own.
+    fn submit(&self, lane: Lane, text: &'static str) -> (Arc<Submitted>, JoinHandle<Submitting>) {
+        let submission = testing::submission();
+        let submitted = Arc::new(Submitted::new(submission.message_id, submission.recipient, 1));
+        submitted.begin();
+        let (shared, part) = (Arc::clone(&self.shared), Arc::clone(&submitted));
+        let sm = Box::new(Sm { short_message: text.as_bytes().into(), ..Sm::default() });
+        let submit = self.tasks.spawn(async move { shared.pool.submit(lane, sm, &part, 0).await });
+        (submitted, submit)
+    }
+
+    /// The next PDU that the SMSC gets.
+    async fn next(&mut self) -> Pdu {
+        Pdu::read(self.smsc.receive().await.expect("the session is there")).expect("we write what can be read")
+    }
+
+    /// The next message that the SMSC gets: its number and its text.
+    async fn next_message(&mut self) -> (u32, String) {
+        match self.next().await {
+            Pdu { sequence, body: Body::SubmitSm(sm), .. } => {
+                (sequence, String::from_utf8_lossy(sm.octets()).into_owned())
+            }
+            other => panic!("no message: {other:?}"),
+        }
+    }
+
+    /// Whether the SMSC gets nothing for a while.
+    async fn is_quiet(&mut self, seconds: u64) -> bool {
+        timeout(Duration::from_secs(seconds), self.smsc.receive()).await.is_err()
+    }
+
+    async fn put(&mut self, pdu: Pdu) {
+        self.smsc.put(&pdu);
+        // Until nothing is left to write or read; the pipe has room for it.
+        while matches!(timeout(Duration::from_millis(1), self.smsc.step()).await, Ok(Ok(()))) {}
+    }
+
+    async fn answer(&mut self, sequence: u32, status: Status, id: &str) {
+        let response = Response { message_id: id.to_owned() };
+        self.put(Pdu::response(sequence, status, Body::SubmitSmResp(response))).await;
+    }
+}
+
+fn accepted(id: &str) -> Submitting {
+    Submitting::Replied(Reply::Answered(Status::OK, id.to_owned()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_find_their_messages_in_any_order() {
+    let mut it = Fixture::new("");
+    let (_, first) = it.submit(Lane::Normal, "one");
+    let (sequence_of_first, text) = it.next_message().await;
+    assert_eq!((sequence_of_first, text.as_str()), (2, "one"), "the bind was number one");
+    let (_, second) = it.submit(Lane::Normal, "two");
+    let (sequence_of_second, _) = it.next_message().await;
+    it.answer(sequence_of_second, Status::INVALID_DESTINATION, "").await;
+    it.answer(sequence_of_first, Status::OK, "id-1").await;
+    assert_eq!(first.await.expect("answered"), accepted("id-1"));
+    let refused = Submitting::Replied(Reply::Answered(Status::INVALID_DESTINATION, String::new()));
+    assert_eq!(second.await.expect("answered"), refused);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_are_unanswered_than_the_window_has_and_express_goes_first() {
+    let mut it = Fixture::new("window=2&timeout_ms=60000");
+    let normal: Vec<_> = (0..4).map(|_| it.submit(Lane::Normal, "normal").1).collect();
+    let first = it.next_message().await.0;
+    it.next_message().await;
+    assert!(it.is_quiet(5).await, "the window is full");
+    let (_, express) = it.submit(Lane::Express, "express");
+    it.answer(first, Status::OK, "1").await;
+    let (sequence, text) = it.next_message().await;
+    assert_eq!(text, "express", "it waits for one answer and not for those before it");
+    it.answer(sequence, Status::OK, "2").await;
+    assert_eq!(express.await.expect("answered"), accepted("2"));
+    drop(normal);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_no_room_in_time_was_not_sent() {
+    let mut it = Fixture::new("window=1&timeout_ms=10000");
+    let (_, silent) = it.submit(Lane::Normal, "one");
+    it.next_message().await;
+    let (_, waiting) = it.submit(Lane::Normal, "two");
+    assert_eq!(waiting.await.expect("told"), Submitting::Busy);
+    assert_eq!(silent.await.expect("told"), Submitting::NoAnswer);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_is_told_once_and_frees_its_place() {
+    let mut it = Fixture::new("window=1&timeout_ms=1000&enquire_s=3600");
+    let (submitted, silent) = it.submit(Lane::Normal, "one");
+    let (sequence, _) = it.next_message().await;
+    assert_eq!(silent.await.expect("told"), Submitting::NoAnswer);
+    assert_eq!(submitted.leave(), None);
+    let (_, second) = it.submit(Lane::Normal, "two");
+    assert_eq!(second.await.expect("told"), Submitting::Busy, "the SMSC still has the first one");
+    it.answer(sequence, Status::OK, "late").await;
+    match it.reports.recv().await {
+        Some(Report::Late(late)) => {
+            assert_eq!(late.ids, [ProviderMessageId::parse("late")]);
+            assert_eq!(late.message_id, testing::submission().message_id);
+        }
+        other => panic!("no late answer: {other:?}"),
+    }
+    let (_, third) = it.submit(Lane::Normal, "three");
+    let mut next = it.next().await;
+    while next.body == Body::EnquireLink {
+        next = it.next().await;
+    }
+    it.answer(next.sequence, Status::OK, "3").await;
+    assert_eq!(third.await.expect("answered"), accepted("3"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_is_free_again_when_no_answer_can_be_expected_any_more() {
+    let mut it = Fixture::new("window=1&timeout_ms=1000&enquire_s=3600");
+    let (_, silent) = it.submit(Lane::Normal, "one");
+    it.next_message().await;
+    silent.await.expect("told");
+    // The SMSC lives, and never answers this one.
+    let began = Instant::now();
+    let (mut asked, mut sent) = (0, None);
+    while sent.is_none() {
+        let (_, next) = it.submit(Lane::Normal, "two");
+        let pdu = timeout(Duration::from_secs(1), it.next()).await;
+        match pdu {
+            Ok(Pdu { body: Body::EnquireLink, sequence, .. }) => {
+                asked += 1;
+                it.put(Pdu::response(sequence, Status::OK, Body::EnquireLinkResp)).await;
+            }
+            Ok(_) => sent = Some(began.elapsed()),
+            Err(_) => {}
+        }
+        next.abort();
+    }
+    let after = sent.expect("sent").as_secs();
+    assert!((58..=63).contains(&after) && asked > 0, "after {after} s, asked {asked} times");
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttling_stops_the_session_and_not_the_message() {
+    let mut it = Fixture::new("window=10&timeout_ms=60000");
+    let (_, first) = it.submit(Lane::Normal, "one");
+    let (sequence, _) = it.next_message().await;
+    it.answer(sequence, Status::THROTTLED, "").await;
+    let throttled = Submitting::Replied(Reply::Answered(Status::THROTTLED, String::new()));
+    assert_eq!(first.await.expect("answered"), throttled);
+    let paused_at = Instant::now();
+    let others: Vec<_> = (0..3).map(|_| it.submit(Lane::Normal, "other").1).collect();
+    let (sequence, _) = it.next_message().await;
+    let paused = paused_at.elapsed();
+    assert!(paused >= Duration::from_millis(990) && paused < Duration::from_millis(1_100), "{paused:?}");
+    assert!(it.is_quiet(5).await, "one goes first");
+    it.answer(sequence, Status::OK, "1").await;
+    it.next_message().await;
+    it.next_message().await;
+    drop(others);
+}
+
+#[tokio::test(start_paused = true)]
+async fn segments_keep_to_their_pace() {
+    let mut it = Fixture::new("window=100&tps=10&timeout_ms=60000");
+    let all: Vec<_> = (0..20).map(|_| it.submit(Lane::Normal, "x").1).collect();
+    let began = Instant::now();
+    for _ in 0..20 {
+        it.next_message().await;
+    }
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(1_900) && took <= Duration::from_millis(2_200), "{took:?}");
+    drop(all);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_smsc_is_asked_and_one_that_does_not_answer_is_gone() {
+    let mut it = Fixture::new("enquire_s=30&timeout_ms=10000");
+    let began = Instant::now();
+    let Pdu { sequence, body, .. } = it.next().await;
+    assert_eq!((body, began.elapsed().as_secs()), (Body::EnquireLink, 30));
+    it.put(Pdu::response(sequence, Status::OK, Body::EnquireLinkResp)).await;
+    assert!(it.is_quiet(29).await);
+    // Another PDU than the answer shows as well that it is there.
+    assert_eq!(it.next().await.body, Body::EnquireLink);
+    it.put(Pdu::request(1, Body::EnquireLink)).await;
+    assert_eq!(it.next().await, Pdu::response(1, Status::OK, Body::EnquireLinkResp));
+    assert!(it.is_quiet(29).await);
+    assert_eq!(it.next().await.body, Body::EnquireLink);
+    assert!(matches!(it.ended.await.expect("it ended"), Ended::Silent(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frozen_smsc_that_owes_an_answer_is_noticed_sooner() {
+    let mut it = Fixture::new("enquire_s=3600&timeout_ms=10000");
+    let (_, silent) = it.submit(Lane::Normal, "one");
+    it.next_message().await;
+    let began = Instant::now();
+    assert_eq!(it.next().await.body, Body::EnquireLink);
+    assert!(matches!((&mut it.ended).await.expect("it ended"), Ended::Silent(_)));
+    assert_eq!(began.elapsed().as_secs(), 20);
+    assert_eq!(silent.await.expect("told"), Submitting::NoAnswer);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_written_when_the_connection_ends_is_unknown() {
+    let mut it = Fixture::new("");
+    let (_, first) = it.submit(Lane::Normal, "one");
+    let (_, second) = it.submit(Lane::Normal, "two");
+    it.next_message().await;
+    it.next_message().await;
+    drop(it.smsc);
+    for submit in [first, second] {
+        assert_eq!(submit.await.expect("told"), Submitting::Replied(Reply::Lost));
+    }
+    assert!(matches!(it.ended.await.expect("it ended"), Ended::Broken(Broken::Closed)));
+    assert_eq!(it.shared.pool.sessions().borrow().bound, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_smsc_that_unbinds_gets_its_answer_and_may_answer_what_it_has() {
+    let mut it = Fixture::new("");
+    let (_, first) = it.submit(Lane::Normal, "one");
+    let (sequence, _) = it.next_message().await;
+    it.put(Pdu::request(9, Body::Unbind)).await;
+    assert_eq!(it.next().await, Pdu::response(9, Status::OK, Body::UnbindResp));
+    let (_, second) = it.submit(Lane::Normal, "two");
+    assert!(it.is_quiet(1).await, "nothing more is sent");
+    it.answer(sequence, Status::OK, "1").await;
+    assert_eq!(first.await.expect("answered"), accepted("1"));
+    assert!(matches!(it.ended.await.expect("it ended"), Ended::Unbound));
+    assert_eq!(second.await.expect("told"), Submitting::NoSession, "no other session came");
+}
+
+#[tokio::test(start_paused = true)]
+async fn we_unbind_and_wait_for_the_answer_or_the_end() {
+    for closes in [false, true] {
+        let mut it = Fixture::new("");
+        it.stop.cancel();
+        let Pdu { sequence, body, .. } = it.next().await;
+        assert_eq!(body, Body::Unbind);
+        let began = Instant::now();
+        if closes {
+            it.smsc.close().await;
+            drop(it.smsc);
+        } else {
+            it.put(Pdu::response(sequence, Status::OK, Body::UnbindResp)).await;
+        }
+        assert!(matches!(it.ended.await.expect("it ended"), Ended::Stopped));
+        assert!(began.elapsed() < Duration::from_secs(1), "closes: {closes}");
+    }
+    let mut it = Fixture::new("");
+    it.stop.cancel();
+    it.next().await;
+    let began = Instant::now();
+    assert!(matches!(it.ended.await.expect("it ended"), Ended::Stopped));
+    assert_eq!(began.elapsed().as_secs(), 5, "no longer than that");
+}
+
+fn receipt(sequence: u32) -> Pdu {
+    let sm = Sm {
+        esm_class: esm::RECEIPT,
+        tlvs: vec![Tlv::new(tag::RECEIPTED_MESSAGE_ID, &b"id-1\0"[..]), Tlv::new(tag::MESSAGE_STATE, &b"\x02"[..])],
+        ..Sm::default()
+    };
+    Pdu::request(sequence, Body::DeliverSm(Box::new(sm)))
+}
+
+fn receipt_answer(sequence: u32, status: Status) -> Pdu {
+    Pdu::response(sequence, status, Body::DeliverSmResp(Response::default()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receipt_is_answered_when_it_is_stored_and_not_before() {
+    let mut it = Fixture::new("enquire_s=3600");
+    // Its numbers are its own: ours begin where its do.
+    it.put(receipt(1)).await;
+    let Some(Report::Receipt { operator, receipt: told, stored }) = it.reports.recv().await else {
+        panic!("no receipt")
+    };
+    assert_eq!((operator.as_str(), told.id.as_str()), ("a", "id-1"));
+    assert!(it.is_quiet(4).await);
+    stored.send(()).expect("the session waits");
+    assert_eq!(it.next().await, receipt_answer(1, Status::OK));
+    // One that is not stored in time, and one that is given up.
+    it.put(receipt(2)).await;
+    let kept = it.reports.recv().await;
+    assert!(it.is_quiet(4).await);
+    assert_eq!(it.next().await, receipt_answer(2, Status::TEMPORARY_APPLICATION_ERROR));
+    drop(kept);
+    it.put(receipt(3)).await;
+    drop(it.reports.recv().await);
+    assert_eq!(it.next().await, receipt_answer(3, Status::TEMPORARY_APPLICATION_ERROR));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_used_is_answered_and_the_session_goes_on() {
+    let mut it = Fixture::new("enquire_s=3600");
+    it.put(Pdu::request(5, Body::DeliverSm(Box::default()))).await;
+    assert_eq!(it.next().await, receipt_answer(5, Status::REJECTED_BY_APPLICATION));
+    let without_id = Sm { esm_class: esm::RECEIPT, ..Sm::default() };
+    it.put(Pdu::request(6, Body::DeliverSm(Box::new(without_id)))).await;
+    assert_eq!(it.next().await, receipt_answer(6, Status::OK));
+    it.put(Pdu::response(77, Status::OK, Body::GenericNack)).await;
+    it.put(Pdu::response(78, Status::OK, Body::SubmitSmResp(Response::default()))).await;
+    it.put(Pdu::request(7, Body::EnquireLink)).await;
+    assert_eq!(it.next().await, Pdu::response(7, Status::OK, Body::EnquireLinkResp));
+    let (_, sent) = it.submit(Lane::Express, "one");
+    let (sequence, _) = it.next_message().await;
+    it.put(Pdu::response(sequence, Status(0x03), Body::GenericNack)).await;
+    assert_eq!(sent.await.expect("answered"), Submitting::Replied(Reply::NotUnderstood(Status(0x03))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_that_says_that_the_session_is_broken_ends_it() {
+    let mut it = Fixture::new("");
+    let (_, sent) = it.submit(Lane::Normal, "one");
+    let (sequence, _) = it.next_message().await;
+    it.answer(sequence, Status::INVALID_BIND_STATUS, "").await;
+    assert!(matches!(sent.await.expect("answered"), Submitting::Replied(Reply::Answered(..))));
+    assert!(matches!(it.ended.await.expect("it ended"), Ended::State(Status::INVALID_BIND_STATUS)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_smpp_ends_the_session_and_is_said() {
+    let it = Fixture::new("");
+    let Fixture { smsc, ended, .. } = it;
+    let mut raw = smsc.into_stream();
+    raw.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("written");
+    let ended = ended.await.expect("it ended");
+    assert!(ended.to_string().contains("HTTP server"), "{ended}");
+}

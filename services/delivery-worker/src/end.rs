@@ -1,0 +1,79 @@
+//! What becomes of a recipient after a round.
+
+use std::time::Duration;
+
+use callbacks::OperatorSecrets;
+use domain::{Expiry, Part, ProviderMessageId};
+use operators::{OperatorName, Operators, Verdict};
+use persistence::{Called, ClaimedRecipient, Outcome, Resumed, Settlement};
+
+/// For so long after its time is over a message is still asked about that an operator may have; and for so long one without an end waits for
+/// room at an operator.
+const GIVEN_UP_AFTER: Duration = Duration::from_hours(24);
+
+/// What becomes of a recipient after a round.
+pub(crate) enum End {
+    /// It is over.
+    Settled(Settlement),
+    /// An operator may have it: it is asked about again.
+    MaybeTaken,
+    /// None has it, and it may be sent for a while yet.
+    Untaken,
+}
+
+/// How verdicts are recorded.
+#[derive(Clone)]
+pub(crate) struct Rules {
+    operators: Operators,
+    /// Operators over HTTP that tell what became of what they took.
+    reporting: OperatorSecrets,
+}
+
+impl Rules {
+    pub(crate) fn new(operators: &Operators, reporting: &OperatorSecrets) -> Self {
+        Self { operators: operators.clone(), reporting: reporting.clone() }
+    }
+
+    /// Whether nobody asks any more whether an operator has it: its time is long over. What is never sent again is given up with its time.
+    pub(crate) fn is_given_up(&self, recipient: &ClaimedRecipient, expiry: Option<Expiry>) -> bool {
+        let Some(Resumed { age, now }) = recipient.resumed else { return false };
+        match expiry {
+            Some(expiry) if self.operators.hold_unknown() => expiry.is_over(now, age),
+            Some(expiry) => expiry.over_for(now, age) >= GIVEN_UP_AFTER,
+            None => self.operators.hold_unknown() && age >= GIVEN_UP_AFTER,
+        }
+    }
+
+    /// How a verdict is recorded. With a validity nothing fails because operators could not take it now: what a first round left with nobody
+    /// waits for another first round, and what an earlier one may have left with somebody is never given back for want of an answer.
+    /// Without one the same holds for a day for what waits for room: that operators are busy is not the message's fault.
+    pub(crate) fn end_of(
+        &self,
+        recipient: &ClaimedRecipient,
+        verdict: Verdict,
+        expiry: Option<Expiry>,
+        age: Option<Duration>,
+    ) -> End {
+        let failed = |provider| End::Settled(Settlement::new(recipient, Outcome::Failed { provider }));
+        let is_fresh = age.is_none_or(|age| age < GIVEN_UP_AFTER);
+        match verdict {
+            Verdict::Accepted { operator, ids } => {
+                let done = Outcome::Done { provider: operator.to_string() };
+                End::Settled(Settlement::new(recipient, done).called(self.called(&operator, ids)))
+            }
+            Verdict::Rejected { operator, .. } => failed(operator.to_string()),
+            Verdict::Waiting { .. } if recipient.resumed.is_none() && (expiry.is_some() || is_fresh) => End::Untaken,
+            Verdict::Failed { .. } | Verdict::Waiting { .. } if expiry.is_none() => failed(String::new()),
+            Verdict::Failed { .. } | Verdict::Waiting { .. } if recipient.resumed.is_none() => End::Untaken,
+            Verdict::Failed { .. } | Verdict::Waiting { .. } | Verdict::Unknown { .. } => End::MaybeTaken,
+        }
+    }
+
+    /// What an operator calls the parts that it took. A part without an id cannot be told of.
+    pub(crate) fn called(&self, operator: &OperatorName, ids: Vec<Option<ProviderMessageId>>) -> Vec<Called> {
+        let reports = self.reporting.has(operator.as_str()) || self.operators.reports(operator);
+        let of = u8::try_from(ids.len()).unwrap_or(u8::MAX);
+        let parts = (1..=of).filter_map(|number| Part::new(number, of));
+        parts.zip(ids).filter_map(|(part, id)| Some(Called { id: id?, reports, part })).collect()
+    }
+}

@@ -1,0 +1,31 @@
+//! The operators, and what they tell by themselves.
+
+use operators::{Background, BuildError, Operators, OperatorsConfig, Report};
+use service_kit::Scope;
+use tokio::sync::mpsc;
+
+use crate::reports;
+
+/// The operators, and where they tell what nobody asked them. Made before the worker starts, as a list that is wrong stops the process.
+#[derive(Debug)]
+pub struct Sending {
+    pub(crate) operators: Operators,
+    pub(crate) told: mpsc::Receiver<Report>,
+}
+
+impl Sending {
+    /// Builds the operators. Their sessions end with `scope`, after its last task.
+    ///
+    /// # Errors
+    /// As [`Operators::build`].
+    pub fn build(config: OperatorsConfig, scope: &Scope) -> Result<Self, BuildError> {
+        let (reports, told) = mpsc::channel(reports::WAITING);
+        let background = Background { tasks: scope.support_tasks("operators"), stop: scope.finish.clone(), reports };
+        Ok(Self { operators: Operators::build(config, &background)?, told })
+    }
+
+    /// The operators.
+    pub fn operators(&self) -> &Operators {
+        &self.operators
+    }
+}
