@@ -4,6 +4,7 @@
 mod cause;
 pub(crate) mod clock;
 mod config;
+mod count;
 mod database;
 pub(crate) mod dialect;
 mod error;
@@ -21,6 +22,7 @@ mod transaction;
 mod warm;
 
 pub use config::DatabaseConfig;
+pub(crate) use count::count_up_to;
 pub use database::Database;
 pub use error::Error;
 pub use nodelay::tcp_nodelay_to;

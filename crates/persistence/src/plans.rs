@@ -12,6 +12,8 @@ use crate::Query;
 mod life;
 mod life_callbacks;
 mod life_late;
+mod life_receipts;
+mod life_timed;
 
 tokio::task_local! {
     /// What was sent by the operation that this task runs.
@@ -183,7 +185,7 @@ async fn the_statements_are_those_of_the_file() {
     let sent = life.live().await;
     life.end().await;
     let unseen: Vec<_> = Query::ALL.iter().filter(|query| !sent.0.contains_key(query)).collect();
-    assert!(unseen.is_empty(), "`plans/life.rs` runs no {unseen:?}");
+    assert!(unseen.is_empty(), "`plans/life*.rs` run no {unseen:?}");
     let mut text =
         "-- What each operation sends to MySQL: made by the tests of `src/plans.rs`, which say how.\n".to_owned();
     for (query, statements) in &sent.0 {

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use domain::{CallbackStatus, callback::schedule::MAX_ATTEMPTS};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait as _, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait as _,
-    sea_query::{self, Expr, LockBehavior, LockType},
+    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, LockBehavior, LockType},
 };
 
 use crate::{
     Database, Error, Query,
-    engine::{StepError, Tx, reading, sql::Sql, statements::padded, transaction},
+    engine::{StepError, Tx, count_up_to, reading, sql::Sql, statements::padded, transaction},
     entity::{
         callback_attempt,
         callback_event::{Column, Entity},
@@ -89,12 +89,7 @@ impl Database {
                 .column(Column::Id)
                 .filter(Column::Status.eq(CallbackStatus::Pending.as_str()))
                 .filter(Expr::col(Column::NextRunAt).lte(db.dialect().now()));
-            let rows = rows.limit(most).into_query();
-            let count =
-                sea_query::Query::select().expr(Expr::cust("COUNT(*)")).from_subquery(rows, "counted").to_owned();
-            let row = db.query_one(&count).await?;
-            let counted: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;
-            Ok(counted.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+            count_up_to(db, rows, None, most).await
         })
         .await
     }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use domain::{Lane, OutboxStatus, Turn};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     sea_query::{self, Expr, SimpleExpr},
 };
 
 use super::rows::{by_claim_index, in_lane, waiting_in};
 use crate::{
     Database, Error, Query,
-    engine::{Session, StepError, reading},
+    engine::{Session, StepError, count_up_to, reading},
     entity::outbox_event::{Column, Entity},
 };
 
@@ -23,7 +23,8 @@ impl Database {
             // In the order of the index, which has claimable ones first: so SQLite takes it too.
             let pending = by_claim_index(in_lane(lane, OutboxStatus::Pending));
             let pending = pending.order_by_asc(Column::NextRunAt).order_by_asc(Column::Turn);
-            count(db, pending, Some(Expr::col(Column::Turn).gte(0)), most).await
+            let turns = pending.select_only().column(Column::Turn);
+            count_up_to(db, turns, Some(Expr::col(Column::Turn).gte(0)), most).await
         })
         .await
     }
@@ -33,7 +34,8 @@ impl Database {
         reading!(self, Query::OutboxPublished, |db| async {
             // When it was published stands where the index of claims has it.
             let published = Expr::col(Column::NextRunAt).gte(db.dialect().before(window));
-            count(db, by_claim_index(in_lane(lane, OutboxStatus::Processed).filter(published)), None, most).await
+            let published = by_claim_index(in_lane(lane, OutboxStatus::Processed).filter(published));
+            count_up_to(db, published.select_only().column(Column::Turn), None, most).await
         })
         .await
     }
@@ -86,21 +88,4 @@ pub(super) async fn turn_in<State: Send + Sync>(db: &Session<State>, lane: Lane)
         .one(db)
         .await?;
     Ok(turn.map(Turn::from_stored))
-}
-
-/// Counts inside a limited subquery those that also fulfil `condition`: the cost is bounded by `most`, whatever the table holds.
-async fn count(
-    db: &Session,
-    rows: sea_orm::Select<Entity>,
-    condition: Option<SimpleExpr>,
-    most: u64,
-) -> Result<u64, StepError> {
-    let rows = rows.select_only().column(Column::Turn).limit(most).into_query();
-    let mut count = sea_query::Query::select().expr(Expr::cust("COUNT(*)")).from_subquery(rows, "counted").to_owned();
-    if let Some(condition) = condition {
-        count.and_where(condition);
-    }
-    let row = db.query_one(&count).await?;
-    let counted: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;
-    Ok(counted.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
 }

@@ -2,27 +2,24 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    ApiKey, ClientReference, DeliveryStatus, Encoding, ErrorCode, Expiry, Grant, IdempotencyKey, KeyName, Lane,
-    MessageId, MessageStatus, Owner, ProviderMessageId, Receipt, ReceiptState, ReportedNumber, Scope, Scopes,
-    SegmentCount, Sender, Turn, Validity,
+    ApiKey, ClientReference, DeliveryStatus, Encoding, Grant, IdempotencyKey, KeyName, Lane, MessageId, MessageStatus,
+    Owner, Scope, Scopes, SegmentCount, Sender, Turn,
 };
 use rand::{SeedableRng as _, rngs::StdRng};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 use test_support::TestDatabase;
 use uuid::Uuid;
 
-use super::Sent;
+use super::{Sent, life_receipts::called};
 use crate::{
-    AcceptRequest, BeginRequest, Called, Cancel, ClaimToken, ClaimedRecipient, Cursor, Database, DatabaseConfig,
-    Deferral, Deferred, HeldOutcome, HistoryFilter, IdempotentRequest, NewKey, NewReceipt, Outcome, Promotion, PutOff,
-    Query, Reader, Settlement, StateWrite,
+    AcceptRequest, ClaimToken, ClaimedRecipient, Cursor, Database, DatabaseConfig, Deferral, Deferred, HeldOutcome,
+    HistoryFilter, IdempotentRequest, NewKey, Outcome, PutOff, Query, Reader, Settlement, StateWrite,
     samples::{begin_request, customer, request, top_up},
 };
 
 pub(super) const LEASE: Duration = Duration::from_secs(30);
-const MINUTE: Duration = Duration::from_mins(1);
+pub(super) const MINUTE: Duration = Duration::from_mins(1);
 
 /// A database after a while of work.
 pub(super) struct Life {
@@ -286,106 +283,6 @@ impl Life {
         }
     }
 
-    /// Messages that have a time, or a time by which they must be sent.
-    async fn timed(&self, sent: &mut Sent) {
-        let timed = |user: i64, send_at| AcceptRequest {
-            send_at,
-            validity: Some(Validity::parse(300).expect("in range")),
-            ..detailed(user)
-        };
-        let later: Vec<_> = (0..200).map(|n| timed(1 + n % 60, Some(in_seconds(1_000 + n)))).collect();
-        self.db.accept(&later).await.expect("accepts");
-        sent.of(Query::Accept, self.db.accept(&[timed(7, Some(in_seconds(600))), timed(8, None), request(9)])).await;
-        let messages: Vec<_> = (0..4).map(|n| timed(1 + n, None)).collect();
-        self.db.accept(&messages).await.expect("accepts");
-        let expiries =
-            [None, Some(Expiry::After(MINUTE)), Some(Expiry::At(in_seconds(60))), Some(Expiry::At(in_seconds(-60)))];
-        let wanted: Vec<_> = messages
-            .iter()
-            .zip(expiries)
-            .map(|(sent, expiry)| BeginRequest { expiry, ..begin_request(sent) })
-            .collect();
-        self.execute(
-            "UPDATE outbox_events SET status = 'processed', next_run_at = UTC_TIMESTAMP(6)
-             WHERE status = 'pending' ORDER BY id DESC LIMIT 4",
-        )
-        .await;
-        let begun = sent.of(Query::BeginSending, self.db.begin_sending(&wanted, LEASE)).await;
-        assert_eq!(begun[3].expired, 1, "{begun:?}");
-        let claimed: Vec<_> = begun.into_iter().flat_map(|begin| begin.claimed).collect();
-        let defer = self.db.defer(&wanted[0].message_id, deferral(&[], &claimed[..1]));
-        assert_eq!(sent.of(Query::Defer, defer).await, Deferred::Scheduled);
-        let never = Settlement::new(&claimed[1], Outcome::NeverKnown);
-        assert_eq!(sent.of(Query::Settle, self.db.settle(&[never])).await, [true]);
-        let id = |place: usize| &later[place].payload.message.message_identifier;
-        for _ in 0..2 {
-            // The second time it is cancelled already.
-            let cancelled = sent.of(Query::Cancel, self.db.cancel(Reader::Staff, id(0))).await;
-            assert!(matches!(cancelled, Cancel::Cancelled(_)), "{cancelled:?}");
-        }
-        self.execute(
-            "UPDATE outbox_events SET next_run_at = UTC_TIMESTAMP(6) WHERE status = 'scheduled' AND id % 2 = 0",
-        )
-        .await;
-        assert!(sent.of(Query::OutboxSchedule, self.db.scheduled_lag(Lane::Normal)).await.is_some());
-        assert_ne!(
-            sent.of(Query::OutboxSchedule, self.db.promote_scheduled(&mut Promotion::of(Lane::Normal))).await,
-            0
-        );
-        self.execute("UPDATE outbox_events SET next_run_at = UTC_TIMESTAMP(6) WHERE status = 'scheduled'").await;
-        self.execute(
-            "UPDATE outbox_events SET status = 'processed', next_run_at = UTC_TIMESTAMP(6)
-             WHERE status = 'pending' AND next_run_at IS NULL AND id % 10 <> 0",
-        )
-        .await;
-        assert_ne!(
-            sent.of(Query::OutboxSchedule, self.db.promote_scheduled(&mut Promotion::of(Lane::Normal))).await,
-            0,
-            "in an empty lane"
-        );
-    }
-
-    /// Receipts of what was settled before, of what is settled after, in other digits, and of nothing.
-    async fn receipts(&self, sent: &mut Sent) {
-        use ReceiptState::{Delivered, Enroute, Undelivered};
-        let early: Vec<_> =
-            (0..30).map(|n| receipt(&format!("early-{n}"), Delivered)).chain([receipt("2748", Undelivered)]).collect();
-        sent.of(Query::ReceiptsTake, self.db.take_receipts(&early)).await;
-        let messages: Vec<_> = (1..=3).map(request).collect();
-        self.db.accept(&messages).await.expect("accepts");
-        let wanted: Vec<_> = messages.iter().map(begin_request).collect();
-        let begun = self.db.begin_sending(&wanted, LEASE).await.expect("takes");
-        let done = || Outcome::Done { provider: "operator".to_owned() };
-        let claimed = begun.iter().flat_map(|begin| &begin.claimed);
-        let settled: Vec<_> = claimed
-            .zip(["early-7", "abc", "R-3"])
-            .map(|(claimed, id)| Settlement::new(claimed, done()).called(called(id)))
-            .collect();
-        assert_eq!(sent.of(Query::Settle, self.db.settle(&settled)).await, [true; 3]);
-        let late = [receipt("R-3", Enroute), receipt("r-3", Undelivered), receipt("nobodys", Delivered)];
-        let received = sent.of(Query::ReceiptsTake, self.db.take_receipts(&late)).await;
-        assert_eq!((received.new, received.joined), (3, 2));
-        // As if they had told of another message long ago.
-        self.execute("UPDATE receipts SET matched_row = 1, received_at = '2020-01-01' WHERE provider_id = 'r-3'").await;
-        self.execute("UPDATE operator_messages SET state = NULL WHERE provider_id = 'r-3'").await;
-        let again = sent.of(Query::ReceiptsTake, self.db.take_receipts(&late)).await;
-        assert_eq!((again.new, again.joined), (0, 2));
-        self.execute("UPDATE message_status SET segments = 2 ORDER BY id DESC LIMIT 3").await;
-        let mut of_part = receipt("R-3", Delivered);
-        of_part.receipt.part = Some(2);
-        let received = sent.of(Query::ReceiptsTake, self.db.take_receipts(&[of_part])).await;
-        assert_eq!((received.new, received.joined), (1, 1));
-        let page = sent.of(Query::ReceiptsJoin, self.db.join_parked(None)).await;
-        sent.of(Query::ReceiptsJoin, self.db.join_parked(page.next)).await;
-        self.execute("UPDATE operator_messages SET receipt_due_at = '2020-01-01 00:00:00' WHERE id % 200 = 0").await;
-        self.execute("UPDATE operator_messages SET parts = 2, state = 'delivered' WHERE id % 400 = 0").await;
-        assert_ne!(sent.of(Query::ReceiptsGiveUp, self.db.give_up_receipts()).await, 0);
-        sent.of(Query::ReceiptsParked, self.db.parked_receipts(100)).await;
-        self.execute("UPDATE receipts SET received_at = '2020-01-01 00:00:00' WHERE id % 10 = 0").await;
-        assert_ne!(sent.of(Query::ReceiptsOrphan, self.db.orphan_receipts()).await, 0);
-        assert_ne!(sent.of(Query::ReceiptsPurge, self.db.purge_receipts()).await, 0);
-    }
-
     /// As many recipients as one transaction takes and settles at most.
     async fn full_batch(&self, sent: &mut Sent) {
         let messages: Vec<_> = (0..512).map(|n| request(1 + n % 60)).collect();
@@ -428,25 +325,9 @@ impl Life {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "times that lie ahead are told by this clock")]
-fn in_seconds(seconds: i64) -> DateTime<Utc> {
-    Utc::now() + TimeDelta::seconds(seconds)
-}
-
 /// Put off for a minute.
-fn deferral(maybe_taken: &[ClaimedRecipient], untaken: &[ClaimedRecipient]) -> Deferral {
+pub(super) fn deferral(maybe_taken: &[ClaimedRecipient], untaken: &[ClaimedRecipient]) -> Deferral {
     Deferral { maybe_taken: maybe_taken.to_vec(), untaken: untaken.to_vec(), put_off: PutOff::by(MINUTE) }
-}
-
-pub(super) fn called(id: &str) -> Vec<Called> {
-    ProviderMessageId::parse(id).map(|id| Called::whole(id, true)).into_iter().collect()
-}
-
-pub(super) fn receipt(id: &str, state: ReceiptState) -> NewReceipt {
-    let id = ProviderMessageId::parse(id).expect("an id");
-    let recipient = ReportedNumber::parse("4912345").ok();
-    let receipt = Receipt { id, state, recipient, error_code: ErrorCode::read("000"), part: None };
-    NewReceipt { operator: "operator".to_owned(), receipt }
 }
 
 fn reference() -> ClientReference {
@@ -454,7 +335,7 @@ fn reference() -> ClientReference {
 }
 
 /// A message whose request said more.
-fn detailed(user: i64) -> AcceptRequest {
+pub(super) fn detailed(user: i64) -> AcceptRequest {
     let mut request = request(user);
     request.payload.message.from = Some(Sender::parse("BANK".to_owned()).expect("a sender"));
     request.payload.message.encoding = Some(Encoding::Gsm7);

@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::{
     Sent,
-    life::{LEASE, Life, called, receipt},
+    life::{LEASE, Life},
+    life_receipts::{called, receipt},
 };
 use crate::{
     CallbackEnd, CallbackFilter, CallbackPlace, CallbackRecord, ClaimedCallback, EndpointChange, EndpointCreated,

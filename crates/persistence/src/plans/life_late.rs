@@ -4,7 +4,8 @@ use domain::{Part, ReceiptState};
 
 use super::{
     Sent,
-    life::{LEASE, Life, called, receipt},
+    life::{LEASE, Life},
+    life_receipts::{called, receipt},
 };
 use crate::{
     BeginRequest, Called, LateAnswer, Outcome, Query, Settlement,

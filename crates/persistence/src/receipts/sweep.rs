@@ -6,9 +6,8 @@ use chrono::NaiveDateTime;
 use domain::{DeliveryStatus, LedgerKind};
 use instruments::names;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait as _, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait as _,
-    sea_query::{self, Expr, LockBehavior, LockType},
+    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, LockBehavior, LockType},
 };
 
 use super::{
@@ -19,7 +18,7 @@ use super::{
 use crate::{
     Database, Error, Query, ReceiptPolicy,
     engine::{
-        StepError, Tx, clock, reading,
+        StepError, Tx, clock, count_up_to, reading,
         statements::{null_time, padded},
         transaction,
     },
@@ -97,12 +96,7 @@ impl Database {
     pub async fn parked_receipts(&self, most: u64) -> Result<u64, Error> {
         reading!(self, Query::ReceiptsParked, |db| async {
             let rows = Entity::find().select_only().column(Column::ReceivedAt).filter(Column::MatchedRow.is_null());
-            let rows = rows.limit(most).into_query();
-            let count =
-                sea_query::Query::select().expr(Expr::cust("COUNT(*)")).from_subquery(rows, "counted").to_owned();
-            let row = db.query_one(&count).await?;
-            let counted: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;
-            Ok(counted.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+            count_up_to(db, rows, None, most).await
         })
         .await
     }

@@ -52,12 +52,12 @@ impl Customer {
     }
 
     /// Sends until something is told: each process sees the first endpoint of a customer within seconds.
-    async fn wait_seen(&self) {
+    async fn wait_seen(&self, platform: &Platform) {
         let is_told = async || {
             let body = json!({ "text": "hi", "recipients": ["+4915190"] });
             let (status, sent) = self.client.ask("POST", "/messages/send", Some(&body)).await;
             assert_eq!(status, 200, "{sent}");
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            platform.wait_all_terminal().await;
             let types: BTreeSet<_> = self.told().into_values().map(|event| event["type"].to_string()).collect();
             // From the worker, and from the gateway.
             (types.len() == 2).then_some(())
@@ -108,7 +108,7 @@ async fn every_change_is_told_at_least_once_whatever_is_killed() {
     platform.top_up(1, 10_000).await;
     platform.top_up(2, 10_000).await;
     let customer = Customer::of(&platform, 1).await;
-    customer.wait_seen().await;
+    customer.wait_seen(&platform).await;
 
     let mut messages = Vec::new();
     for number in 0..MESSAGES {
@@ -171,7 +171,7 @@ async fn a_message_is_told_of_where_it_says() {
     let is_told = async || {
         let (status, sent) = customer.client.ask("POST", "/messages/send", Some(&body)).await;
         assert_eq!(status, 200, "{sent}");
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        platform.wait_all_terminal().await;
         (!customer.told().is_empty()).then_some(())
     };
     wait_until(SETTLED, "something is told", is_told).await;
