@@ -108,8 +108,12 @@ impl Operators {
         if self.sessions.len() < self.stacks.len() {
             return std::future::pending().await;
         }
-        while !self.sessions().all(|(_, state)| state == SessionsState::None) {
+        loop {
             join_all(self.sessions.iter().map(|(_, sessions)| sessions.away())).await;
+            // Another one may be back while the last was waited for.
+            if self.sessions().all(|(_, state)| state == SessionsState::None) {
+                return;
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use broker::Broker;
 use delivery_worker::Sending;
 use outbox_relay::Wake;
 use persistence::Database;
-use service_kit::Lifecycle;
+use service_kit::{Health, Lifecycle};
 use telemetry::MetricsHandle;
 
 use crate::settings::Settings;
@@ -61,6 +61,7 @@ async fn serve(mut settings: Settings, metrics: MetricsHandle) -> anyhow::Result
         broker: broker.clone(),
         metrics,
         on_accepted: Some(Arc::new(move |lane| signal.signal(lane))),
+        health: delivery_worker::with_sessions(Health::new(), sending.operators()),
     };
     // The gateway first: where its address is taken, nothing has been claimed yet.
     let address = api_gateway::start(&settings.gateway, parts, &scope)?;

@@ -52,6 +52,8 @@ pub struct Parts {
     pub metrics: MetricsHandle,
     /// Told of accepted messages, where a relay runs in the same process.
     pub on_accepted: Option<OnAccepted>,
+    /// What else `/readyz` tells of: checks of what runs in the same process. No clone of it may be kept.
+    pub health: Health,
 }
 
 /// The gateway cannot listen.
@@ -76,7 +78,7 @@ impl BindError {
 pub fn start(settings: &Settings, parts: Parts, scope: &Scope) -> Result<SocketAddr, BindError> {
     let failed = |source| BindError::new(&settings.listen, source);
     series::start(&settings.receipt_secrets);
-    let health = health(settings, &parts);
+    let health = health(settings, &parts.database, &parts.broker, parts.health);
     let turns = Turns::new();
     scope.spawn_until_stopped("callback customers", parts.database.clone().watch_callback_customers());
     let backpressure = Backpressure::new(settings.backpressure);
@@ -172,10 +174,10 @@ async fn admit(
     Ok(response)
 }
 
-fn health(settings: &Settings, parts: &Parts) -> Health {
-    let (database, broker) = (parts.database.clone(), parts.broker.clone());
+fn health(settings: &Settings, database: &Database, broker: &Broker, others: Health) -> Health {
+    let (database, broker) = (database.clone(), broker.clone());
     let broker_is = if settings.readyz_requires_broker { Required } else { Reported };
-    Health::new()
+    others
         .check("mysql", Required, move || {
             let database = database.clone();
             async move { database_finding(database.readiness().await) }

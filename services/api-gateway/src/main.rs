@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use api_gateway::{Parts, Settings, start};
 use broker::{Broker, BrokerConfig};
 use persistence::Database;
-use service_kit::Lifecycle;
+use service_kit::{Health, Lifecycle};
 use settings::Source;
 use telemetry::MetricsHandle;
 
@@ -32,7 +32,7 @@ async fn serve(settings: &Settings, metrics: MetricsHandle) -> anyhow::Result<Ex
     let broker = Broker::amqp(uri, topology, &scope.support_tasks("broker"), scope.finish.clone())
         .context("RABBIT_URI=[hidden] is not accepted")?;
     scope.spawn_until_stopped("prepare database", database.clone().prepare(settings.database.auto_migrate));
-    let parts = Parts { database: database.clone(), broker, metrics, on_accepted: None };
+    let parts = Parts { database: database.clone(), broker, metrics, on_accepted: None, health: Health::new() };
     let address = start(settings, parts, &scope)?;
     tracing::info!(%address, "the API is up");
 

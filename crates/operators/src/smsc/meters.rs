@@ -1,6 +1,7 @@
 //! What one SMPP operator's sessions measure.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -48,6 +49,8 @@ const TELL_EVERY: Duration = Duration::from_mins(1);
 pub(super) struct Meters {
     operator: OperatorName,
     sessions: [Gauge; SessionState::ALL.len()],
+    /// By the status's name.
+    responses: HashMap<&'static str, Counter>,
     pub(super) window_used: Gauge,
     pub(super) submit_seconds: Histogram,
     pub(super) partial: Counter,
@@ -63,10 +66,13 @@ impl Meters {
         let name = || operator.as_str().to_owned();
         let state = |state: SessionState| metrics::gauge!(names::SMPP_SESSIONS, label::OPERATOR => name(), label::STATE => state.as_str());
         let counter = |metric: &'static str| metrics::counter!(metric, label::OPERATOR => name());
-        for status in Status::names() {
-            metrics::counter!(names::SMPP_RESPONSES_TOTAL, label::OPERATOR => name(), label::STATUS => status)
-                .absolute(0);
-        }
+        let answers = |status: &'static str| {
+            let counter =
+                metrics::counter!(names::SMPP_RESPONSES_TOTAL, label::OPERATOR => name(), label::STATUS => status);
+            counter.absolute(0);
+            (status, counter)
+        };
+        let responses = Status::names().map(answers).collect();
         for reason in REASONS {
             metrics::counter!(names::SMPP_RECONNECTS_TOTAL, label::OPERATOR => name(), label::REASON => reason)
                 .absolute(0);
@@ -74,6 +80,7 @@ impl Meters {
         Self {
             operator: operator.clone(),
             sessions: SessionState::ALL.map(state),
+            responses,
             window_used: metrics::gauge!(names::SMPP_WINDOW_USED, label::OPERATOR => name()),
             submit_seconds: metrics::histogram!(names::SMPP_SUBMIT_SECONDS, label::OPERATOR => name()),
             partial: counter(names::PARTIAL_SUBMITS_TOTAL),
@@ -86,9 +93,9 @@ impl Meters {
     }
 
     pub(super) fn answered(&self, status: Status, after: Duration) {
-        let name = self.operator.as_str().to_owned();
-        metrics::counter!(names::SMPP_RESPONSES_TOTAL, label::OPERATOR => name, label::STATUS => status.name())
-            .increment(1);
+        if let Some(responses) = self.responses.get(status.name()) {
+            responses.increment(1);
+        }
         self.submit_seconds.record(after);
     }
 

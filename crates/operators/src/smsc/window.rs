@@ -1,7 +1,7 @@
 //! What was sent on a session and is not answered yet.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -31,8 +31,8 @@ pub(super) struct Entry {
 /// SMSC still counts it (twitter-archive/cloudhopper-smpp issue 46).
 pub(super) struct Window {
     entries: HashMap<u32, Entry>,
-    /// By age; those that were answered are still in it.
-    order: VecDeque<(Instant, u32)>,
+    /// By age.
+    order: BTreeSet<(Instant, u32)>,
     last: u32,
     most: usize,
     kept_for: Duration,
@@ -42,7 +42,7 @@ pub(super) struct Window {
 impl Window {
     /// Places for `most` parts, each taken for `kept_for` at most.
     pub(super) fn new(most: u16, kept_for: Duration, used: Gauge) -> Self {
-        let (entries, order) = (HashMap::new(), VecDeque::new());
+        let (entries, order) = (HashMap::new(), BTreeSet::new());
         Self { entries, order, last: 0, most: most.into(), kept_for, used }
     }
 
@@ -69,47 +69,32 @@ impl Window {
     pub(super) fn add(&mut self, sequence: u32, taken: Taken, offset: u64, now: Instant) {
         let Taken { submitted, part, answer, .. } = taken;
         self.entries.insert(sequence, Entry { answer, submitted, part, sent_at: now, offset });
-        self.order.push_back((now, sequence));
+        self.order.insert((now, sequence));
         self.used.increment(1.0);
     }
 
     /// The part of this number, which is answered.
     pub(super) fn take(&mut self, sequence: u32) -> Option<Entry> {
         let entry = self.entries.remove(&sequence)?;
+        self.order.remove(&(entry.sent_at, sequence));
         self.used.decrement(1.0);
-        self.forget_answered();
         Some(entry)
     }
 
     /// Lets go of what was never answered. When the next one has to go.
     pub(super) fn expire(&mut self, now: Instant) -> Option<Instant> {
-        self.forget_answered();
-        while let Some((sent_at, sequence)) = self.order.front().copied() {
+        while let Some((sent_at, sequence)) = self.order.first().copied() {
             if sent_at + self.kept_for > now {
                 return Some(sent_at + self.kept_for);
             }
-            if self.entries.remove(&sequence).is_some() {
-                self.used.decrement(1.0);
-            }
-            self.order.pop_front();
-            self.forget_answered();
+            self.take(sequence);
         }
         None
     }
 
     /// When the oldest one was sent that is not answered.
     pub(super) fn oldest(&self) -> Option<Instant> {
-        self.order.front().map(|(sent_at, _)| *sent_at)
-    }
-
-    fn forget_answered(&mut self) {
-        // A number may be used again: then its time tells the two apart.
-        let is_open = |(sent_at, sequence): &(Instant, u32), entries: &HashMap<u32, Entry>| {
-            entries.get(sequence).is_some_and(|entry| entry.sent_at == *sent_at)
-        };
-        while self.order.front().is_some_and(|front| !is_open(front, &self.entries)) {
-            self.order.pop_front();
-        }
+        self.order.first().map(|(sent_at, _)| *sent_at)
     }
 
     /// The session is over, after so many bytes were written: tells all who wait.

@@ -8,7 +8,7 @@ use std::{
 use api_gateway::{Parts, Settings, start};
 use broker::{Broker, BrokerConfig};
 use persistence::Database;
-use service_kit::{Lifecycle, Scope};
+use service_kit::{Health, Lifecycle, Scope};
 use settings::Source;
 use telemetry::{Guard, LogFormat, MetricsHandle, TelemetryConfig};
 use tempfile::TempDir;
@@ -106,7 +106,8 @@ impl Fixture {
         let database = Database::open(settings.database.clone()).await.expect("the URL is accepted");
         prepare(&database, &settings, &scope);
         let broker = connect(broker, &settings, &scope);
-        let parts = Parts { database: database.clone(), broker, metrics: metrics_of_this_process(), on_accepted: None };
+        let (metrics, health) = (metrics_of_this_process(), Health::new());
+        let parts = Parts { database: database.clone(), broker, metrics, on_accepted: None, health };
         let address = start(&settings, parts, &scope).expect("a port is free");
         self.running.lock().expect(UNPOISONED).push(Running { lifecycle, database });
         Gateway { address }
