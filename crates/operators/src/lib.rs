@@ -32,7 +32,7 @@ mod testing;
 mod verdict;
 
 pub use config::{BreakerConfig, BuildError, OperatorsConfig};
-pub use operators::Operators;
+pub use operators::{Operators, Room};
 pub use smsc::{
     Background, Binding, LateAcceptance, Receipts, Report, SessionsState, SmppConfig, TlsError, Trust, UnknownRule,
 };

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use domain::Lane;
 use futures_util::future::{join_all, select_all};
 
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     retry::MAX_DELAY,
     round::Round,
     simulated::SimulatedOperator,
-    smsc::Sessions,
+    smsc::{Places, Sessions},
     stack::{Manners, Stack},
     verdict::{self, Configured},
 };
@@ -24,6 +25,11 @@ pub struct Operators {
     /// Of those that are reached over SMPP.
     sessions: Arc<[(OperatorName, Sessions)]>,
     longest_round: Duration,
+}
+
+/// Room for messages at an operator.
+pub struct Room {
+    _places: Option<Places>,
 }
 
 impl Operators {
@@ -101,6 +107,17 @@ impl Operators {
         if self.sessions.len() == self.stacks.len() {
             select_all(self.sessions.iter().map(|(_, sessions)| Box::pin(sessions.bound()))).await;
         }
+    }
+
+    /// Waits until there is room for so many messages, where all operators have a bound to what they take at once; they have it until what is
+    /// returned is dropped. Where one has none, there is room at once. Without any session there is none.
+    pub async fn room(&self, lane: Lane, messages: usize) -> Room {
+        if self.sessions.len() < self.stacks.len() {
+            return Room { _places: None };
+        }
+        let rooms = self.sessions.iter().map(|(_, sessions)| Box::pin(sessions.room(lane, messages)));
+        let (places, ..) = select_all(rooms).await;
+        Room { _places: Some(places) }
     }
 
     /// Waits until no operator can be asked: all have sessions, and none was there for as long as anything waits for one.

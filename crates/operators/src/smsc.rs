@@ -20,6 +20,7 @@ mod pace;
 mod parameters;
 mod pool;
 mod report;
+mod room;
 mod session;
 mod submitted;
 mod throttle;
@@ -27,12 +28,14 @@ mod window;
 
 use std::sync::Arc;
 
+use domain::Lane;
 use smpp::BindMode;
 use tokio::sync::{mpsc, watch};
 
 pub(crate) use self::{
     config::WrongUrl,
     operator::SmppOperator,
+    room::Places,
     submitted::{PartIds, Submitted},
 };
 pub use self::{
@@ -40,7 +43,7 @@ pub use self::{
     connect::TlsError,
     report::{Background, LateAcceptance, Report},
 };
-use self::{connect::Connector, meters::Meters, pool::Pool};
+use self::{connect::Connector, meters::Meters, pool::Pool, room::Room};
 use crate::OperatorName;
 
 /// What the sessions of one operator share.
@@ -48,6 +51,7 @@ pub(crate) struct Shared {
     operator: OperatorName,
     config: SmppConfig,
     pool: Pool,
+    room: Arc<Room>,
     meters: Arc<Meters>,
     reports: mpsc::Sender<Report>,
 }
@@ -97,6 +101,7 @@ impl Sessions {
             operator: operator.clone(),
             config: config.clone(),
             pool: Pool::new(config.tps, config.wait(), config.timeout),
+            room: Arc::new(Room::new(config)),
             meters: Arc::new(Meters::new(operator)),
             reports: background.reports.clone(),
         });
@@ -119,6 +124,12 @@ impl Sessions {
 
     pub(crate) fn config(&self) -> &SmppConfig {
         &self.shared.config
+    }
+
+    /// Waits until there is room for so many messages.
+    pub(crate) async fn room(&self, lane: Lane, messages: usize) -> Places {
+        let sessions = self.shared.pool.sessions();
+        self.shared.room.take(lane, messages, || sessions.borrow().bound).await
     }
 
     pub(crate) fn state(&self) -> SessionsState {

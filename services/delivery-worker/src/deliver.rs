@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use domain::{EncodingChoice, Expiry, Lane, MessageBody, PerLane, Recipient, Segmentation, Sender};
 use futures_util::future::join_all;
-use operators::{Coding, Operators, Prior, Submission, Verdict};
+use operators::{Coding, Operators, Prior, Room, Submission, Verdict};
 use persistence::{Begin, BeginRequest, ClaimedRecipient, Deferral, Deferred, Outcome, PutOff, Resumed, Settlement};
 use rand::RngExt as _;
 use telemetry::names;
@@ -114,7 +114,8 @@ impl Deliver {
             expiry: shared.expiry,
         };
         loop {
-            // Before the lease begins: waiting for a free call must not use it up.
+            // Before the lease begins: waiting for room or a free call must not use it up.
+            let room = self.room(Lane::of(body.kind), recipients.len()).await?;
             let calls = u32::try_from(recipients.len()).unwrap_or(u32::MAX);
             let permits = self.stop.run_until_cancelled(self.calls.acquire_many(calls)).await;
             let Some(Ok(permits)) = permits.filter(|_| !self.stop.is_cancelled()) else { return Err(Stopping) };
@@ -131,7 +132,7 @@ impl Deliver {
                 }
             }
             let left_over = self.send_and_settle(body, claimed, shared).await?;
-            drop(permits);
+            drop((permits, room));
             let wait = match (left_over, busy) {
                 (LeftOver::Nothing, None) => return Ok(Chunk::Known),
                 (LeftOver::TryAgain, None) => LOOK_AGAIN.1,
@@ -141,6 +142,16 @@ impl Deliver {
             if self.stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
                 return Err(Stopping);
             }
+        }
+    }
+
+    /// Waits for room at an operator. Where none can be asked the message goes back to the queue, to workers that have one.
+    async fn room(&self, lane: Lane, messages: usize) -> Result<Room, Stopping> {
+        tokio::select! {
+            biased;
+            room = self.operators.room(lane, messages) => Ok(room),
+            () = self.stop.cancelled() => Err(Stopping),
+            () = self.operators.away() => Err(Stopping),
         }
     }
 

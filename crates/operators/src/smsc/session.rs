@@ -148,6 +148,7 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
                     let offset = self.link.put(&Pdu::request(sequence, body));
                     self.window.add(sequence, taken, offset, now);
                     self.throttle.sent(now);
+                    self.shared.room.sent(now);
                 }
                 Next::NotBefore(until) => return (true, Some(until)),
                 Next::Nothing => return (true, None),

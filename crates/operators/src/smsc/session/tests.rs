@@ -18,6 +18,7 @@ use crate::{
         config::tests::parsed,
         meters::{Meters, Shown},
         pool::Submitting,
+        room::Room,
         submitted::Submitted,
     },
     testing,
@@ -40,7 +41,8 @@ impl Fixture {
         let operator = testing::name("a");
         let meters = Arc::new(Meters::new(&operator));
         let pool = Pool::new(config.tps, config.wait(), config.timeout);
-        let shared = Arc::new(Shared { operator, config, pool, meters, reports });
+        let room = Arc::new(Room::new(&config));
+        let shared = Arc::new(Shared { operator, config, pool, room, meters, reports });
         let (ours, theirs) = duplex(64 * 1024);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let session = Session::new(Link::new(ours), Arc::clone(&shared), true);

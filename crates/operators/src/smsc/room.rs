@@ -1,0 +1,196 @@
+//! How many messages one operator gets at once: no more than its sessions can send in time. What has no room waits in its queue, where it
+//! costs nothing, and not at an operator until its time is over.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use domain::{Lane, PerLane};
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::{Instant, timeout},
+};
+
+use super::config::SmppConfig;
+
+/// How often what changes by itself is looked at: the pace of the last seconds, and how many sessions there are.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// A session's window as often may wait where nothing is known of its pace.
+const WINDOWS: usize = 2;
+
+/// The places of one operator, for each lane: neither waits for the other.
+pub(super) struct Room {
+    state: Mutex<State>,
+    lanes: PerLane<Entrance>,
+    window: usize,
+    wait: Duration,
+    /// What can be sent while a message waits, where the operator's pace is bounded.
+    most_waiting: Option<usize>,
+}
+
+/// One at a time waits for places, so that they are given in order.
+struct Entrance {
+    turn: Semaphore,
+    freed: Notify,
+}
+
+struct State {
+    taken: PerLane<usize>,
+    pace: Pace,
+}
+
+/// How many were sent in this second, and in the one before.
+struct Pace {
+    second: Instant,
+    sent: [usize; 2],
+}
+
+/// Places that are taken, until this is dropped.
+pub(crate) struct Places {
+    room: Arc<Room>,
+    lane: Lane,
+    count: usize,
+}
+
+impl Room {
+    pub(super) fn new(config: &SmppConfig) -> Self {
+        let pace = Pace { second: Instant::now(), sent: [0; 2] };
+        let in_half =
+            |tps: u32| usize::try_from(tps).unwrap_or(usize::MAX).saturating_mul(halves(config.wait())) / 1_000;
+        Self {
+            state: Mutex::new(State { taken: PerLane::from_fn(|_| 0), pace }),
+            lanes: PerLane::from_fn(|_| Entrance { turn: Semaphore::new(1), freed: Notify::new() }),
+            window: config.window.into(),
+            wait: config.wait(),
+            most_waiting: (config.tps > 0).then(|| in_half(config.tps).max(1)),
+        }
+    }
+
+    /// Waits for `count` places in a lane; one that asks for more than there are gets them when nobody else has any. Cancel safe.
+    pub(super) async fn take(self: &Arc<Self>, lane: Lane, count: usize, sessions: impl Fn() -> u16) -> Places {
+        let Entrance { turn, freed } = &self.lanes[lane];
+        let _turn = turn.acquire().await.expect("the semaphore is never closed");
+        loop {
+            if self.fits(lane, count, sessions()) {
+                return Places { room: Arc::clone(self), lane, count };
+            }
+            let _looks_again = timeout(LOOK_AGAIN, freed.notified()).await;
+        }
+    }
+
+    fn fits(&self, lane: Lane, count: usize, sessions: u16) -> bool {
+        let mut state = self.lock();
+        let in_windows = self.window * usize::from(sessions);
+        let by_pace = state.pace.of(Instant::now()).saturating_mul(halves(self.wait)) / 1_000;
+        let waiting = by_pace.max(WINDOWS * in_windows).min(self.most_waiting.unwrap_or(usize::MAX));
+        let taken = state.taken[lane];
+        let fits = sessions > 0 && (taken == 0 || taken + count <= in_windows + waiting);
+        if fits {
+            state.taken[lane] += count;
+        }
+        fits
+    }
+
+    /// A part is sent.
+    pub(super) fn sent(&self, now: Instant) {
+        self.lock().pace.count(now);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Half of it in milliseconds.
+fn halves(wait: Duration) -> usize {
+    usize::try_from(wait.as_millis() / 2).unwrap_or(usize::MAX)
+}
+
+impl Pace {
+    fn count(&mut self, now: Instant) {
+        self.of(now);
+        self.sent[0] += 1;
+    }
+
+    /// How many were sent in a second lately.
+    fn of(&mut self, now: Instant) -> usize {
+        let over = now.saturating_duration_since(self.second).as_secs();
+        if over > 0 {
+            self.sent = if over == 1 { [0, self.sent[0]] } else { [0; 2] };
+            self.second += Duration::from_secs(over);
+        }
+        self.sent[0].max(self.sent[1])
+    }
+}
+
+impl Drop for Places {
+    fn drop(&mut self) {
+        self.room.lock().taken[self.lane] -= self.count;
+        self.room.lanes[self.lane].freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::smsc::config::tests::parsed;
+
+    fn room(parameters: &str) -> Arc<Room> {
+        Arc::new(Room::new(&parsed(&format!("smpp://u:p@host?{parameters}")).expect("accepted")))
+    }
+
+    /// How many single places there are now.
+    async fn free(room: &Arc<Room>, lane: Lane) -> Vec<Places> {
+        let mut places = Vec::new();
+        while let Ok(place) = timeout(Duration::from_secs(1), room.take(lane, 1, || 1)).await {
+            places.push(place);
+        }
+        places
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_known_to_be_fast_gets_a_few_windows() {
+        let room = room("window=10");
+        let normal = free(&room, Lane::Normal).await;
+        assert_eq!(normal.len(), 30);
+        assert_eq!(free(&room, Lane::Express).await.len(), 30, "a full lane leaves the other alone");
+        drop(normal);
+        assert_eq!(free(&room, Lane::Normal).await.len(), 30);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_fast_gets_what_it_sends_in_time() {
+        let room = room("window=10");
+        for _ in 0..1_000 {
+            room.sent(Instant::now());
+        }
+        let place = room.take(Lane::Normal, 2_500, || 1).await;
+        assert!(timeout(Duration::from_millis(100), room.take(Lane::Normal, 11, || 1)).await.is_err());
+        drop(room.take(Lane::Normal, 10, || 1).await);
+        drop(place);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_wait_than_a_bounded_pace_sends_in_time() {
+        assert_eq!(free(&room("window=10&tps=2"), Lane::Normal).await.len(), 10 + 5);
+        assert_eq!(free(&room("window=1&tps=1&timeout_ms=100"), Lane::Normal).await.len(), 1 + 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn places_come_in_order_and_large_wishes_are_met_alone() {
+        let room = room("window=1");
+        let first = room.take(Lane::Normal, 3, || 1).await;
+        let large = room.take(Lane::Normal, 64, || 1);
+        tokio::pin!(large);
+        assert!(timeout(Duration::from_secs(1), &mut large).await.is_err());
+        drop(first);
+        let large = timeout(Duration::from_secs(1), large).await.expect("it is alone");
+        assert!(timeout(Duration::from_secs(1), room.take(Lane::Normal, 1, || 1)).await.is_err());
+        drop(large);
+        assert!(
+            timeout(Duration::from_secs(1), room.take(Lane::Normal, 1, || 0)).await.is_err(),
+            "no session, no room"
+        );
+    }
+}
