@@ -60,17 +60,28 @@ pub struct Entry {
     pub at_ms: u64,
 }
 
+/// What has a number in a journal.
+pub(crate) trait Numbered {
+    fn seq(&self) -> u64;
+}
+
+impl Numbered for Entry {
+    fn seq(&self) -> u64 {
+        self.seq
+    }
+}
+
 /// The newest entries in memory, all of them in a file if there is one.
 #[derive(Debug)]
-pub(crate) struct Journal {
-    entries: VecDeque<Entry>,
+pub(crate) struct Journal<E> {
+    entries: VecDeque<E>,
     capacity: usize,
     last_seq: u64,
     dropped: u64,
     file: Option<File>,
 }
 
-impl Journal {
+impl<E: Numbered + Serialize> Journal<E> {
     /// A journal of at most `capacity` entries in memory; entries are appended to `file` too.
     pub(crate) fn open(capacity: usize, file: Option<&Path>) -> io::Result<Self> {
         let file = file.map(|path| File::options().create(true).append(true).open(path)).transpose()?;
@@ -82,9 +93,9 @@ impl Journal {
     }
 
     /// Adds an entry, which must have the next sequence number.
-    pub(crate) fn append(&mut self, entry: Entry) -> io::Result<()> {
-        debug_assert_eq!(entry.seq, self.next_seq());
-        self.last_seq = entry.seq;
+    pub(crate) fn append(&mut self, entry: E) -> io::Result<()> {
+        debug_assert_eq!(entry.seq(), self.next_seq());
+        self.last_seq = entry.seq();
         let line = self.file.as_ref().map(|_| serde_json::to_vec(&entry)).transpose()?;
         if self.entries.len() >= self.capacity {
             self.entries.pop_front();
@@ -99,11 +110,10 @@ impl Journal {
         Ok(())
     }
 
-    /// The entries after `seq`, of one operator or of all.
-    pub(crate) fn after(&self, seq: u64, operator: Option<&str>) -> Vec<Entry> {
-        let first = self.entries.partition_point(|entry| entry.seq <= seq);
-        let entries = self.entries.iter().skip(first);
-        entries.filter(|entry| operator.is_none_or(|name| entry.operator == name)).cloned().collect()
+    /// The entries after `seq`, oldest first.
+    pub(crate) fn after(&self, seq: u64) -> impl Iterator<Item = &E> {
+        let first = self.entries.partition_point(|entry| entry.seq() <= seq);
+        self.entries.iter().skip(first)
     }
 
     /// How many entries were dropped because memory was full.
@@ -122,7 +132,7 @@ impl Journal {
 mod tests {
     use super::*;
 
-    fn append(journal: &mut Journal, operator: &str) {
+    fn append(journal: &mut Journal<Entry>, operator: &str) {
         let seq = journal.next_seq();
         let entry = Entry {
             seq,
@@ -148,12 +158,12 @@ mod tests {
         for operator in ["a", "b", "a", "b", "a"] {
             append(&mut journal, operator);
         }
-        let seqs = |entries: Vec<Entry>| entries.iter().map(|entry| entry.seq).collect::<Vec<_>>();
-        assert_eq!(seqs(journal.after(0, None)), [3, 4, 5]);
-        assert_eq!(seqs(journal.after(3, Some("a"))), [5]);
+        let seqs = |journal: &Journal<Entry>, after| journal.after(after).map(|entry| entry.seq).collect::<Vec<_>>();
+        assert_eq!(seqs(&journal, 0), [3, 4, 5]);
+        assert_eq!(seqs(&journal, 4), [5]);
         assert_eq!(journal.dropped(), 2);
         journal.clear();
         append(&mut journal, "a");
-        assert_eq!(seqs(journal.after(0, None)), [6]);
+        assert_eq!(seqs(&journal, 0), [6]);
     }
 }

@@ -62,6 +62,7 @@ mod posting;
 mod receipts;
 mod routes;
 mod server;
+mod smsc;
 mod state;
 mod target;
 
@@ -69,4 +70,8 @@ pub use behaviour::{Behaviour, InvalidBehaviour, Mode, Rule};
 pub use journal::{Decision, Entry};
 pub use receipts::{AnsweredId, IdForm, Receipt, Receipts};
 pub use server::{Options, Simulator, StartError};
+pub use smsc::{
+    ReceiptForm, Smsc, SmscAddress, SmscBehaviour, SmscBindMode, SmscDecision, SmscEnd, SmscEntry, SmscEvent, SmscMode,
+    SmscOptions, SmscReceipt, SmscRule, SmscSar, SmscStats, SmscSubmit,
+};
 pub use state::{BehaviourError, OperatorStats, Stats, UnknownOperator};

@@ -61,7 +61,8 @@ pub enum IdForm {
 }
 
 impl IdForm {
-    fn write(self, accepted: &Accepted) -> String {
+    /// The id of `accepted` in this form.
+    pub(crate) fn write(self, accepted: &Accepted) -> String {
         match self {
             Self::Same => accepted.id.clone(),
             Self::Hex => in_hex(accepted.seq),
@@ -87,6 +88,18 @@ pub(crate) enum Timing {
     BeforeAnswer,
     /// Not before the submission is being answered, nor before so long after the decision.
     After(Duration),
+}
+
+impl Timing {
+    /// What the members of these names say together.
+    pub(crate) fn parse(delay_ms: Option<u64>, before_answer: bool) -> Result<Self, &'static str> {
+        let delay = Duration::from_millis(delay_ms.unwrap_or(0));
+        match before_answer {
+            true if !delay.is_zero() => Err("delay_ms belongs to receipts after the answer"),
+            true => Ok(Self::BeforeAnswer),
+            false => Ok(Self::After(delay)),
+        }
+    }
 }
 
 /// One receipt: what is posted of a submission, when and how often.
@@ -220,12 +233,7 @@ impl TryFrom<ReceiptFields> for Receipt {
 
     fn try_from(fields: ReceiptFields) -> Result<Self, &'static str> {
         let ReceiptFields { status, delay_ms, before_answer, times, id, error_code, with_recipient, part } = fields;
-        let delay = Duration::from_millis(delay_ms.unwrap_or(0));
-        let timing = match before_answer {
-            true if !delay.is_zero() => return Err("delay_ms belongs to receipts after the answer"),
-            true => Timing::BeforeAnswer,
-            false => Timing::After(delay),
-        };
+        let timing = Timing::parse(delay_ms, before_answer)?;
         let (times, with_recipient) = (times.unwrap_or(1), with_recipient.unwrap_or(true));
         Ok(Self { status, timing, times, id, error_code, with_recipient, part })
     }

@@ -132,7 +132,7 @@ pub(crate) struct State {
 struct Inner {
     /// Set once the simulator stops: from then on nothing is decided.
     is_stopped: bool,
-    journal: Journal,
+    journal: Journal<Entry>,
     operators: BTreeMap<String, Operator>,
 }
 
@@ -147,7 +147,7 @@ struct Operator {
 }
 
 impl State {
-    pub(crate) fn new(journal: Journal, poster: Poster, key_capacity: usize) -> Self {
+    pub(crate) fn new(journal: Journal<Entry>, poster: Poster, key_capacity: usize) -> Self {
         let inner = Mutex::new(Inner { is_stopped: false, journal, operators: BTreeMap::new() });
         Self { inner, poster, key_capacity: key_capacity.max(1) }
     }
@@ -215,7 +215,9 @@ impl State {
     }
 
     pub(crate) fn journal(&self, after: u64, operator: Option<&str>) -> Vec<Entry> {
-        self.lock().journal.after(after, operator)
+        let inner = self.lock();
+        let entries = inner.journal.after(after);
+        entries.filter(|entry| operator.is_none_or(|name| entry.operator == name)).cloned().collect()
     }
 
     pub(crate) fn clear_journal(&self) {

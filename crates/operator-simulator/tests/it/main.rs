@@ -5,6 +5,7 @@ mod client;
 mod modes;
 mod receipts;
 mod receiver;
+mod smsc;
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
