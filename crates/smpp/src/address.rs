@@ -16,8 +16,12 @@ pub struct Address {
 }
 
 impl Address {
-    /// A sender: one with a letter is a name, however it goes on (jookies/jasmin issue 1117); short numbers belong to the network.
+    /// A sender: one with a letter is a name, however it goes on (jookies/jasmin issue 1117); short numbers belong to the network. None
+    /// leaves it to the SMSC.
     pub fn source(sender: &str) -> Self {
+        if sender.is_empty() {
+            return Self::default();
+        }
         let digits = sender.strip_prefix('+').unwrap_or(sender);
         let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
         let (ton, npi) = match (is_number, sender.starts_with('+')) {
@@ -76,6 +80,11 @@ mod tests {
         ] {
             assert_eq!(told(&Address::source(sender)), expected);
         }
+    }
+
+    #[test]
+    fn no_sender_leaves_it_to_the_smsc() {
+        assert_eq!(told(&Address::source("")), "0/0 ");
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl MessageState {
 pub struct Receipt {
     /// What the SMSC calls it; `None` where it does not say, so that nobody can know what it is about.
     pub id: Option<String>,
-    /// What became of it; what cannot be understood is [`MessageState::Unknown`].
+    /// What became of it; what cannot be understood is [`MessageState::Unknown`], or [`MessageState::Enroute`] in a notice on the way.
     pub state: MessageState,
     /// Why it was not delivered, in the SMSC's words.
     pub error: Option<String>,
@@ -97,12 +97,12 @@ pub struct Receipt {
 impl Receipt {
     /// The receipt in a `deliver_sm`; `None` for a message from a handset.
     pub fn of(sm: &Sm) -> Option<Self> {
-        read(sm.esm_class, &sm.source, sm.octets(), sm.data_coding, &sm.tlvs)
+        read(sm.esm_class, &sm.source, sm.octets(), &sm.tlvs)
     }
 
     /// The receipt in a `data_sm`; `None` for a message from a handset.
     pub fn of_data(sm: &DataSm) -> Option<Self> {
-        read(sm.esm_class, &sm.source, sm.octets(), sm.data_coding, &sm.tlvs)
+        read(sm.esm_class, &sm.source, sm.octets(), &sm.tlvs)
     }
 }
 
@@ -116,22 +116,23 @@ impl std::fmt::Debug for Receipt {
 /// `esm_class` of a notice on the way, which is read as a receipt is.
 const INTERMEDIATE: u8 = 0x20;
 
-fn read(esm_class: u8, source: &Address, octets: &Bytes, data_coding: u8, tlvs: &[Tlv]) -> Option<Receipt> {
+fn read(esm_class: u8, source: &Address, octets: &Bytes, tlvs: &[Tlv]) -> Option<Receipt> {
     let id = tlv::value(tlvs, tag::RECEIPTED_MESSAGE_ID).map(|value| c_text(value)).filter(|id| !id.is_empty());
     let state = tlv::value(tlvs, tag::MESSAGE_STATE).and_then(|value| MessageState::from_number(*value.first()?));
-    let is_receipt = [esm::RECEIPT, INTERMEDIATE].contains(&(esm_class & esm::KIND));
-    if !is_receipt && (id.is_none() || state.is_none()) {
+    let kind = esm_class & esm::KIND;
+    if ![esm::RECEIPT, INTERMEDIATE].contains(&kind) && (id.is_none() || state.is_none()) {
         return None;
     }
-    let text = text(esm_class, octets, data_coding);
+    let text = text(esm_class, octets);
     let fields = fields(&text);
     let of_text = |key| fields.iter().find(|(known, _)| *known == key).map(|(_, value)| *value);
-    let first_word = |key| of_text(key).and_then(|value: &str| value.split_whitespace().next());
+    let first_word = |key| of_text(key).and_then(|value: &str| value.split_whitespace().next()).map(bare);
+    let of_kind = if kind == INTERMEDIATE { MessageState::Enroute } else { MessageState::Unknown };
     // What TLVs say is meant for programs, and wins (vumi pull request 637).
     Some(Receipt {
         id: id.or_else(|| first_word("id").map(str::to_owned)),
-        state: state.or_else(|| MessageState::from_word(first_word("stat")?)).unwrap_or(MessageState::Unknown),
-        error: of_text("err").filter(|error| !error.is_empty()).map(str::to_owned).or_else(|| network_error(tlvs)),
+        state: state.or_else(|| MessageState::from_word(first_word("stat")?)).unwrap_or(of_kind),
+        error: of_text("err").map(error).filter(|error| !error.is_empty()).or_else(|| network_error(tlvs)),
         recipient: source.address.clone(),
     })
 }
@@ -149,13 +150,27 @@ fn network_error(tlvs: &[Tlv]) -> Option<String> {
     }
 }
 
-/// The text, without a header of user data.
-fn text(esm_class: u8, octets: &Bytes, data_coding: u8) -> String {
+/// The text, without a header of user data. `data_coding` is not asked: some SMSCs repeat that of the message, whatever they write
+/// (farhadi/node-smpp issue 68). A receipt begins with ASCII, which in UCS-2 begins with a zero or with the mark of its order.
+fn text(esm_class: u8, octets: &Bytes) -> String {
     let header =
         if esm_class & esm::UDHI == 0 { 0 } else { octets.first().map_or(0, |length| usize::from(*length) + 1) };
-    let octets = octets.get(header..).unwrap_or_default();
-    let charset = if data_coding == Charset::Ucs2.data_coding() { Charset::Ucs2 } else { Charset::Latin1 };
-    charset.decode(octets)
+    match octets.get(header..).unwrap_or_default() {
+        octets @ ([0, ..] | [0xFE, 0xFF, ..]) => Charset::Ucs2.decode(octets),
+        octets => Charset::Latin1.decode(octets),
+    }
+}
+
+/// A value without what separates it from its neighbours.
+fn bare(value: &str) -> &str {
+    value.trim_matches(|character: char| character.is_whitespace() || [',', ';', '\0'].contains(&character))
+}
+
+/// What `err` says, up to the first field that is not known: that may be a number of the message.
+fn error(value: &str) -> String {
+    let words = value.split_whitespace().enumerate();
+    let of_error = words.take_while(|(place, word)| *place == 0 || !word.contains(':')).map(|(_, word)| word);
+    of_error.collect::<Vec<_>>().join(" ")
 }
 
 /// What a receipt's text may say; the last one quotes the message, and ends what is read.
@@ -170,12 +185,13 @@ fn fields(text: &str) -> Vec<(&'static str, &str)> {
         KEYS.into_iter().filter_map(|key| place_of(lower, key).map(|(start, value)| (start, value, key))).collect();
     places.sort_unstable();
     let ends = places.iter().skip(1).map(|(start, ..)| *start).chain([end]);
-    places.iter().zip(ends).map(|((_, value, key), end)| (*key, text[*value..end].trim())).collect()
+    places.iter().zip(ends).map(|((_, value, key), end)| (*key, bare(&text[*value..end]))).collect()
 }
 
 /// Where `key:` stands as a word of its own, and where its value begins.
 fn place_of(lower: &str, key: &str) -> Option<(usize, usize)> {
-    let is_word = |start: usize| !lower[..start].ends_with(|before: char| before.is_alphanumeric());
+    let is_word =
+        |start: usize| !lower[..start].ends_with(|before: char| before.is_alphanumeric() || "_-".contains(before));
     lower.match_indices(key).find_map(|(start, _)| {
         let value = start + key.len();
         (lower[value..].starts_with(':') && is_word(start)).then_some((start, value + 1))
@@ -220,9 +236,35 @@ mod tests {
             ("nothing of it", " Unknown "),
             ("", " Unknown "),
             ("id:é stat:DELIVRD", "Ã© Delivered "),
+            ("msg_id:3 my-id:3 id:4 stat:DELIVRD", "4 Delivered "),
+            ("id:5,sub:001; stat:UNDELIV;err:27;", "5 Undeliverable 27"),
+            ("stat:UNDELIV err:27\0 id:6\0", "6 Undeliverable 27"),
+            ("id:7\0", "7 Unknown "),
+            ("id:, stat:DELIVRD err:;", " Delivered "),
         ] {
             assert_eq!(told(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn an_error_ends_where_a_field_that_is_not_known_begins() {
+        assert_eq!(told("id:8 stat:UNDELIV err:001 msisdn:4915112345678"), "8 Undeliverable 001");
+        assert_eq!(
+            told("id:8 err:Absent Subscriber to:4915112345678 stat:UNDELIV"),
+            "8 Undeliverable Absent Subscriber"
+        );
+        assert_eq!(told("id:8 stat:UNDELIV err:3:27 text:hi"), "8 Undeliverable 3:27");
+    }
+
+    #[test]
+    fn a_notice_on_the_way_that_says_nothing_leaves_the_message_on_its_way() {
+        let notice = |text: &'static str| {
+            let short_message = Bytes::from_static(text.as_bytes());
+            Receipt::of(&Sm { esm_class: INTERMEDIATE, short_message, ..Sm::default() }).expect("a receipt").state
+        };
+        assert_eq!(notice("id:1 memory of the handset is full"), MessageState::Enroute);
+        assert_eq!(notice("id:1 stat:BUFFERED"), MessageState::Enroute);
+        assert_eq!(notice("id:1 stat:DELIVRD"), MessageState::Delivered);
     }
 
     #[test]
@@ -250,6 +292,13 @@ mod tests {
         let receipt = esm::RECEIPT;
         for sm in [
             Sm { esm_class: receipt, data_coding: 8, short_message: ucs2.into(), ..Sm::default() },
+            // An SMSC that repeats the coding of the message (farhadi/node-smpp issue 68).
+            Sm {
+                esm_class: receipt,
+                data_coding: 8,
+                short_message: Bytes::from_static(text.as_bytes()),
+                ..Sm::default()
+            },
             Sm { esm_class: receipt | esm::UDHI, short_message: header.into(), ..Sm::default() },
             Sm {
                 esm_class: INTERMEDIATE,

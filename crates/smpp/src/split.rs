@@ -68,25 +68,27 @@ pub struct TooLong(pub usize);
 /// is sent, so that a part that comes twice takes its own place on the handset.
 ///
 /// # Errors
-/// It has more than 255 parts.
+/// It has more than 255 parts, or would have if it were cut: the SMSC cuts a `message_payload` itself.
 pub fn split(text: &str, plain: Charset, is_ucs2: bool, long: Long, reference: u16) -> Result<Vec<Part>, TooLong> {
     let has_all = |charset: Charset| text.chars().all(|character| charset.encode(character, &mut Vec::new()));
     let charset = if is_ucs2 || !is_gsm(text) || !has_all(plain) { Charset::Ucs2 } else { plain };
     let data_coding = charset.data_coding();
     let units: usize = text.chars().map(|character| charset.units(character)).sum();
     let (alone, each) = limits(charset, long);
-    if units <= alone || long == Long::Payload {
-        let octets = octets(text, charset);
-        let is_payload = long == Long::Payload && units > alone;
-        let (octets, tlvs) = if is_payload {
-            (Bytes::new(), vec![Tlv::new(tag::MESSAGE_PAYLOAD, octets)])
-        } else {
-            (octets.into(), Vec::new())
-        };
-        return Ok(vec![Part { data_coding, has_header: false, octets, tlvs }]);
+    if units <= alone {
+        return Ok(vec![Part {
+            data_coding,
+            has_header: false,
+            octets: octets(text, charset).into(),
+            tlvs: Vec::new(),
+        }]);
     }
     let texts = cut(text, charset, each);
     let count = u8::try_from(texts.len()).map_err(|_| TooLong(texts.len()))?;
+    if long == Long::Payload {
+        let tlvs = vec![Tlv::new(tag::MESSAGE_PAYLOAD, octets(text, charset))];
+        return Ok(vec![Part { data_coding, has_header: false, octets: Bytes::new(), tlvs }]);
+    }
     let part = |(text, number)| {
         let octets = octets(text, charset);
         part(&octets, data_coding, long, &Place { reference, count, number })
@@ -223,7 +225,10 @@ mod tests {
     fn more_than_255_parts_are_refused() {
         let text = "a".repeat(255 * 153);
         assert_eq!(parts(&text, Long::Udh).len(), 255);
-        assert_eq!(split(&(text + "a"), Charset::Gsm0338, false, Long::Udh, 0), Err(TooLong(256)));
+        let longer = text + "a";
+        for long in [Long::Udh, Long::Sar, Long::Payload] {
+            assert_eq!(split(&longer, Charset::Gsm0338, false, long, 0), Err(TooLong(256)), "{long:?}");
+        }
     }
 
     proptest! {
