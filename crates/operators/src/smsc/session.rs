@@ -26,8 +26,6 @@ use super::{
 
 /// For so long after nobody waits for an answer any more it may still come.
 const LATE: Duration = Duration::from_mins(1);
-/// How long an SMSC that ends the session may take to answer what it has, and we to end it in order.
-const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Why a session is over.
 #[derive(Debug, thiserror::Error)]
@@ -114,7 +112,11 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
             let wake_at = self.look_around(now)?;
             let is_throttled = self.throttle.not_before(now).is_some();
             shown.set(if is_throttled { SessionState::Throttled } else { SessionState::Bound });
-            if self.phase.is_over(now, self.window.is_awaited(), self.inbound.is_empty()) {
+            let (is_awaited, all_stored) = (self.window.is_awaited(), self.inbound.is_empty());
+            if self.phase.leaves_now(now, is_awaited, all_stored) {
+                self.say_farewell();
+            }
+            if self.phase.is_over(now, is_awaited, all_stored) {
                 return self.phase.end();
             }
             let (may_send, send_at) = self.send_waiting(now, added);
@@ -126,7 +128,7 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
                 }
                 Ok(()) = added.changed(), if may_send => {}
                 () = sleep_until(wake_at) => {}
-                () = stop.cancelled(), if !self.phase.is_farewell() => self.say_farewell(),
+                () = stop.cancelled(), if !self.phase.is_farewell() => self.phase.we_stop(Instant::now()),
             }
         }
     }
@@ -208,7 +210,7 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
             Body::EnquireLink => self.answer(sequence, Status::OK, Body::EnquireLinkResp),
             Body::Unbind => {
                 self.answer(sequence, Status::OK, Body::UnbindResp);
-                self.phase.smsc_leaves(now + FAREWELL);
+                self.phase.smsc_leaves(now);
             }
             Body::UnbindResp => self.phase.unbound(),
             Body::Bind(mode, _) => {
@@ -269,11 +271,10 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
         let _left = entry.answer.send(Reply::NotUnderstood(status));
     }
 
-    /// We stop: nothing more is sent, and the SMSC is told.
+    /// We stop: the SMSC is told.
     fn say_farewell(&mut self) {
         let sequence = self.window.sequence();
         self.link.put(&Pdu::request(sequence, Body::Unbind));
-        self.phase.we_leave(Instant::now() + FAREWELL);
     }
 }
 

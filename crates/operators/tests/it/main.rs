@@ -5,6 +5,7 @@ mod breaker;
 mod metrics;
 mod oddities;
 mod raw_server;
+mod smpp;
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},

@@ -1,9 +1,16 @@
 //! How a session ends.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::Ended;
 use crate::smsc::link::Broken;
+
+/// How long an SMSC that ends the session may take to answer what it has, and we to end it in order.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// How much of that what is owed may take before we say that we leave.
+const OWED: Duration = Duration::from_secs(1);
 
 /// Where a session is between its bind and its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +19,8 @@ pub(super) enum Phase {
     Open,
     /// The SMSC has ended it, and answers what it has until then.
     SmscLeaves { until: Instant },
+    /// We stop: nothing more is sent, and what is owed is answered until `unbind_at`. All is over by `until`.
+    WeStop { unbind_at: Instant, until: Instant },
     /// We have ended it, and wait for its answer until then.
     WeLeave { until: Instant },
     /// It has answered.
@@ -23,23 +32,34 @@ impl Phase {
         self == Self::Open
     }
 
-    /// Whether we are about to leave, whoever began.
+    /// Whether we are about to leave.
     pub(super) fn is_farewell(self) -> bool {
-        matches!(self, Self::WeLeave { .. } | Self::Left)
+        matches!(self, Self::WeStop { .. } | Self::WeLeave { .. } | Self::Left)
     }
 
-    pub(super) fn smsc_leaves(&mut self, until: Instant) {
-        if self.is_open() {
-            *self = Self::SmscLeaves { until };
+    pub(super) fn we_stop(&mut self, now: Instant) {
+        *self = Self::WeStop { unbind_at: now + OWED, until: now + FAREWELL };
+    }
+
+    /// Whether the SMSC is to be told now that we leave: once nothing is owed to either side, and soon in any case.
+    pub(super) fn leaves_now(&mut self, now: Instant, is_awaited: bool, all_stored: bool) -> bool {
+        match *self {
+            Self::WeStop { unbind_at, until } if unbind_at <= now || !is_awaited && all_stored => {
+                *self = Self::WeLeave { until };
+                true
+            }
+            _ => false,
         }
     }
 
-    pub(super) fn we_leave(&mut self, until: Instant) {
-        *self = Self::WeLeave { until };
+    pub(super) fn smsc_leaves(&mut self, now: Instant) {
+        if self.is_open() {
+            *self = Self::SmscLeaves { until: now + FAREWELL };
+        }
     }
 
     pub(super) fn unbound(&mut self) {
-        if self.is_farewell() {
+        if matches!(self, Self::WeLeave { .. }) {
             *self = Self::Left;
         }
     }
@@ -47,6 +67,7 @@ impl Phase {
     pub(super) fn ends_at(self) -> Option<Instant> {
         match self {
             Self::SmscLeaves { until } | Self::WeLeave { until } => Some(until),
+            Self::WeStop { unbind_at, .. } => Some(unbind_at),
             Self::Open | Self::Left => None,
         }
     }
@@ -54,7 +75,7 @@ impl Phase {
     /// Whether nothing is left to wait for.
     pub(super) fn is_over(self, now: Instant, is_awaited: bool, all_stored: bool) -> bool {
         match self {
-            Self::Open => false,
+            Self::Open | Self::WeStop { .. } => false,
             Self::SmscLeaves { until } => until <= now || !is_awaited && all_stored,
             Self::WeLeave { until } => until <= now,
             Self::Left => true,
@@ -65,7 +86,7 @@ impl Phase {
     pub(super) fn end(self) -> Result<(), Ended> {
         match self {
             Self::SmscLeaves { .. } => Err(Ended::Unbound),
-            Self::Open | Self::WeLeave { .. } | Self::Left => Ok(()),
+            Self::Open | Self::WeStop { .. } | Self::WeLeave { .. } | Self::Left => Ok(()),
         }
     }
 
@@ -73,7 +94,7 @@ impl Phase {
     pub(super) fn judge(self, step: Result<(), Broken>) -> Result<(), Ended> {
         match (step, self) {
             (Ok(()), _) => Ok(()),
-            (Err(_), Self::WeLeave { .. } | Self::Left) => Err(Ended::Stopped),
+            (Err(_), Self::WeStop { .. } | Self::WeLeave { .. } | Self::Left) => Err(Ended::Stopped),
             (Err(_), Self::SmscLeaves { .. }) => Err(Ended::Unbound),
             (Err(broken), Self::Open) => Err(broken.into()),
         }
@@ -82,8 +103,6 @@ impl Phase {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -91,7 +110,7 @@ mod tests {
         let now = Instant::now();
         let mut phase = Phase::Open;
         assert!(!phase.is_over(now, false, true));
-        phase.smsc_leaves(now + Duration::from_secs(5));
+        phase.smsc_leaves(now);
         assert!(
             !phase.is_over(now, true, true) && !phase.is_over(now, false, false) && phase.is_over(now, false, true)
         );
@@ -100,10 +119,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_owed_holds_up_a_farewell_for_a_second() {
+        let now = Instant::now();
+        let mut phase = Phase::Open;
+        phase.we_stop(now);
+        assert_eq!(phase.ends_at(), Some(now + OWED));
+        assert!(phase.leaves_now(now + OWED, true, false));
+        assert_eq!(phase.ends_at(), Some(now + FAREWELL));
+    }
+
+    #[test]
     fn a_socket_that_closes_answers_our_farewell() {
         let mut phase = Phase::Open;
         assert!(matches!(phase.judge(Err(Broken::Closed)), Err(Ended::Broken(_))));
-        phase.we_leave(Instant::now() + Duration::from_secs(5));
+        let now = Instant::now();
+        phase.we_stop(now);
+        assert!(!phase.leaves_now(now, true, true) && !phase.leaves_now(now, false, false), "something is owed");
+        assert!(phase.leaves_now(now, false, true) && !phase.leaves_now(now, false, true), "that is said once");
         assert!(matches!(phase.judge(Err(Broken::Closed)), Err(Ended::Stopped)));
         phase.unbound();
         assert!(phase == Phase::Left && phase.end().is_ok());
