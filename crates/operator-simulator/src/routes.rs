@@ -10,16 +10,18 @@ use crate::{
     Behaviour, BehaviourError,
     connection::Connection,
     posting::Hold,
+    smsc,
     state::{Action, Decided, State, Submission},
 };
 
 /// The longest that a stalled request is kept.
 const LONGEST_STALL: Duration = Duration::from_mins(1);
 
+/// From where a journal is read.
 #[derive(Deserialize)]
-struct Page {
+pub(crate) struct Page {
     #[serde(default)]
-    after: u64,
+    pub(crate) after: u64,
 }
 
 /// Registers all routes.
@@ -34,7 +36,8 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
         .route("/operators/{name}/journal", web::get().to(operator_journal))
         .route("/journal", web::get().to(journal))
         .route("/journal", web::delete().to(clear_journal))
-        .route("/stats", web::get().to(stats));
+        .route("/stats", web::get().to(stats))
+        .configure(smsc::configure);
 }
 
 async fn submit(
@@ -119,6 +122,7 @@ async fn stats(state: web::Data<State>) -> HttpResponse {
     HttpResponse::Ok().json(state.stats())
 }
 
-fn refuse(status: StatusCode, message: &str) -> HttpResponse {
+/// An answer to what cannot be done.
+pub(crate) fn refuse(status: StatusCode, message: &str) -> HttpResponse {
     HttpResponse::build(status).json(json!({ "error": "refused", "message": message }))
 }

@@ -6,8 +6,8 @@ use actix_web::{App, HttpServer, dev::ServerHandle, web};
 use tokio::{runtime::Handle, task::JoinSet};
 
 use crate::{
-    Behaviour, BehaviourError, Entry, Stats, connection::Connection, journal::Journal, posting::Poster, routes,
-    state::State,
+    Behaviour, BehaviourError, Entry, Smsc, Stats, connection::Connection, journal::Journal, posting::Poster, routes,
+    smsc::Smscs, state::State,
 };
 
 /// Longer than clients keep idle connections, so that it is the client who closes them: a request never
@@ -62,6 +62,7 @@ pub enum StartError {
 pub struct Simulator {
     address: SocketAddr,
     state: Arc<State>,
+    smscs: Arc<Smscs>,
     handle: ServerHandle,
     server: JoinSet<io::Result<()>>,
 }
@@ -84,8 +85,10 @@ impl Simulator {
             .map_err(|source| StartError::Journal { path: options.journal.clone().unwrap_or_default(), source })?;
         let poster = Poster::new(Handle::current()).map_err(StartError::Client)?;
         let state = Arc::new(State::new(journal, poster, options.capacity));
-        let data = web::Data::from(Arc::clone(&state));
-        let server = HttpServer::new(move || App::new().app_data(data.clone()).configure(routes::configure))
+        let smscs = Arc::<Smscs>::default();
+        let data = (web::Data::from(Arc::clone(&state)), web::Data::from(Arc::clone(&smscs)));
+        let app = move || App::new().app_data(data.0.clone()).app_data(data.1.clone()).configure(routes::configure);
+        let server = HttpServer::new(app)
             .on_connect(Connection::remember)
             // A client that closes its side has left: stalled requests end with it.
             .h1_allow_half_closed(false)
@@ -99,7 +102,7 @@ impl Simulator {
         let handle = server.handle();
         let mut tasks = JoinSet::new();
         tasks.spawn(server);
-        Ok(Self { address, state, handle, server: tasks })
+        Ok(Self { address, state, smscs, handle, server: tasks })
     }
 
     /// `http://127.0.0.1:PORT`, without a slash at the end.
@@ -125,6 +128,11 @@ impl Simulator {
         let behaviour = behaviour.into();
         behaviour.check()?;
         self.state.set_behaviour(name, behaviour)
+    }
+
+    /// Lets `smsc` be steered and looked at under `/smsc/`, by its name or port. It goes on by itself when the simulator is stopped.
+    pub fn add_smsc(&self, smsc: &Smsc) {
+        self.smscs.add(smsc);
     }
 
     /// All entries in memory, oldest first.

@@ -10,10 +10,12 @@ mod options;
 mod outbox;
 mod rate;
 mod receipts;
+mod routes;
 mod session;
 mod shared;
 mod socket;
 mod stats;
+mod tls;
 
 use std::{fmt::Write as _, net::SocketAddr, sync::Arc};
 
@@ -26,7 +28,9 @@ pub use behaviour::{SmscBehaviour, SmscMode, SmscRule};
 pub use journal::{SmscAddress, SmscBindMode, SmscDecision, SmscEnd, SmscEntry, SmscEvent, SmscSar, SmscSubmit};
 pub use options::SmscOptions;
 pub use receipts::{ReceiptForm, SmscReceipt};
+pub(crate) use routes::{Smscs, configure};
 pub use stats::SmscStats;
+pub use tls::{local_certificate, local_tls};
 
 use crate::{InvalidBehaviour, StartError};
 use shared::Shared;

@@ -19,7 +19,7 @@ pub struct SmscOptions {
     pub journal: Option<PathBuf>,
     /// Most journal entries in memory, and most recipients whose submits are counted. A million entries need about 400 MiB.
     pub capacity: usize,
-    /// What makes it speak TLS from the first byte on (`smpps`).
+    /// What makes it speak TLS from the first byte on (`smpps`), such as [`local_tls`](crate::local_tls).
     pub tls: Option<Arc<ServerConfig>>,
 }
 

@@ -1,10 +1,12 @@
 //! SMSCs over real connections.
 
 mod answers;
-mod esme;
+pub(crate) mod esme;
+mod http;
 mod limits;
 mod receipts;
 mod sessions;
+mod tls;
 
 use std::time::{Duration, Instant};
 
