@@ -61,6 +61,24 @@ pub(crate) async fn the_document_describes_every_route(f: &Fixture) {
     assert_references_resolve(&document, &document);
 }
 
+/// Requests with a body may name it there instead.
+pub(crate) async fn every_route_of_callbacks_tells_of_its_customer(f: &Fixture) {
+    let api = f.gateway(&[]).await;
+    let document = api.get("/openapi.json").await.ok();
+    for endpoint in endpoints().iter().filter(|endpoint| endpoint.path().starts_with("/callbacks/")) {
+        let place = format!("{} {}", endpoint.method(), endpoint.path());
+        let operation = &document["paths"][endpoint.path()][endpoint.method().to_lowercase()];
+        let mut parameters = operation["parameters"].as_array().into_iter().flatten();
+        let customer = parameters.find(|parameter| parameter["name"] == "customer_id");
+        let customer = customer.unwrap_or_else(|| panic!("{place} names no customer"));
+        assert_eq!(
+            (&customer["in"], &customer["required"]),
+            (&json!("query"), &json!(!endpoint.takes_body())),
+            "{place}"
+        );
+    }
+}
+
 pub(crate) async fn every_answer_of_the_document_has_an_example(f: &Fixture) {
     let api = f.gateway(&[]).await;
     let document = api.get("/openapi.json").await.ok();

@@ -165,6 +165,7 @@ test_support::on_each_backend! {
     }
     documents {
         the_document_describes_every_route,
+        every_route_of_callbacks_tells_of_its_customer,
         every_answer_of_the_document_has_an_example,
         the_postman_collection_asks_for_what_is_there,
         the_page_shows_the_document,

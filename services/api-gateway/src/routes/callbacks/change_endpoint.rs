@@ -40,6 +40,7 @@ pub(crate) struct ChangeEndpointRequest {
     patch, path = "/callbacks/endpoints/{id}", tag = "callbacks", operation_id = "changeEndpoint",
     params(
         ("id" = String, Path, description = "The endpoint's id"),
+        ("customer_id" = Option<i64>, Query, description = "Whose it is; where the body says too, they must agree"),
     ),
     request_body(content = ChangeEndpointRequest, description = "JSON in UTF-8, at most 262144 bytes (256 KiB), not \
         compressed. Each field once; other fields are ignored."),

@@ -35,6 +35,9 @@ pub(crate) struct CreateEndpointRequest {
 /// Makes an endpoint, which is told of what happens from now on; where it is its customer's first, within ten seconds.
 #[utoipa::path(
     post, path = "/callbacks/endpoints", tag = "callbacks", operation_id = "createEndpoint",
+    params(
+        ("customer_id" = Option<i64>, Query, description = "Whose it is; where the body says too, they must agree"),
+    ),
     request_body(content = CreateEndpointRequest, description = "JSON in UTF-8, at most 262144 bytes (256 KiB), not \
         compressed. Each field once; other fields are ignored."),
     responses(

@@ -46,6 +46,7 @@ pub(crate) struct RecoverResponse {
     post, path = "/callbacks/endpoints/{id}/recover", tag = "callbacks", operation_id = "recoverEvents",
     params(
         ("id" = String, Path, description = "The endpoint's id"),
+        ("customer_id" = Option<i64>, Query, description = "Whose it is; where the body says too, they must agree"),
     ),
     request_body(content = RecoverRequest, description = "JSON in UTF-8, at most 262144 bytes (256 KiB), not \
         compressed. Each field once; other fields are ignored."),
