@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     /// Folder for NAME.json, NAME.md and NAME.svg
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
-    /// In the worker, or as two HTTP servers that answer at once
+    /// In the worker, or as two servers that answer at once, over HTTP or SMPP
     #[arg(long, value_enum, default_value_t)]
     operators: Operators,
     #[command(flatten)]
@@ -65,6 +65,8 @@ pub(crate) enum Operators {
     Simulated,
     /// Two operator simulators over HTTP
     Http,
+    /// Two operator simulators over SMPP
+    Smpp,
 }
 
 /// The servers of a run.
@@ -157,8 +159,10 @@ impl Arguments {
     fn command(&self) -> String {
         let scenario = self.scenario;
         let mut words = vec![format!("cargo xtask bench --scenario {}", scenario.name())];
-        if self.operators == Operators::Http {
-            words.push("--operators http".to_owned());
+        match self.operators {
+            Operators::Simulated => {}
+            Operators::Http => words.push("--operators http".to_owned()),
+            Operators::Smpp => words.push("--operators smpp".to_owned()),
         }
         if let Some(waiting) = &self.waiting {
             let waiting: Vec<_> = waiting.iter().map(u64::to_string).collect();

@@ -59,3 +59,18 @@ pub(crate) async fn start_operator(folder: &Path, name: &str) -> anyhow::Result<
     let entry = format!("{name}={}/operators/{name}/messages", process.base_url());
     Ok(Operator { process, entry })
 }
+
+/// The same over SMPP: an SMSC that reports nothing, as the one over HTTP does, and a window that does not slow the worker down.
+///
+/// # Errors
+/// When it does not answer within a minute.
+pub(crate) async fn start_smsc(folder: &Path, name: &str) -> anyhow::Result<Operator> {
+    let (address, smsc) = (free_address(), free_address());
+    let place = format!("{name}={smsc}");
+    let arguments = ["--listen", &address.to_string(), "--capacity", "10000", "--smsc", &place];
+    let mut process = ServiceProcess::at(address, folder.join("operator-simulator"), &arguments, BTreeMap::new());
+    process.start();
+    process.answers("/stats").await?;
+    let entry = format!("{name}=smpp://esme1:secret@{smsc}?window=200&receipts=none");
+    Ok(Operator { process, entry })
+}

@@ -134,7 +134,12 @@ impl Platform {
     }
 
     /// The end of every scenario: all messages become final, and all rules hold.
-    pub(crate) async fn finish(mut self) {
+    pub(crate) async fn finish(self) {
+        self.finish_with(Vec::new()).await;
+    }
+
+    /// The same where other operators than the simulated ones were given messages too.
+    pub(crate) async fn finish_with(mut self, others: Vec<Entry>) {
         self.journal.resolve(&self.client).await;
         self.wait_all_terminal().await;
         let tables = self.tables.snapshot().await;
@@ -143,8 +148,8 @@ impl Platform {
         assert!(snapshot == tables, "the API and the tables differ:\n{snapshot:#?}\n{tables:#?}");
         assert!(users.is_superset(&self.journal.users_with_money()), "an account is missing: {users:?}");
         let refunds = Some(self.tables.refunds().await);
-        let evidence =
-            Evidence { journal: self.journal.clone(), snapshot, refunds, operators: self.simulator.journal() };
+        let operators = self.simulator.journal().into_iter().chain(others).collect();
+        let evidence = Evidence { journal: self.journal.clone(), snapshot, refunds, operators };
         assert_fine(&evidence);
         self.simulator.stop().await;
     }

@@ -18,6 +18,7 @@ mod releases;
 mod replicas;
 mod seeding;
 mod shutdown;
+mod smpp;
 mod starts;
 mod tenants;
 mod timed;

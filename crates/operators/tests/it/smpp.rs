@@ -95,7 +95,10 @@ async fn a_message_is_taken_with_its_id_and_its_receipt_comes_back() {
         panic!("not accepted")
     };
     let submit = submits(&smsc).remove(0);
-    assert_eq!((operator.as_str(), &ids[..]), ("a", &[ProviderMessageId::parse(&submit.message_id.expect("an id"))][..]));
+    assert_eq!(
+        (operator.as_str(), &ids[..]),
+        ("a", &[ProviderMessageId::parse(&submit.message_id.expect("an id"))][..])
+    );
     assert_eq!((submit.source.ton, submit.source.address.as_str()), (5, "BANK"));
     assert_eq!((submit.destination.ton, submit.destination.address.as_str()), (1, "4915112345"));
     assert_eq!((submit.text.as_deref(), submit.registered_delivery), (Some("hello"), 1));
@@ -107,9 +110,8 @@ async fn a_message_is_taken_with_its_id_and_its_receipt_comes_back() {
         other => panic!("no receipt: {other:?}"),
     }
     it.end().await;
-    let taken = |entry: &operator_simulator::SmscEntry| {
-        matches!(entry.what, SmscEvent::DeliverSmResp { status: 0, .. })
-    };
+    let taken =
+        |entry: &operator_simulator::SmscEntry| matches!(entry.what, SmscEvent::DeliverSmResp { status: 0, .. });
     assert!(smsc.journal().iter().any(taken), "it was answered when it was stored");
     let unbound = |entry: &operator_simulator::SmscEntry| matches!(entry.what, SmscEvent::Unbind { by_smsc: false });
     assert!(smsc.journal().iter().any(unbound), "the session ends in order");
@@ -173,7 +175,10 @@ async fn a_late_acceptance_is_told() {
     match timeout(DEADLINE, it.told.recv()).await.expect("told") {
         Some(Report::Late(late)) => {
             assert_eq!((late.operator.as_str(), late.ids.len()), ("a", 1));
-            assert_eq!((late.message_id, late.recipient), (submission.message_id.clone(), submission.recipient.clone()));
+            assert_eq!(
+                (late.message_id, late.recipient),
+                (submission.message_id.clone(), submission.recipient.clone())
+            );
         }
         other => panic!("no late answer: {other:?}"),
     }
@@ -248,7 +253,10 @@ async fn sessions_are_of_the_kind_that_is_asked_for_and_no_more_than_that() {
         if parameters == "bind=tx" {
             assert!(!it.operators.reports(it.operators.names().next().expect("one")));
         } else {
-            assert!(matches!(timeout(DEADLINE, it.told.recv()).await, Ok(Some(Report::Receipt { .. }))), "{parameters}");
+            assert!(
+                matches!(timeout(DEADLINE, it.told.recv()).await, Ok(Some(Report::Receipt { .. }))),
+                "{parameters}"
+            );
         }
         it.end().await;
         let bind = |what| if let SmscEvent::Bind { mode, .. } = what { Some(mode) } else { None };
@@ -287,7 +295,8 @@ async fn an_smsc_that_unbinds_or_restarts_has_a_session_again() {
     it.bound().await;
     assert_eq!(class(&it.send(&hello("+4915112345")).await), "accepted");
     it.end().await;
-    let ended = |entry: &operator_simulator::SmscEntry| matches!(entry.what, SmscEvent::Closed { why: SmscEnd::Unbound });
+    let ended =
+        |entry: &operator_simulator::SmscEntry| matches!(entry.what, SmscEvent::Closed { why: SmscEnd::Unbound });
     assert!(again.journal().iter().any(ended));
     again.stop().await;
 }

@@ -32,7 +32,7 @@ pub(super) async fn build_generator() -> anyhow::Result<()> {
 /// Builds what is started. The services apart from the rest, with the features they have as they are shipped.
 pub(super) async fn build(operators: Operators) -> anyhow::Result<()> {
     let mut tools = vec!["loadtest"];
-    if operators == Operators::Http {
+    if operators != Operators::Simulated {
         tools.push("operator-simulator");
     }
     cargo::succeed(&services::build(&SERVICES, true)).await?;
@@ -49,8 +49,8 @@ impl Platform {
             .chain(plan.settings.iter().copied())
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        if operators == Operators::Http {
-            settings.push(("OPERATORS".to_owned(), platform.start_operators().await?));
+        if operators != Operators::Simulated {
+            settings.push(("OPERATORS".to_owned(), platform.start_operators(operators).await?));
         }
         platform.start_service("api-gateway", &settings).await?;
         fill(site, plan).await?;
@@ -69,11 +69,15 @@ impl Platform {
         Ok(())
     }
 
-    /// Two HTTP operators; gives the list for `OPERATORS`.
-    async fn start_operators(&mut self) -> anyhow::Result<String> {
+    /// Two operators in processes of their own; gives the list for `OPERATORS`.
+    async fn start_operators(&mut self, operators: Operators) -> anyhow::Result<String> {
         let mut list = Vec::new();
         for name in ["operatorA", "operatorB"] {
-            let Operator { process, entry } = services::start_operator(&up::binaries(true)?, name).await?;
+            let folder = up::binaries(true)?;
+            let Operator { process, entry } = match operators {
+                Operators::Smpp => services::start_smsc(&folder, name).await?,
+                Operators::Simulated | Operators::Http => services::start_operator(&folder, name).await?,
+            };
             list.push(entry);
             self.operators.push(Running { name, process });
         }

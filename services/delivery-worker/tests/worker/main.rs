@@ -7,6 +7,7 @@ mod claims;
 mod health;
 mod outages;
 mod outcomes;
+mod smpp;
 mod stopping;
 mod support;
 mod unknown;

@@ -1,0 +1,193 @@
+//! Operators over SMPP, from the queue to the books.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use domain::PerLane;
+use operator_simulator::{Smsc, SmscBehaviour, SmscEvent, SmscMode, SmscOptions, SmscReceipt, SmscRule};
+use operators::OperatorsConfig;
+use smpp::{MessageState, Status};
+
+use crate::support::{Fixture, PRICE, config, eventually, express, message, operators};
+
+const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+fn smsc() -> Smsc {
+    Smsc::start(ANY, SmscOptions::default()).expect("a free port")
+}
+
+/// The one operator `a`.
+fn over_smpp(smsc: &Smsc, parameters: &str) -> OperatorsConfig {
+    operators(&format!("a={}?{parameters}", smsc.url()))
+}
+
+fn submits(smsc: &Smsc) -> usize {
+    smsc.journal().iter().filter(|entry| matches!(entry.what, SmscEvent::SubmitSm(_))).count()
+}
+
+fn delivered() -> Vec<SmscReceipt> {
+    vec![SmscReceipt::of(MessageState::Delivered)]
+}
+
+/// Waits until a message's only recipient is told to be this.
+async fn is_told(fixture: &Fixture, message: &str, told: &str) {
+    let query = format!(
+        "SELECT COUNT(*) FROM message_status WHERE message_identifier = '{message}' AND delivery_status = '{told}'"
+    );
+    eventually(&format!("{message} to be {told}"), async || fixture.sql.number(&query).await == 1).await;
+}
+
+#[tokio::test]
+async fn receipts_on_a_session_end_where_those_over_http_do() {
+    let (fixture, smsc) = (Fixture::new().await, smsc());
+    let undelivered = SmscReceipt::of(MessageState::Undeliverable).error_code("001");
+    let behaviour = SmscBehaviour::default()
+        .with_receipts(delivered())
+        .with_suffix("02", SmscRule::from(SmscMode::ACCEPT).with_receipts(vec![undelivered]))
+        .with_suffix("03", SmscMode::Status { code: Status(0x0B) })
+        .with_suffix("04", SmscRule::from(SmscMode::ACCEPT).with_receipts(vec![delivered().remove(0).before_answer()]));
+    smsc.set_behaviour(behaviour).expect("valid");
+    let worker = fixture.worker(&config(), over_smpp(&smsc, "")).await;
+    let requests =
+        [("first", "+491511201"), ("second", "+491511202"), ("third", "+491511203"), ("fourth", "+491511204")];
+    fixture.send(&requests.map(|(id, recipient)| express(id, recipient))).await;
+    is_told(&fixture, "first", "delivered").await;
+    is_told(&fixture, "second", "undelivered").await;
+    eventually("the third to fail", async || fixture.sql.rows("third").await == ["failed a"]).await;
+    // Its receipt came before its answer: whoever is later joins the two, or the relay's sweeper.
+    eventually("the fourth to be done", async || fixture.sql.rows("fourth").await == ["done a"]).await;
+    let parked = "SELECT COUNT(*) FROM receipts WHERE matched_row IS NULL";
+    if fixture.sql.number(parked).await > 0 {
+        worker.database.join_parked(None).await.expect("joins");
+    }
+    is_told(&fixture, "fourth", "delivered").await;
+    assert_eq!(fixture.spent().await, 3 * PRICE, "a rejection is refunded, an undelivered message is not");
+    assert_eq!(fixture.metrics.value(r#"receipts_total{operator="a",state="delivered"}"#), 2);
+    worker.stop().await;
+    smsc.stop().await;
+    fixture.remove().await;
+}
+
+#[tokio::test]
+async fn each_part_has_its_id_and_its_receipt() {
+    let (fixture, smsc) = (Fixture::new().await, smsc());
+    smsc.set_behaviour(SmscBehaviour::default().with_receipts(delivered())).expect("valid");
+    let worker = fixture.worker(&config(), over_smpp(&smsc, "long=sar")).await;
+    let mut long = express("long", "+491511201");
+    long.payload.message.text = domain::MessageText::try_from("a".repeat(400)).expect("a text");
+    fixture.send(&[long]).await;
+    is_told(&fixture, "long", "delivered").await;
+    let parts =
+        "SELECT COUNT(*) FROM operator_messages WHERE parts = 3 AND part BETWEEN 1 AND 3 AND state = 'delivered'";
+    assert_eq!(fixture.sql.number(parts).await, 3);
+    worker.stop().await;
+    smsc.stop().await;
+    fixture.remove().await;
+}
+
+#[tokio::test]
+async fn a_receipt_is_answered_when_it_is_in_the_database_and_not_before() {
+    let (fixture, smsc) = (Fixture::new().await, smsc());
+    let later = SmscReceipt::of(MessageState::Delivered).after(Duration::from_millis(500));
+    smsc.set_behaviour(SmscBehaviour::default().with_receipts(vec![later])).expect("valid");
+    let worker = fixture.hasty_worker(&config(), over_smpp(&smsc, ""), Duration::from_millis(200)).await;
+    fixture.send(&[express("first", "+491511201")]).await;
+    eventually("the message to be done", async || fixture.sql.rows("first").await == ["done a"]).await;
+    fixture.sql.lock().await;
+    let refused =
+        |entry: &operator_simulator::SmscEntry| matches!(entry.what, SmscEvent::DeliverSmResp { status: 0x64, .. });
+    eventually("the SMSC to be asked to send it again", async || smsc.journal().iter().any(refused)).await;
+    let taken =
+        |entry: &operator_simulator::SmscEntry| matches!(entry.what, SmscEvent::DeliverSmResp { status: 0, .. });
+    assert!(!smsc.journal().iter().any(taken), "nothing is stored");
+    fixture.sql.unlock().await;
+    is_told(&fixture, "first", "delivered").await;
+    eventually("the receipt to be taken", async || smsc.journal().iter().any(taken)).await;
+    worker.stop().await;
+    smsc.stop().await;
+    fixture.remove().await;
+}
+
+#[tokio::test]
+async fn a_late_acceptance_settles_what_is_never_sent_again() {
+    let (fixture, smsc) = (Fixture::new().await, smsc());
+    smsc.set_behaviour(SmscMode::Accept { delay: Duration::from_secs(2) }).expect("valid");
+    let worker = fixture.worker(&config(), over_smpp(&smsc, "timeout_ms=300&unknown=hold")).await;
+    let request = express("late", "+491511201");
+    fixture.send(std::slice::from_ref(&request)).await;
+    fixture.metrics.reaches(r#"recipients_settled_total{result="deferred"}"#, 1).await;
+    assert_eq!(fixture.sql.rows("late").await, ["sending"]);
+    eventually("the late answer", async || fixture.sql.rows("late").await == ["done a"]).await;
+    let ids = "SELECT COUNT(*) FROM operator_messages";
+    assert_eq!((fixture.sql.number(ids).await, submits(&smsc), fixture.spent().await), (1, 1, PRICE));
+    worker.stop().await;
+    smsc.stop().await;
+    fixture.remove().await;
+}
+
+#[tokio::test]
+async fn what_is_held_and_never_heard_of_is_done_with_its_validity_and_not_refunded() {
+    let (fixture, smsc) = (Fixture::new().await, smsc());
+    smsc.set_behaviour(SmscMode::Silent).expect("valid");
+    let valid =
+        delivery_worker::WorkerConfig { validity: PerLane::from_fn(|_| Some(Duration::from_mins(1))), ..config() };
+    let worker = fixture.worker(&valid, over_smpp(&smsc, "timeout_ms=300&unknown=hold")).await;
+    let request = express("held", "+491511201");
+    fixture.send(std::slice::from_ref(&request)).await;
+    let deferred = r#"recipients_settled_total{result="deferred"}"#;
+    fixture.metrics.reaches(deferred, 1).await;
+    // The outbox brings it back, within its time and after it.
+    fixture.publish(std::slice::from_ref(&request)).await;
+    fixture.metrics.reaches(deferred, 2).await;
+    assert_eq!(fixture.sql.rows("held").await, ["sending"]);
+    fixture.sql.age("held", 61).await;
+    fixture.publish(&[request]).await;
+    is_told(&fixture, "held", "unknown").await;
+    assert_eq!((submits(&smsc), fixture.spent().await), (1, PRICE));
+    worker.stop().await;
+    smsc.stop().await;
+    fixture.remove().await;
+}
+
+#[tokio::test]
+async fn without_a_session_anywhere_messages_stay_in_the_queue() {
+    let (fixture, smsc) = (Fixture::new().await, smsc());
+    let address = smsc.address();
+    let worker = fixture.worker(&config(), over_smpp(&smsc, "timeout_ms=400")).await;
+    fixture.send(&[message("before", &["+491511201"])]).await;
+    fixture.answered("ok", 1).await;
+    smsc.stop().await;
+    let requests: Vec<_> = (0..20).map(|number| message(&format!("m{number}"), &["+491511201"])).collect();
+    fixture.send(&requests).await;
+    fixture.waits(20).await;
+    assert_eq!(fixture.spent().await, 21 * PRICE, "nothing fails for want of a session");
+    let again =
+        Smsc::start(address, SmscOptions { first_id: 1_000, ..SmscOptions::default() }).expect("the port is free");
+    fixture.answered("ok", 21).await;
+    assert_eq!(submits(&again), 20);
+    worker.stop().await;
+    again.stop().await;
+    fixture.remove().await;
+}
+
+#[tokio::test]
+async fn throttling_and_a_slow_pace_fail_nothing_and_put_nothing_off() {
+    let (fixture, smsc) = (Fixture::new().await, smsc());
+    smsc.set_behaviour(SmscRule::from(SmscMode::THROTTLE).times(1)).expect("valid");
+    let mut slow = over_smpp(&smsc, "tps=20&window=2&timeout_ms=8000");
+    slow.max_retries = 2;
+    slow.breaker.failure_threshold = 1;
+    let worker = fixture.worker(&config(), slow).await;
+    let requests: Vec<_> = (0..60).map(|number| message(&format!("m{number}"), &["+491511201"])).collect();
+    fixture.send(&requests).await;
+    fixture.answered("ok", 60).await;
+    assert_eq!(fixture.metrics.value(r#"recipients_settled_total{result="done"}"#), 60);
+    assert_eq!(fixture.metrics.value(r#"recipients_settled_total{result="deferred"}"#), 0);
+    let stats = smsc.stats();
+    assert!(stats.throttled == 0 && stats.max_per_second <= 20 && stats.max_window <= 2, "{stats:?}");
+    worker.stop().await;
+    smsc.stop().await;
+    fixture.remove().await;
+}
