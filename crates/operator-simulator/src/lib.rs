@@ -56,8 +56,8 @@
 //!
 //! # SMSCs
 //!
-//! An SMSC ([`Smsc`], or `--smsc` of the program) is a TCP port that speaks SMPP 3.4 with one account. It can be steered and looked at over
-//! HTTP too, where it is called by its name or port:
+//! An SMSC ([`Smsc`], or `--smsc` of the program) is a TCP port that speaks SMPP 3.4 with one account. It can be steered
+//! and looked at over HTTP too, where it is called by its name or port:
 //!
 //! | request | does |
 //! |---|---|
@@ -92,9 +92,9 @@
 //! | `silent` | accepts and never answers |
 //! | `cut` | accepts, writes earlier answers, and closes the connection |
 //!
-//! With `"times": n` a mode serves the first n submits of each recipient and `accept` the later ones. With `"receipts": [RECEIPT]` these
-//! are sent of what is accepted, whether at once or after `times`. A RECEIPT is like those above, and goes out as a `deliver_sm` where
-//! `registered_delivery` asks for it (1 all, 2 failures):
+//! With `"times": n` a mode serves the first n submits of each recipient and `accept` the later ones. With
+//! `"receipts": [RECEIPT]` these are sent of what is accepted, whether at once or after `times`. A RECEIPT is like those
+//! above, and goes out as a `deliver_sm` where `registered_delivery` asks for it (1 all, 2 failures):
 //!
 //! | member | says |
 //! |---|---|
@@ -103,9 +103,9 @@
 //! | `error_code` (`000` in a text) | `err`, and `network_error_code` where it is a number |
 //! | `delay_ms`, `before_answer`, `times`, `id`, `with_recipient` | as above |
 //!
-//! It goes to any session that receives, at most 100 to one without an answer, and waits while there is none. What is answered with a
-//! status that is not for good, such as `ESME_RX_T_APPN`, is sent again as posts are; what is not answered before the session ends, on the
-//! next one.
+//! It goes to any session that receives, at most 100 to one without an answer, and waits while there is none. What is
+//! answered with a status that is not for good, such as `ESME_RX_T_APPN`, is sent again as posts are; what is not answered
+//! before the session ends, on the next one.
 
 mod behaviour;
 mod choice;

@@ -1,7 +1,7 @@
 //! SMSCs that accept, throttle, keep silent or cut on demand, report and keep a journal.
 //!
-//! Each is a TCP port with one account. A connection is one task, which reads, decides and writes; what they share is behind a lock that
-//! is never held while anything is waited for.
+//! Each is a TCP port with one account. A connection is one task, which reads, decides and writes; what they share is
+//! behind a lock that is never held while anything is waited for.
 
 mod behaviour;
 mod deliveries;
@@ -14,6 +14,7 @@ mod routes;
 mod session;
 mod shared;
 mod socket;
+mod state;
 mod stats;
 mod tls;
 
@@ -46,8 +47,8 @@ pub struct Smsc {
 }
 
 impl Smsc {
-    /// Starts on `address` (port 0 takes any free one); accepts everything until it is told otherwise. Must be called inside a tokio
-    /// runtime, which serves it.
+    /// Starts on `address` (port 0 takes any free one); accepts everything until it is told otherwise. Must be called
+    /// inside a tokio runtime, which serves it.
     ///
     /// # Errors
     /// When the journal file cannot be opened or the address cannot be listened on.
@@ -75,7 +76,8 @@ impl Smsc {
         format!("{scheme}://{user}:{secret}@{}", self.address)
     }
 
-    /// Sets how it answers from now on, and starts counting submits anew. What waits for an answer or a receipt still gets it.
+    /// Sets how it answers from now on, and starts counting submits anew. What waits for an answer or a receipt still
+    /// gets it.
     ///
     /// # Errors
     /// When a status of the behaviour is that of success.
@@ -113,7 +115,8 @@ impl Smsc {
         self.shared.cut_all();
     }
 
-    /// Closes the port and every connection, and forgets receipts that wait. Once it returns, nothing is accepted or sent any more.
+    /// Closes the port and every connection, and forgets receipts that wait. Once it returns, nothing is accepted or
+    /// sent any more.
     pub async fn stop(&self) {
         self.end.cancel();
         self.tasks.close();

@@ -41,7 +41,8 @@ impl SmscMode {
 pub struct SmscRule {
     /// What happens.
     pub mode: SmscMode,
-    /// For how many submits of each recipient, counted since the behaviour was set, after which they are accepted; `None` is for all.
+    /// For how many submits of each recipient, counted since the behaviour was set, after which they are accepted;
+    /// `None` is for all.
     pub times: Option<u32>,
     /// What is reported of those accepted, be it after `times`; `None` is what the behaviour says of all.
     pub receipts: Option<Vec<SmscReceipt>>,
@@ -116,8 +117,8 @@ impl TryFrom<RuleFields> for SmscRule {
     }
 }
 
-/// How an SMSC answers: by whole number, else by the longest suffix that fits, else the default. Numbers are as they come in
-/// `destination_addr`, mostly without a `+`.
+/// How an SMSC answers: by whole number, else by the longest suffix that fits, else the default. Numbers are as they
+/// come in `destination_addr`, mostly without a `+`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SmscBehaviour {
@@ -131,7 +132,8 @@ pub struct SmscBehaviour {
     pub ids: AnsweredId,
     /// What is reported of messages accepted under rules that say nothing of receipts.
     pub receipts: Vec<SmscReceipt>,
-    /// Most submits that are taken in any second, whatever the rules say; those above are answered `ESME_RTHROTTLED`. 0 is any number.
+    /// Most submits that are taken in any second, whatever the rules say; those above are answered `ESME_RTHROTTLED`. 0
+    /// is any number.
     pub tps: u32,
     /// Most sessions that are bound at once; one more is refused with `ESME_RALYBND`. `None` is any number.
     pub max_binds: Option<usize>,
@@ -251,7 +253,8 @@ mod tests {
     #[test]
     fn behaviours_are_written_as_they_are_built() {
         let written = r#"{"default": {"mode": "late", "delay_ms": 5}, "recipients": {"4912": {"mode": "silent"}},
-            "suffixes": {"2": {"mode": "cut"}, "12": {"mode": "throttle", "times": 2, "receipts": [{"status": "DELIVRD"}]},
+            "suffixes": {"2": {"mode": "cut"},
+                         "12": {"mode": "throttle", "times": 2, "receipts": [{"status": "DELIVRD"}]},
                          "3": {"mode": "status", "code": "ESME_RINVDSTADR"}, "4": {"mode": "queue_full"}},
             "ids": "decimal", "receipts": [{"status": 5}], "tps": 7, "max_binds": 1, "refuse_binds": 13,
             "answers_enquire_link": false, "enquire_ms": 50}"#;

@@ -10,8 +10,6 @@ use tokio::time::Instant;
 
 use crate::smsc::{SmscReceipt, receipts::Message};
 
-/// Most receipts that wait.
-const MAX_WAITING: usize = 1_000_000;
 /// The pause before a receipt is sent for the second time; each later one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest of these pauses.
@@ -70,16 +68,22 @@ pub(crate) fn is_released(hold: &Weak<Hold>) -> bool {
 }
 
 /// Receipts in the order of their time, and among those of one time in the order in which they came.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Deliveries {
     waiting: BTreeMap<(Instant, u64), Delivery>,
     pushed: u64,
+    capacity: usize,
 }
 
 impl Deliveries {
+    /// At most `capacity` of them.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { waiting: BTreeMap::new(), pushed: 0, capacity }
+    }
+
     /// Adds one; gives it back where too many wait.
     pub(crate) fn push(&mut self, due: Instant, delivery: Delivery) -> Result<(), Delivery> {
-        if self.waiting.len() >= MAX_WAITING {
+        if self.waiting.len() >= self.capacity {
             return Err(delivery);
         }
         self.pushed += 1;
@@ -133,10 +137,11 @@ mod tests {
 
     #[test]
     fn receipts_come_in_the_order_of_their_time() {
-        let (mut deliveries, now) = (Deliveries::default(), Instant::now());
+        let (mut deliveries, now) = (Deliveries::new(4), Instant::now());
         for (id, after) in [("c", 20), ("a", 10), ("b", 10), ("d", 30)] {
             deliveries.push(now + Duration::from_millis(after), delivery(id)).expect("there is room");
         }
+        assert!(deliveries.push(now, delivery("e")).is_err(), "there are four");
         assert!(deliveries.take(now, 9).is_empty());
         let later = now + Duration::from_millis(20);
         assert_eq!(ids(&deliveries.take(later, 2)), ["a", "b"]);
@@ -146,7 +151,7 @@ mod tests {
 
     #[test]
     fn what_is_refused_is_sent_again_for_a_minute() {
-        let (mut deliveries, start) = (Deliveries::default(), Instant::now());
+        let (mut deliveries, start) = (Deliveries::new(4), Instant::now());
         let (mut now, mut pauses, mut refused) = (start, Vec::new(), delivery("a"));
         while deliveries.push_again(now, refused).is_ok() {
             let next = deliveries.next().expect("it waits");

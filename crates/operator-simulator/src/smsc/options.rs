@@ -13,11 +13,13 @@ pub struct SmscOptions {
     pub system_id: String,
     /// The account's secret.
     pub password: String,
-    /// Added to the numbers of which message ids are made: an SMSC that starts again with a larger one gives no id twice.
+    /// Added to the numbers of which message ids are made: an SMSC that starts again with a larger one gives no id
+    /// twice.
     pub first_id: u64,
     /// A file to which every entry is appended as one line of JSON.
     pub journal: Option<PathBuf>,
-    /// Most journal entries in memory, and most recipients whose submits are counted. A million entries need about 400 MiB.
+    /// Most journal entries in memory, most recipients whose submits are counted, and most receipts that wait. A
+    /// million entries need about 500 MiB.
     pub capacity: usize,
     /// What makes it speak TLS from the first byte on (`smpps`), such as [`local_tls`](crate::local_tls).
     pub tls: Option<Arc<ServerConfig>>,

@@ -60,15 +60,16 @@ impl SmscReceipt {
         }
     }
 
-    /// The same receipt, sent so long after the message was accepted, but never before it is being answered, if it is at all.
+    /// The same receipt, sent so long after the message was accepted, but never before it is being answered, if it is
+    /// at all.
     #[must_use]
     pub fn after(mut self, delay: Duration) -> Self {
         self.timing = Timing::After(delay);
         self
     }
 
-    /// The same receipt, sent at once: the message is answered after an answer to the receipt came, whatever it is, or 5 s. It is not
-    /// waited for where no session receives.
+    /// The same receipt, sent at once: the message is answered after an answer to the receipt came, whatever it is, or
+    /// 5 s. It is not waited for where no session receives.
     #[must_use]
     pub fn before_answer(mut self) -> Self {
         self.timing = Timing::BeforeAnswer;

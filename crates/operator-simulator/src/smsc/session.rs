@@ -14,7 +14,8 @@ use crate::smsc::{
     SmscEnd, SmscEvent,
     deliveries::{self, Delivery, Hold},
     outbox::Outbox,
-    shared::{Decided, Reply, Shared},
+    shared::Shared,
+    state::{Decided, Reply},
 };
 
 /// Most receipts of one session that are not answered yet.
@@ -241,7 +242,7 @@ impl Session {
             return;
         }
         self.unanswered += 1;
-        let Decided { reply, hold, after } = self.shared.submit(self.number, sm, sequence, self.unanswered);
+        let Decided { reply, hold, after, .. } = self.shared.submit(self.number, sm, sequence, self.unanswered);
         match reply {
             Reply::Answer { status, id, delay } => {
                 self.answer_later(Answer { sequence, status, id, after }, hold, delay);

@@ -1,8 +1,8 @@
-//! What all sessions of an SMSC share: its behaviour, its decisions, its journal.
+//! What all sessions of an SMSC share.
 
 use std::{
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -10,16 +10,11 @@ use smpp::{Bind, BindMode, Sm, Status};
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    InvalidBehaviour, clock,
-    journal::Journal,
-    keys::Keys,
-    receipts::{Accepted, Timing},
+    InvalidBehaviour,
     smsc::{
-        SmscBehaviour, SmscDecision, SmscEnd, SmscEntry, SmscEvent, SmscMode, SmscOptions, SmscReceipt, SmscStats,
-        SmscSubmit,
-        deliveries::{Deliveries, Delivery, Hold},
-        rate::LastSecond,
-        receipts::Message,
+        SmscBehaviour, SmscDecision, SmscEnd, SmscEntry, SmscEvent, SmscOptions, SmscStats, SmscSubmit,
+        deliveries::Delivery,
+        state::{Decided, State},
     },
 };
 
@@ -34,46 +29,12 @@ pub(crate) struct Signals {
     wakes: u64,
 }
 
-/// Everything that sessions share.
+/// What sessions, the library's users and HTTP requests have in common. The lock is held for moments only.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) options: SmscOptions,
     pub(crate) signals: watch::Sender<Signals>,
-    inner: Mutex<Inner>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    behaviour: SmscBehaviour,
-    /// Submits by recipient, where a rule counts them.
-    calls: Keys,
-    journal: Journal<SmscEntry>,
-    stats: SmscStats,
-    arrived: LastSecond,
-    taken: LastSecond,
-    deliveries: Deliveries,
-    last_id: u64,
-    last_session: u64,
-    bound: usize,
-    receivers: usize,
-}
-
-/// What the session has to do with a `submit_sm`.
-#[derive(Debug)]
-pub(crate) struct Decided {
-    pub(crate) reply: Reply,
-    /// What the reply waits for.
-    pub(crate) hold: Option<Weak<Hold>>,
-    /// Receipts, and when each is due at the earliest; they are handed over when the reply is given.
-    pub(crate) after: Vec<(Instant, Delivery)>,
-}
-
-/// How a `submit_sm` is answered.
-#[derive(Debug)]
-pub(crate) enum Reply {
-    Answer { status: Status, id: String, delay: Duration },
-    Nothing,
-    Cut,
+    state: Mutex<State>,
 }
 
 /// What a session has to do, and when there may be more.
@@ -86,87 +47,37 @@ pub(crate) struct Work {
 
 impl Shared {
     pub(crate) fn new(options: SmscOptions) -> io::Result<Self> {
-        let inner = Inner {
-            behaviour: SmscBehaviour::default(),
-            calls: Keys::new(options.capacity.max(1)),
-            journal: Journal::open(options.capacity, options.journal.as_deref())?,
-            stats: SmscStats::default(),
-            arrived: LastSecond::default(),
-            taken: LastSecond::default(),
-            deliveries: Deliveries::default(),
-            last_id: options.first_id,
-            last_session: 0,
-            bound: 0,
-            receivers: 0,
-        };
-        Ok(Self { options, signals: watch::Sender::default(), inner: Mutex::new(inner) })
+        let state = Mutex::new(State::new(&options)?);
+        Ok(Self { options, signals: watch::Sender::default(), state })
     }
 
     pub(crate) fn set_behaviour(&self, behaviour: SmscBehaviour) -> Result<(), InvalidBehaviour> {
         behaviour.check()?;
-        let mut inner = self.lock();
-        inner.behaviour = behaviour;
-        inner.calls.reset_calls();
-        drop(inner);
+        self.lock().set_behaviour(behaviour);
         self.wake();
         Ok(())
     }
 
     /// The number of a new connection.
     pub(crate) fn connect(&self) -> u64 {
-        let mut inner = self.lock();
-        inner.last_session += 1;
-        inner.last_session
+        self.lock().connect()
     }
 
     /// Grants or refuses a bind.
     pub(crate) fn bind(&self, session: u64, mode: BindMode, bind: &Bind) -> Status {
-        let mut inner = self.lock();
-        let status = inner.judge(bind, &self.options);
-        if status == Status::OK {
-            inner.stats.binds += 1;
-            inner.bound += 1;
-            inner.receivers += usize::from(mode != BindMode::Transmitter);
-        } else {
-            inner.stats.binds_refused += 1;
-        }
-        let (system_id, version) = (bind.system_id.clone(), bind.interface_version);
-        let event = SmscEvent::Bind { mode: mode.into(), system_id, version, status: status.0 };
-        inner.record(&self.options.name, session, event);
-        status
+        self.lock().bind(session, mode, bind, &self.options)
     }
 
-    /// Decides about a message and records the decision, in one step: the journal is in the order of decisions. `unanswered` submits of
-    /// the session are, with this one.
+    /// Takes note of the end of a connection, which was bound in `mode`.
+    pub(crate) fn disconnect(&self, session: u64, mode: Option<BindMode>, why: SmscEnd) {
+        self.lock().disconnect(session, mode, why);
+    }
+
+    /// Decides about a message and records the decision, in one step: the journal is in the order of decisions.
+    /// `unanswered` submits of the session are, with this one.
     pub(crate) fn submit(&self, session: u64, sm: &Sm, sequence: u32, unanswered: usize) -> Decided {
-        let now = Instant::now();
-        let mut guard = self.lock();
-        let inner = &mut *guard;
-        inner.stats.max_window = inner.stats.max_window.max(unanswered);
-        inner.stats.max_per_second = inner.stats.max_per_second.max(inner.arrived.add(now));
-        let recipient = &sm.destination.address;
-        let (mut decision, mut mode) = inner.decide(recipient, now);
-        let id = decision.is_accepted().then(|| inner.next_id(&self.options.name));
-        let status = match mode {
-            SmscMode::Accept { .. } => Some(Status::OK.0),
-            SmscMode::Status { code } => Some(code.0),
-            SmscMode::Silent | SmscMode::Cut => None,
-        };
-        let entry = SmscSubmit::new(sm, sequence, decision, status, id.clone());
-        if !inner.record(&self.options.name, session, SmscEvent::SubmitSm(Box::new(entry))) {
-            // What is not in the journal was not accepted.
-            (decision, mode) = (SmscDecision::Refused, SmscMode::Status { code: Status::SYSTEM_ERROR });
-        }
-        inner.stats.count(decision);
-        let mut decided = Decided { reply: Reply::of(mode, id.clone()), hold: None, after: Vec::new() };
-        if decision.is_accepted() {
-            let accepted = Accepted { seq: inner.last_id, id: id.unwrap_or_default(), recipient: recipient.clone() };
-            let (source, destination) = (sm.source.clone(), sm.destination.clone());
-            let message = Arc::new(Message { accepted, source, destination });
-            let is_first = inner.report(&message, sm.registered_delivery, now, &mut decided);
-            drop(guard);
-            self.wake_if(is_first);
-        }
+        let decided = self.lock().submit(session, sm, sequence, unanswered);
+        self.wake_if(decided.is_reported);
         decided
     }
 
@@ -177,26 +88,23 @@ impl Shared {
         self.record(session, SmscEvent::SubmitSm(Box::new(entry)));
     }
 
-    /// Takes over receipts.
+    /// Takes over receipts, each with the time at which it is due.
     pub(crate) fn push(&self, deliveries: Vec<(Instant, Delivery)>) {
         if deliveries.is_empty() {
             return;
         }
-        let mut inner = self.lock();
-        let mut is_first = false;
-        for (due, delivery) in deliveries {
-            is_first |= inner.push(due, delivery);
-        }
-        drop(inner);
+        let mut state = self.lock();
+        let is_first = deliveries.into_iter().fold(false, |first, (due, delivery)| state.push(due, delivery) || first);
+        drop(state);
         self.wake_if(is_first);
     }
 
-    /// What a bound session has to do; `room` is for so many receipts.
+    /// What a bound session has to do; it has room for so many receipts.
     pub(crate) fn work(&self, now: Instant, room: usize) -> Work {
-        let mut inner = self.lock();
-        let deliveries = inner.deliveries.take(now, room);
-        let next = inner.deliveries.next().filter(|_| room > deliveries.len());
-        Work { deliveries, next, enquires: inner.behaviour.enquires }
+        let mut state = self.lock();
+        let deliveries = state.deliveries.take(now, room);
+        let next = state.deliveries.next().filter(|_| room > deliveries.len());
+        Work { deliveries, next, enquires: state.behaviour.enquires }
     }
 
     /// Records that a receipt is sent.
@@ -207,37 +115,24 @@ impl Shared {
             state: delivery.receipt.state().word().to_owned(),
             sequence,
         };
-        let mut inner = self.lock();
-        inner.stats.receipts_sent += 1;
-        inner.record(&self.options.name, session, event);
+        let mut state = self.lock();
+        state.stats.receipts_sent += 1;
+        state.record(session, event);
     }
 
-    /// Records the answer to a receipt: one that is refused for now comes again later.
+    /// Takes note of the answer to a receipt.
     pub(crate) fn delivered(&self, session: u64, mut delivery: Delivery, sequence: u32, status: Status) {
-        use smpp::SubmitClass::{Accepted, Rejected};
-        let message_id = delivery.message.accepted.id.clone();
         let is_released = delivery.release();
-        let mut inner = self.lock();
-        let event = SmscEvent::DeliverSmResp { message_id, sequence, status: status.0 };
-        inner.record(&self.options.name, session, event);
-        match status.submit_class() {
-            Accepted => inner.stats.receipts_taken += 1,
-            Rejected(_) => inner.stats.receipts_given_up += 1,
-            _ => {
-                let is_kept = inner.deliveries.push_again(Instant::now(), delivery).is_ok();
-                inner.stats.receipts_given_up += u64::from(!is_kept);
-            }
-        }
-        drop(inner);
+        self.lock().delivered(session, delivery, sequence, status);
         // Other sessions may be told to answer, or to send it again.
         self.wake_if(is_released || status != Status::OK);
     }
 
     /// Counts an `enquire_link`; tells whether it is answered.
     pub(crate) fn enquired(&self) -> bool {
-        let mut inner = self.lock();
-        inner.stats.enquire_links += 1;
-        inner.behaviour.answers_enquire_link
+        let mut state = self.lock();
+        state.stats.enquire_links += 1;
+        state.behaviour.answers_enquire_link
     }
 
     /// Counts an answer to one.
@@ -245,18 +140,8 @@ impl Shared {
         self.lock().stats.enquire_links_answered += 1;
     }
 
-    /// Records the end of a connection, which was bound in `mode`.
-    pub(crate) fn disconnect(&self, session: u64, mode: Option<BindMode>, why: SmscEnd) {
-        let mut inner = self.lock();
-        if let Some(mode) = mode {
-            inner.bound -= 1;
-            inner.receivers -= usize::from(mode != BindMode::Transmitter);
-        }
-        inner.record(&self.options.name, session, SmscEvent::Closed { why });
-    }
-
     pub(crate) fn record(&self, session: u64, what: SmscEvent) {
-        self.lock().record(&self.options.name, session, what);
+        self.lock().record(session, what);
     }
 
     pub(crate) fn journal(&self, after: u64) -> Vec<SmscEntry> {
@@ -264,19 +149,13 @@ impl Shared {
     }
 
     pub(crate) fn clear_journal(&self) {
-        let mut inner = self.lock();
-        inner.journal.clear();
-        inner.stats = SmscStats::default();
+        let mut state = self.lock();
+        state.journal.clear();
+        state.stats = SmscStats::default();
     }
 
     pub(crate) fn stats(&self) -> SmscStats {
-        let inner = self.lock();
-        SmscStats {
-            sessions: inner.bound,
-            receipts_waiting: inner.deliveries.len(),
-            journal_dropped: inner.journal.dropped(),
-            ..inner.stats.clone()
-        }
+        self.lock().stats()
     }
 
     pub(crate) fn unbind_all(&self) {
@@ -287,6 +166,7 @@ impl Shared {
         self.signals.send_modify(|signals| signals.cuts += 1);
     }
 
+    /// Has every session look for something to do.
     pub(crate) fn wake(&self) {
         self.signals.send_modify(|signals| signals.wakes += 1);
     }
@@ -297,98 +177,7 @@ impl Shared {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Reply {
-    fn of(mode: SmscMode, id: Option<String>) -> Self {
-        let id = id.unwrap_or_default();
-        match mode {
-            SmscMode::Accept { delay } => Self::Answer { status: Status::OK, id, delay },
-            SmscMode::Status { code } => Self::Answer { status: code, id: String::new(), delay: Duration::ZERO },
-            SmscMode::Silent => Self::Nothing,
-            SmscMode::Cut => Self::Cut,
-        }
-    }
-}
-
-impl Inner {
-    fn judge(&self, bind: &Bind, options: &SmscOptions) -> Status {
-        if let Some(status) = self.behaviour.refuse_binds {
-            return status;
-        }
-        if bind.system_id != options.system_id {
-            return Status::INVALID_SYSTEM_ID;
-        }
-        if bind.password != options.password {
-            return Status::INVALID_PASSWORD;
-        }
-        let is_full = self.behaviour.max_binds.is_some_and(|most| self.bound >= most);
-        if is_full { Status::ALREADY_BOUND } else { Status::OK }
-    }
-
-    fn decide(&mut self, recipient: &str, now: Instant) -> (SmscDecision, SmscMode) {
-        let tps = usize::try_from(self.behaviour.tps).unwrap_or(usize::MAX);
-        if tps > 0 && self.taken.count(now) >= tps {
-            return (SmscDecision::Throttled, SmscMode::THROTTLE);
-        }
-        self.taken.add(now);
-        let rule = self.behaviour.rule_for(recipient);
-        let is_over = rule.times.is_some_and(|times| {
-            let key = self.calls.entry(recipient);
-            key.calls = key.calls.saturating_add(1);
-            key.calls > times
-        });
-        let mode = if is_over { SmscMode::ACCEPT } else { rule.mode };
-        let decision = match mode {
-            SmscMode::Accept { .. } => SmscDecision::Accepted,
-            SmscMode::Status { .. } => SmscDecision::Refused,
-            SmscMode::Silent => SmscDecision::Silent,
-            SmscMode::Cut => SmscDecision::Cut,
-        };
-        (decision, mode)
-    }
-
-    fn next_id(&mut self, name: &str) -> String {
-        self.last_id += 1;
-        self.behaviour.ids.write(name, self.last_id)
-    }
-
-    /// Adds the receipts of `message` that are asked for to `decided` or to those that wait; tells whether one is the first of these.
-    fn report(&mut self, message: &Arc<Message>, registered: u8, now: Instant, decided: &mut Decided) -> bool {
-        let rule = self.behaviour.rule_for(&message.accepted.recipient);
-        let receipts: &[SmscReceipt] = rule.receipts.as_ref().unwrap_or(&self.behaviour.receipts);
-        let asked = receipts.iter().filter(|receipt| receipt.is_asked_for(registered));
-        let each = asked.flat_map(|receipt| (0..receipt.sends()).map(move |_| receipt));
-        let hold = Arc::new(Hold);
-        let mut before = Vec::new();
-        for receipt in each {
-            let delivery = Delivery::new(message, receipt);
-            match receipt.timing() {
-                Timing::BeforeAnswer if self.receivers > 0 => before.push(delivery.holding(&hold)),
-                Timing::BeforeAnswer => before.push(delivery),
-                Timing::After(delay) => decided.after.push((now + delay, delivery)),
-            }
-        }
-        decided.hold = (!before.is_empty()).then(|| Arc::downgrade(&hold));
-        before.into_iter().fold(false, |is_first, delivery| is_first | self.push(now, delivery))
-    }
-
-    /// Tells whether it is the first of those that wait.
-    fn push(&mut self, due: Instant, delivery: Delivery) -> bool {
-        let is_first = self.deliveries.next().is_none_or(|next| due < next);
-        let is_kept = self.deliveries.push(due, delivery).is_ok();
-        self.stats.receipts_given_up += u64::from(!is_kept);
-        is_first && is_kept
-    }
-
-    /// Tells whether it could be.
-    fn record(&mut self, smsc: &str, session: u64, what: SmscEvent) -> bool {
-        let (seq, at_ms) = (self.journal.next_seq(), clock::now_ms());
-        let is_written = self.journal.append(SmscEntry { seq, at_ms, smsc: smsc.to_owned(), session, what }).is_ok();
-        self.stats.journal_failed += u64::from(!is_written);
-        is_written
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

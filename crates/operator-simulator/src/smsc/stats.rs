@@ -21,10 +21,11 @@ pub struct SmscStats {
     pub refused: u64,
     /// Of these, those above `tps`.
     pub throttled: u64,
-    /// The most submits of one session that were unanswered at the same time: read, but their answers not written. Those that are
-    /// never answered count until their session ends.
+    /// The most submits of one session that were unanswered at the same time: read, but their answers not written.
+    /// Those that are never answered count until their session ends.
     pub max_window: usize,
-    /// The most submits that were read within any second.
+    /// The most submits that were read within any second. What a client sends evenly may be read in bursts, so that
+    /// one that keeps to a rate exactly seems to exceed it by a few.
     pub max_per_second: usize,
     /// Receipts sent, each time counted.
     pub receipts_sent: u64,

@@ -34,7 +34,8 @@ pub fn local_tls() -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
-/// A certificate for 127.0.0.1, `::1` and `localhost` as PEM, which signed itself: only a client that is told so trusts it.
+/// A certificate for 127.0.0.1, `::1` and `localhost` as PEM, which signed itself: only a client that is told so trusts
+/// it.
 pub fn local_certificate() -> String {
     let (lines, rest) = CERTIFICATE.as_bytes().as_chunks::<64>();
     let lines = lines.iter().map(<[u8; 64]>::as_slice).chain([rest]).map(String::from_utf8_lossy);

@@ -2,12 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use operator_simulator::{IdForm, ReceiptForm, SmscBehaviour, SmscEvent, SmscMode, SmscReceipt, SmscRule};
+use operator_simulator::{
+    IdForm, ReceiptForm, Smsc, SmscBehaviour, SmscEvent, SmscMode, SmscOptions, SmscReceipt, SmscRule,
+};
 use smpp::{BindMode, Body, MessageState, Pdu, Response, Status};
 
-use crate::smsc::{
-    esme::{Esme, message},
-    events, start, wait_for_stats,
+use crate::{
+    ANY,
+    smsc::{
+        esme::{Esme, message},
+        events, start, wait_for_stats,
+    },
 };
 
 fn delivered() -> SmscReceipt {
@@ -175,5 +180,18 @@ async fn what_was_not_answered_is_reported_too() {
     }
     recipients.sort();
     assert_eq!(recipients, ["495", "499"]);
+    smsc.stop().await;
+}
+
+#[tokio::test]
+async fn more_receipts_than_may_wait_are_given_up() {
+    let smsc = Smsc::start(ANY, SmscOptions { capacity: 2, ..SmscOptions::default() }).expect("a free port");
+    smsc.set_behaviour(reporting(vec![delivered().times(3)])).expect("valid");
+    let mut transmitter = Esme::bound(&smsc, BindMode::Transmitter).await;
+    transmitter.submit("+4911").await;
+    let stats = smsc.stats();
+    assert_eq!((stats.receipts_waiting, stats.receipts_given_up, stats.journal_dropped), (2, 1, 0));
+    transmitter.submit("+4912").await;
+    assert_eq!(smsc.stats().journal_dropped, 1);
     smsc.stop().await;
 }
