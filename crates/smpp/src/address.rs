@@ -16,8 +16,8 @@ pub struct Address {
 }
 
 impl Address {
-    /// A sender: one with a letter is a name, however it goes on (jookies/jasmin issue 1117); short numbers belong to the network. None
-    /// leaves it to the SMSC.
+    /// A sender: one with a letter is a name, however it goes on (jookies/jasmin issue 1117); short numbers belong to
+    /// the network. None leaves it to the SMSC.
     pub fn source(sender: &str) -> Self {
         if sender.is_empty() {
             return Self::default();

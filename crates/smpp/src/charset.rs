@@ -99,7 +99,8 @@ impl Charset {
         }
     }
 
-    /// Units of a text that a message carries, by which it is cut: septets of GSM 03.38 (those that the handset gets), or of UTF-16.
+    /// Units of a text that a message carries, by which it is cut: septets of GSM 03.38 (those that the handset gets),
+    /// or of UTF-16.
     pub(crate) fn units(self, character: char) -> usize {
         match self {
             Self::Ucs2 => character.len_utf16(),

@@ -13,8 +13,8 @@ impl Fields {
         if self.0.is_empty() { Err(name) } else { Ok(self.0.get_u8()) }
     }
 
-    /// A text that ends with a zero byte. Each byte is one character: what an SMSC means by those above ASCII is not known, and nothing
-    /// is lost in this way.
+    /// A text that ends with a zero byte. Each byte is one character: what an SMSC means by those above ASCII is not
+    /// known, and nothing is lost in this way.
     pub(crate) fn text(&mut self, name: Missing) -> Result<String, Missing> {
         let end = self.0.iter().position(|byte| *byte == 0).ok_or(name)?;
         let text = self.0.split_to(end);
@@ -32,7 +32,8 @@ impl Fields {
     }
 }
 
-/// Writes a text with its zero byte. A character that is no byte is a question mark; one that would end the text is left out.
+/// Writes a text with its zero byte. A character that is no byte is a question mark; one that would end the text is
+/// left out.
 pub(crate) fn put_text(out: &mut BytesMut, text: &str) {
     for character in text.chars().filter(|character| *character != '\0') {
         out.put_u8(u8::try_from(character).unwrap_or(b'?'));

@@ -54,7 +54,8 @@ fn likely(length: u32) -> &'static str {
 }
 
 impl Frame {
-    /// Takes the next PDU off the front of what was received; `None` until it is there as a whole. Never takes more than that.
+    /// Takes the next PDU off the front of what was received; `None` until it is there as a whole. Never takes more
+    /// than that.
     ///
     /// # Errors
     /// The announced length is shorter than a header or longer than [`MAX_LENGTH`].

@@ -1,8 +1,9 @@
 //! SMPP 3.4 without I/O: what goes over the wire, and what it means.
 //!
-//! - [`Frame`] cuts a stream into PDUs, [`Pdu`] reads and writes them. Reading is lenient, for SMSCs differ: responses have a body or not
-//!   whatever their status, bytes that are too many are ignored, a broken TLV ends the TLVs and leaves the rest. A body that cannot be read
-//!   costs that PDU and not the session ([`Unreadable`]); only what is no SMPP at all does ([`NotSmpp`]).
+//! - [`Frame`] cuts a stream into PDUs, [`Pdu`] reads and writes them. Reading is lenient, for SMSCs differ: responses
+//!   have a body or not whatever their status, bytes that are too many are ignored, a broken TLV ends the TLVs and
+//!   leaves the rest. A body that cannot be read costs that PDU and not the session ([`Unreadable`]); only what is no
+//!   SMPP at all does ([`NotSmpp`]).
 //! - [`Receipt`] finds out what a `deliver_sm` or `data_sm` tells of a message.
 //! - [`Status`] knows each `command_status` and what it means for a message.
 //! - [`Charset`] and [`split`] make octets and parts of a text.

@@ -86,7 +86,8 @@ impl MessageState {
 pub struct Receipt {
     /// What the SMSC calls it; `None` where it does not say, so that nobody can know what it is about.
     pub id: Option<String>,
-    /// What became of it; what cannot be understood is [`MessageState::Unknown`], or [`MessageState::Enroute`] in a notice on the way.
+    /// What became of it; what cannot be understood is [`MessageState::Unknown`], or [`MessageState::Enroute`] in a
+    /// notice on the way.
     pub state: MessageState,
     /// Why it was not delivered, in the SMSC's words.
     pub error: Option<String>,
@@ -150,8 +151,9 @@ fn network_error(tlvs: &[Tlv]) -> Option<String> {
     }
 }
 
-/// The text, without a header of user data. `data_coding` is not asked: some SMSCs repeat that of the message, whatever they write
-/// (farhadi/node-smpp issue 68). A receipt begins with ASCII, which in UCS-2 begins with a zero or with the mark of its order.
+/// The text, without a header of user data. `data_coding` is not asked: some SMSCs repeat that of the message, whatever
+/// they write (farhadi/node-smpp issue 68). A receipt begins with ASCII, which in UCS-2 begins with a zero or with the
+/// mark of its order.
 fn text(esm_class: u8, octets: &Bytes) -> String {
     let header =
         if esm_class & esm::UDHI == 0 { 0 } else { octets.first().map_or(0, |length| usize::from(*length) + 1) };

@@ -38,7 +38,8 @@ pub struct Sm {
     pub priority: u8,
     /// When it is to be delivered; empty for at once.
     pub schedule_delivery_time: String,
-    /// Until when it may be delivered ([`relative`](crate::relative), [`absolute`](crate::absolute)); empty for as long as the SMSC likes.
+    /// Until when it may be delivered ([`relative`](crate::relative), [`absolute`](crate::absolute)); empty for as long
+    /// as the SMSC likes.
     pub validity_period: String,
     /// Which receipts are asked for: 0 none, 1 of its end, 2 of its end where it is not delivered.
     pub registered_delivery: u8,
@@ -48,7 +49,8 @@ pub struct Sm {
     pub data_coding: u8,
     /// A text of the SMSC's own.
     pub sm_default_msg_id: u8,
-    /// The text, with its header where [`esm::UDHI`] is set. What is longer than 254 octets is written as `message_payload`.
+    /// The text, with its header where [`esm::UDHI`] is set. What is longer than 254 octets is written as
+    /// `message_payload`.
     pub short_message: Bytes,
     /// What else there is.
     pub tlvs: Vec<Tlv>,

@@ -1,7 +1,7 @@
 //! Cutting a text into the parts that are sent.
 //!
-//! Parts are cut and never counted by dividing: none ends between an escape and its character, or between two surrogates
-//! (python-smpplib issues 49 and 182, gammu issue 95).
+//! Parts are cut and never counted by dividing: none ends between an escape and its character, or between two
+//! surrogates (python-smpplib issues 49 and 182, gammu issue 95).
 
 use bytes::{BufMut as _, Bytes};
 
@@ -63,9 +63,10 @@ pub struct TooLong(pub usize);
 
 /// The parts of a text, in order; one where it fits.
 ///
-/// It is sent in `plain` where GSM 03.38 and `plain` both have all of its characters, unless `is_ucs2` asks otherwise, and else in UCS-2: so it
-/// has as many parts as it was counted to have. `reference` is what parts have in common, and the same for the same message whenever it
-/// is sent, so that a part that comes twice takes its own place on the handset.
+/// It is sent in `plain` where GSM 03.38 and `plain` both have all of its characters, unless `is_ucs2` asks otherwise,
+/// and else in UCS-2: so it has as many parts as it was counted to have, or more where `plain` lacks a character of GSM
+/// 03.38, or `long` leaves less room. `reference` is what parts have in common, and the same for the same message
+/// whenever it is sent, so that a part that comes twice takes its own place on the handset.
 ///
 /// # Errors
 /// It has more than 255 parts, or would have if it were cut: the SMSC cuts a `message_payload` itself.

@@ -1,4 +1,5 @@
-//! `command_status`: its values, and what each means for a message that was submitted (table 5-2; 0x100 and above are of 5.0).
+//! `command_status`: its values, and what each means for a message that was submitted (table 5-2; 0x100 and above are
+//! of 5.0).
 
 use SubmitClass::{Accepted, Rejected, SessionBroken, Temporary, Throttled};
 
@@ -142,7 +143,8 @@ impl Status {
         TABLE.iter().map(|(_, name, _)| *name).chain(["vendor", "other"])
     }
 
-    /// Its name: one of a closed set, so that it can be a metric's label. `vendor` from 0x400 to 0x4FF, `other` where it has none.
+    /// Its name: one of a closed set, so that it can be a metric's label. `vendor` from 0x400 to 0x4FF, `other` where
+    /// it has none.
     pub fn name(self) -> &'static str {
         match self.found() {
             Some((_, name, _)) => name,
@@ -151,8 +153,8 @@ impl Status {
         }
     }
 
-    /// What it means for the message that it answers. Each status but [`OK`](Self::OK) says for certain that the SMSC did not take it;
-    /// one that is not known says nothing more.
+    /// What it means for the message that it answers. Each status but [`OK`](Self::OK) says for certain that the SMSC
+    /// did not take it; one that is not known says nothing more.
     pub fn submit_class(self) -> SubmitClass {
         self.found().map_or(Temporary, |(.., class)| *class)
     }

@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 /// Longest that [`relative`] can say, in seconds: 99 days, 23 hours, 59 minutes, 59 seconds.
 const MAX_RELATIVE: u64 = 99 * 86_400 + 86_399;
 
-/// So many seconds from when the SMSC reads it; longer ones are the longest that can be said. Tenths are always one digit, 0
-/// (jookies/jasmin issue 1179).
+/// So many seconds from when the SMSC reads it; longer ones are the longest that can be said. Tenths are always one
+/// digit, 0 (jookies/jasmin issue 1179).
 pub fn relative(seconds: u64) -> String {
     let seconds = seconds.min(MAX_RELATIVE);
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);

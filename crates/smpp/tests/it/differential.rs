@@ -1,4 +1,5 @@
-//! The same PDUs written and read by `rusmpp` 0.4, a codec by others. It reads strictly, ours leniently: what both can read is the same.
+//! The same PDUs written and read by `rusmpp` 0.4, a codec by others. It reads strictly, ours leniently: what both can
+//! read is the same.
 
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
