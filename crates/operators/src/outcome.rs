@@ -37,9 +37,9 @@ pub(crate) enum Failure {
     /// The request may have arrived, but no answer came back.
     #[error("may have taken it: {reason}")]
     Unknown { reason: String },
-    /// The same, for the session that it went out on ended: what that means for the operator its sessions know.
-    #[error("may have taken it: the session ended before it answered")]
-    Lost,
+    /// The same on a session: what it means for the operator its sessions find out by themselves.
+    #[error("may have taken it: {reason}")]
+    Unanswered { reason: &'static str },
     /// The breaker let no request through.
     #[error("was skipped, its breaker is open")]
     BreakerOpen,
@@ -48,13 +48,13 @@ pub(crate) enum Failure {
 impl Failure {
     /// Whether the operator may have it.
     pub(crate) fn is_unknown(&self) -> bool {
-        matches!(self, Self::Unknown { .. } | Self::Lost)
+        matches!(self, Self::Unknown { .. } | Self::Unanswered { .. })
     }
 
-    /// Whether it counts against the operator. One that is busy works, and its sessions know by themselves whether it is there: a whole
-    /// window that is lost with one of them says no more than one message.
+    /// Whether it counts against the operator. One that is busy works, and sessions know by themselves whether theirs is there: a whole
+    /// window that is lost with one of them says no more than one message, and one that is silent has no room before long.
     pub(crate) fn is_fault(&self) -> bool {
-        !matches!(self, Self::Throttled { .. } | Self::Busy | Self::NoSession | Self::Lost)
+        !matches!(self, Self::Throttled { .. } | Self::Busy | Self::NoSession | Self::Unanswered { .. })
     }
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn class_of(outcome: &Outcome) -> usize {
         Ok(Answer::Rejected { .. }) => 1,
         Err(Failure::Temporary { .. }) => 2,
         Err(Failure::NotSent { .. } | Failure::NoSession) => 3,
-        Err(Failure::Unknown { .. } | Failure::Lost) => 4,
+        Err(Failure::Unknown { .. } | Failure::Unanswered { .. }) => 4,
         Err(Failure::BreakerOpen) => 5,
         Err(Failure::Throttled { .. }) => 6,
         Err(Failure::Busy) => 7,

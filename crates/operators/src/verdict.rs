@@ -135,7 +135,7 @@ mod tests {
             "reject" => Ok(Answer::Rejected { reason: "answered 422".into() }),
             "503" => Err(Failure::Temporary { answer: "503".into(), retry_after: None }),
             "refuse" => Err(Failure::NotSent { reason: "connection refused".into() }),
-            "lost" => Err(Failure::Lost),
+            "lost" => Err(Failure::Unanswered { reason: "the session ended" }),
             "unknown" => Err(Failure::Unknown { reason: "no answer".into() }),
             "open" => Err(Failure::BreakerOpen),
             "throttled" => Err(Failure::Throttled { answer: "ESME_RTHROTTLED".into() }),

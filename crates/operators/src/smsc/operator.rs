@@ -38,7 +38,7 @@ impl SmppOperator {
     async fn submit(self, round: Arc<Round>) -> Outcome {
         let Shared { operator, config, pool, .. } = &*self.shared;
         if round.prior != Prior::First && config.unknown == UnknownRule::Hold {
-            return Err(Failure::Unknown { reason: "is not asked twice (unknown=hold)".to_owned() });
+            return Err(Failure::Unanswered { reason: "it is not asked twice (unknown=hold)" });
         }
         let submission = &round.submission;
         let sms = match message::parts(config, operator, submission, now()) {
@@ -68,10 +68,10 @@ impl SmppOperator {
             Submitting::Replied(Reply::NotUnderstood(status)) => {
                 return PartResult::Rejected(format!("did not understand the message: {status}"));
             }
-            Submitting::Replied(Reply::Lost) => return PartResult::Failed(Failure::Lost),
-            Submitting::NoAnswer => {
-                return PartResult::Failed(Failure::Unknown { reason: "no answer in time".to_owned() });
+            Submitting::Replied(Reply::Lost) => {
+                return PartResult::Failed(Failure::Unanswered { reason: "the session ended before it answered" });
             }
+            Submitting::NoAnswer => return PartResult::Failed(Failure::Unanswered { reason: "no answer in time" }),
             Submitting::Busy => return PartResult::Failed(Failure::Busy),
             Submitting::NoSession | Submitting::Replied(Reply::NotSent) => {
                 return PartResult::Failed(Failure::NoSession);
