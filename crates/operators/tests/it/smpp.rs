@@ -5,6 +5,7 @@ use std::time::Duration;
 use domain::{MessageId, MessageType, ProviderMessageId, Recipient, Sender};
 use operator_simulator::{
     Smsc, SmscBehaviour, SmscBindMode, SmscEnd, SmscEvent, SmscMode, SmscOptions, SmscReceipt, SmscRule, SmscSubmit,
+    local_certificate, local_tls,
 };
 use operators::{Background, Operators, OperatorsConfig, Prior, Report, SessionsState, Submission, Verdict};
 use smpp::{MessageState, Status};
@@ -330,4 +331,44 @@ async fn eventually(condition: impl Fn() -> bool) {
     })
     .await
     .expect("it comes about in time");
+}
+
+/// An SMSC that speaks TLS, and a file with the authority of its certificate.
+fn smsc_with_tls() -> (Smsc, tempfile::NamedTempFile) {
+    let smsc = Smsc::start(ANY, SmscOptions { tls: Some(local_tls()), ..SmscOptions::default() }).expect("a free port");
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), local_certificate()).expect("written");
+    (smsc, file)
+}
+
+#[tokio::test]
+async fn over_tls_the_certificate_decides_who_is_talked_to() {
+    let (smsc, ca) = smsc_with_tls();
+    let it = Fixture::new(&format!("a={}?ca={}", smsc.url(), ca.path().display()));
+    it.bound().await;
+    assert_eq!(class(&it.send(&hello("+4915112345")).await), "accepted");
+    it.end().await;
+    let bound = smsc.stats().binds;
+    // Nobody else has signed it; and whoever speaks no TLS is told nothing.
+    let plain = smsc.url().replace("smpps:", "smpp:");
+    for url in [smsc.url(), plain] {
+        let it = Fixture::new(&format!("a={url}?timeout_ms=500"));
+        assert_eq!(class(&it.send(&hello("+4915112345")).await), "waiting");
+        it.end().await;
+    }
+    assert_eq!((smsc.stats().binds, smsc.stats().submits), (bound, 1), "nothing was sent there");
+    smsc.stop().await;
+}
+
+#[tokio::test]
+async fn an_authority_that_cannot_be_read_stops_the_start_and_is_said() {
+    let empty = tempfile::NamedTempFile::new().expect("a file");
+    for (path, says) in
+        [("/nowhere/ca.pem", "could not read certificates"), (&empty.path().display().to_string(), "or none")]
+    {
+        let list = format!("a=smpps://u:hunter2@localhost?ca={path}");
+        let error = Operators::build(config(&list), &Background::none()).expect_err("there is no authority");
+        let said = format!("{error}: {}", std::error::Error::source(&error).expect("a cause"));
+        assert!(said.contains("TLS for operator a") && said.contains(says) && !said.contains("hunter2"), "{said}");
+    }
 }
