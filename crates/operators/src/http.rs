@@ -136,7 +136,7 @@ fn judge(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Outc
     match code {
         200..=299 => Ok(Answer::Accepted { ids: vec![provider_id(body)] }),
         408 | 425 | 429 => Err(Failure::Temporary { answer: code.to_string(), retry_after }),
-        400..=499 => Ok(Answer::Rejected { reason: format!("answered {code}") }),
+        400..=499 => Ok(Answer::Rejected { reason: format!("answered {code}"), of_every_copy: true }),
         // Redirects too: they are not followed, and the submission is nowhere.
         _ => Err(Failure::Temporary { answer: code.to_string(), retry_after }),
     }

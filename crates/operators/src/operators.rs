@@ -56,6 +56,9 @@ impl Operators {
     /// Dropping the future abandons the round; an operator may have the submission then, so the next round
     /// must be [`Prior::Resumed`].
     pub async fn send(&self, submission: &Submission, prior: Prior) -> Verdict {
+        if prior != Prior::First && self.hold_unknown() {
+            return Verdict::Unknown { reason: "it is not sent twice (unknown=hold)".to_owned() };
+        }
         let round = Round::new(submission.clone(), prior);
         for stack in self.stacks.iter() {
             let outcome = stack.ask(&round).await;
@@ -68,6 +71,7 @@ impl Operators {
         let verdict = verdict::decide(prior, configured, &round.take_attempts(), &round.partly_taken_by());
         if let Verdict::Failed { reason }
         | Verdict::Waiting { reason }
+        | Verdict::NeverKnown { reason }
         | Verdict::Unknown { reason }
         | Verdict::Rejected { reason, .. } = &verdict
         {
@@ -95,6 +99,11 @@ impl Operators {
     /// Whether what an operator may have is never sent again: at one of them at least, and nobody knows which one it was.
     pub fn hold_unknown(&self) -> bool {
         self.stacks.iter().any(|stack| stack.manners().holds)
+    }
+
+    /// Whether every operator knows a submission that comes again. To another one each repetition may be one more message.
+    pub fn recognise_repetitions(&self) -> bool {
+        self.stacks.iter().all(|stack| stack.manners().recognises)
     }
 
     /// The operators with sessions, and how these are.
@@ -141,10 +150,9 @@ impl Operators {
 /// when that has led nowhere for long is the next one tried. A rejection ends a first round; a later one goes on,
 /// because another operator may have accepted before the crash, and then a refund would be wrong.
 fn asks_on(last: &Outcome, round: &Round, stack: &Stack) -> bool {
-    let (operator, Manners { recognises, holds, .. }) = (stack.name(), stack.manners());
+    let (operator, Manners { recognises, .. }) = (stack.name(), stack.manners());
     match (round.prior, last) {
         (_, Ok(Answer::Accepted { .. })) | (Prior::First, Ok(Answer::Rejected { .. })) => false,
-        (Prior::Resumed | Prior::Overdue, Err(_)) if holds => false,
         (Prior::Overdue, _) => true,
         // One that does not know what comes again says nothing about what it took before; nor does an open breaker, but an answer from
         // before it opened does.

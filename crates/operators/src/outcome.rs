@@ -12,8 +12,9 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(crate) enum Answer {
     /// The operator has it.
     Accepted { ids: PartIds },
-    /// The operator will never take it. The operator works, so this does not count for the breaker.
-    Rejected { reason: String },
+    /// The operator will never take it. The operator works, so this does not count for the breaker. With `of_every_copy` it says the
+    /// same of what was sent before; otherwise an operator that does not know what comes again speaks of the last copy alone.
+    Rejected { reason: String, of_every_copy: bool },
 }
 
 /// Why an attempt led to no definite answer.

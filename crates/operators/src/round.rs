@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     OperatorName, Prior, Submission,
-    outcome::{Failure, Outcome},
+    outcome::{Answer, Failure, Outcome},
     smsc::Submitted,
 };
 
@@ -80,11 +80,12 @@ impl Round {
     }
 }
 
-/// Whether this operator gave an answer about the submission: a rejection is one, a breaker's is not. A refusal for now is one where the
-/// operator `recognises` what comes again; elsewhere it says nothing about what was sent before.
+/// Whether this operator gave an answer about the submission, whenever it was sent: a rejection or a refusal for now is one where the
+/// operator `recognises` what comes again, and elsewhere only what says the same of every copy. A breaker's is none.
 pub(crate) fn answered(operator: &OperatorName, recognises: bool, attempts: &[Attempt]) -> bool {
     attempts.iter().filter(|attempt| attempt.operator == *operator).any(|attempt| match attempt.outcome {
-        Ok(_) => true,
+        Ok(Answer::Accepted { .. }) => true,
+        Ok(Answer::Rejected { of_every_copy, .. }) => recognises || of_every_copy,
         Err(Failure::Temporary { .. }) => recognises,
         Err(_) => false,
     })

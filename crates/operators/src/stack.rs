@@ -144,7 +144,8 @@ mod tests {
     async fn rejections_are_neither_retried_nor_counted_by_the_breaker() {
         let mut config = testing::patient_config();
         config.breaker.failure_threshold = 1;
-        let (stack, calls) = stack(&config, |_| Ok(Answer::Rejected { reason: "answered 422".into() }));
+        let (stack, calls) =
+            stack(&config, |_| Ok(Answer::Rejected { reason: "answered 422".into(), of_every_copy: true }));
         for _ in 0..20 {
             stack.ask(&testing::round()).await.expect("an answer");
         }

@@ -36,6 +36,11 @@ pub enum Verdict {
         /// What each operator last came to.
         reason: String,
     },
+    /// An operator may have taken it before, and rejects what is sent again: to ask once more would tell nothing. Never to be refunded.
+    NeverKnown {
+        /// What each operator last came to.
+        reason: String,
+    },
     /// An operator may have taken it: ask again later, with [`Prior::Resumed`]. Never to be refunded.
     Unknown {
         /// What each operator last came to.
@@ -59,6 +64,7 @@ pub(crate) struct Configured<'a> {
 /// 3. an operator has some of the message's parts and did not reject another one: unknown;
 /// 4. an earlier round may have left it with any of the configured operators, and not every one of them answered in this
 ///    round: unknown, whether the silent one was asked in vain, skipped or never reached in the order;
+///    Where all rejected it, and some may have taken a copy before, that is never known: nothing more can be found out;
 /// 5. an operator rejected: rejected (in a later round all the others answered too, and none has it);
 /// 6. an operator has no room for it now, or none has a session: waiting;
 /// 7. failed. After an earlier unknown round this means that every operator answered for the same key.
@@ -75,18 +81,24 @@ pub(crate) fn decide<'a>(
             Ok(Answer::Accepted { ids }) => {
                 return Verdict::Accepted { operator: operator.clone(), ids: ids.clone() };
             }
-            Ok(Answer::Rejected { reason }) => rejected = Some((operator.clone(), reason.clone())),
+            Ok(Answer::Rejected { reason, .. }) => rejected = Some((operator.clone(), reason.clone())),
             Err(failure) => has_unknown |= failure.is_unknown(),
         }
     }
-    let all_answered =
-        || configured.into_iter().all(|Configured { name, recognises }| answered(name, recognises, attempts));
+    let (mut all_answered, mut all_judged) = (true, true);
+    for Configured { name, recognises } in configured {
+        let judges = |attempt: &Attempt| attempt.operator == *name && attempt.outcome.is_ok();
+        all_answered &= answered(name, recognises, attempts);
+        all_judged &= attempts.iter().any(judges);
+    }
     let is_rejected_by = |operator| rejected.as_ref().is_some_and(|(by, _)| by == operator);
-    let may_be_taken = has_unknown
-        || partly_taken_by.iter().any(|operator| !is_rejected_by(operator))
-        || (prior != Prior::First && !all_answered());
+    let may_be_taken = has_unknown || partly_taken_by.iter().any(|operator| !is_rejected_by(operator));
+    let may_be_from_before = prior != Prior::First && !all_answered;
     match rejected {
-        _ if may_be_taken => Verdict::Unknown { reason: describe(attempts) },
+        Some(_) if may_be_from_before && all_judged && !may_be_taken => {
+            Verdict::NeverKnown { reason: describe(attempts) }
+        }
+        _ if may_be_taken || may_be_from_before => Verdict::Unknown { reason: describe(attempts) },
         Some((operator, reason)) => Verdict::Rejected { operator, reason },
         None if may_be_sent_later(attempts) => Verdict::Waiting { reason: describe(attempts) },
         None => Verdict::Failed { reason: describe(attempts) },
@@ -112,7 +124,7 @@ fn describe(attempts: &[Attempt]) -> String {
         let separator = if text.is_empty() { "" } else { "; " };
         let written = match outcome {
             Ok(Answer::Accepted { .. }) => write!(text, "{separator}{operator} accepted it"),
-            Ok(Answer::Rejected { reason }) => write!(text, "{separator}{operator} rejected it: {reason}"),
+            Ok(Answer::Rejected { reason, .. }) => write!(text, "{separator}{operator} rejected it: {reason}"),
             Err(failure) => write!(text, "{separator}{operator} {failure}"),
         };
         written.expect("writing to a string cannot fail");
@@ -132,7 +144,8 @@ mod tests {
         let (operator, class) = word.split_once('-').expect("operator-class");
         let outcome = match class {
             "accept" => Ok(Answer::Accepted { ids: ids() }),
-            "reject" => Ok(Answer::Rejected { reason: "answered 422".into() }),
+            "reject" => Ok(Answer::Rejected { reason: "answered 422".into(), of_every_copy: false }),
+            "wrong" => Ok(Answer::Rejected { reason: "no such number".into(), of_every_copy: true }),
             "503" => Err(Failure::Temporary { answer: "503".into(), retry_after: None }),
             "refuse" => Err(Failure::NotSent { reason: "connection refused".into() }),
             "lost" => Err(Failure::Unanswered { reason: "the session ended" }),
@@ -152,6 +165,7 @@ mod tests {
             Verdict::Rejected { .. } => "rejected",
             Verdict::Failed { .. } => "failed",
             Verdict::Waiting { .. } => "waiting",
+            Verdict::NeverKnown { .. } => "never known",
             Verdict::Unknown { .. } => "unknown",
         }
     }
@@ -230,15 +244,20 @@ mod tests {
         }
     }
 
-    /// An operator that does not know what comes again speaks for what it was sent now, unless it takes or rejects the message.
+    /// An operator that does not know what comes again speaks of what it was sent now.
     #[test]
-    fn what_an_smsc_may_have_from_before_is_settled_by_its_yes_or_no_alone() {
+    fn what_an_smsc_may_have_from_before_is_settled_by_a_yes_or_by_what_is_true_of_every_copy() {
         let table = [
             ("a", "a-accept", "accepted", "accepted"),
-            ("a", "a-reject", "rejected", "rejected"),
+            ("a", "a-wrong", "rejected", "rejected"),
+            ("a", "a-reject", "rejected", "never known"),
+            ("ab", "a-reject b-reject", "rejected", "never known"),
+            ("ab", "a-wrong b-wrong", "rejected", "rejected"),
+            ("ab", "a-wrong b-reject", "rejected", "never known"),
+            ("ab", "a-wrong", "rejected", "unknown"),
             ("a", "a-503", "failed", "unknown"),
             ("a", "a-throttled", "waiting", "unknown"),
-            ("a", "a-throttled a-throttled a-reject", "rejected", "rejected"),
+            ("a", "a-throttled a-throttled a-reject", "rejected", "never known"),
             ("a", "a-busy", "waiting", "unknown"),
             ("a", "a-away", "waiting", "unknown"),
             ("ab", "a-away b-away", "waiting", "unknown"),

@@ -26,8 +26,8 @@ use tracing::{error, info, warn};
 
 pub use task::TaskOutput;
 
-/// How long supporting tasks may take to close, after the drain.
-const FINISH_LIMIT: Duration = Duration::from_secs(5);
+/// How long supporting tasks may take to close, after the drain: a second longer than a session waits for its SMSC to let it go.
+const FINISH_LIMIT: Duration = Duration::from_secs(6);
 
 /// The life of one process, or of one service in a test.
 #[derive(Debug)]

@@ -119,6 +119,8 @@ impl Status {
     pub const ALREADY_BOUND: Self = Self(0x05);
     /// Something went wrong.
     pub const SYSTEM_ERROR: Self = Self(0x08);
+    /// The sender's number is none.
+    pub const INVALID_SOURCE: Self = Self(0x0A);
     /// The recipient's number is none.
     pub const INVALID_DESTINATION: Self = Self(0x0B);
     /// A session was refused.
@@ -157,18 +159,6 @@ impl Status {
     /// did not take it; one that is not known says nothing more.
     pub fn submit_class(self) -> SubmitClass {
         self.found().map_or(Temporary, |(.., class)| *class)
-    }
-
-    /// Whether a session was refused for who asks for it, or how many there are: soon again it would be no better.
-    pub fn refuses_for_long(self) -> bool {
-        [
-            Self::ALREADY_BOUND,
-            Self::BIND_FAILED,
-            Self::INVALID_PASSWORD,
-            Self::INVALID_SYSTEM_ID,
-            Self::INVALID_SYSTEM_TYPE,
-        ]
-        .contains(&self)
     }
 
     fn found(self) -> Option<&'static (u32, &'static str, SubmitClass)> {

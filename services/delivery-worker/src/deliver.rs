@@ -145,14 +145,10 @@ impl Deliver {
         }
     }
 
-    /// Waits for room at an operator. Where none can be asked the message goes back to the queue, to workers that have one.
+    /// Waits for room at an operator, also for as long as none can be asked: given back to its queue again and again a message would end
+    /// among the dead letters.
     async fn room(&self, lane: Lane, messages: usize) -> Result<Room, Stopping> {
-        tokio::select! {
-            biased;
-            room = self.operators.room(lane, messages) => Ok(room),
-            () = self.stop.cancelled() => Err(Stopping),
-            () = self.operators.away() => Err(Stopping),
-        }
+        self.stop.run_until_cancelled(self.operators.room(lane, messages)).await.ok_or(Stopping)
     }
 
     async fn send_and_settle(
@@ -164,8 +160,11 @@ impl Deliver {
         if claimed.is_empty() {
             return Ok(LeftOver::Nothing);
         }
-        let (given_up, claimed): (Vec<_>, Vec<_>) =
-            claimed.into_iter().partition(|recipient| self.rules.is_given_up(recipient, shared.expiry));
+        let is_given_up = |recipient: &ClaimedRecipient| {
+            let given_up = |resumed| self.rules.is_given_up(resumed, since_due(body, resumed), shared.expiry);
+            recipient.resumed.is_some_and(given_up)
+        };
+        let (given_up, claimed): (Vec<_>, Vec<_>) = claimed.into_iter().partition(is_given_up);
         let verdicts = join_all(claimed.iter().map(|recipient| self.send(body, recipient, shared))).await;
         let mut settlements: Vec<_> =
             given_up.iter().map(|recipient| Settlement::new(recipient, Outcome::NeverKnown)).collect();
@@ -200,11 +199,7 @@ impl Deliver {
             coding: shared.coding,
             validity: rest(shared.expiry, body),
         };
-        // What waited for its time was with no operator before that.
-        let since_due = |Resumed { age, now }: Resumed| {
-            body.send_at.map_or(age, |time| (now - time).to_std().unwrap_or(Duration::ZERO).min(age))
-        };
-        let prior = match claimed.resumed.map(since_due) {
+        let prior = match claimed.resumed.map(|resumed| since_due(body, resumed)) {
             None => Prior::First,
             Some(age) if age < OVERDUE => Prior::Resumed,
             Some(_) => Prior::Overdue,
@@ -230,7 +225,9 @@ impl Deliver {
             return Ok(LeftOver::Nothing);
         }
         let jitter = rand::rng().random_range(0.8..=1.2);
-        let put_off = PutOff::of_age(0.5 * jitter, (DEFER.0.mul_f64(jitter), DEFER.1.mul_f64(jitter))).until(expiry);
+        // What no operator has is not kept waiting for what one may have.
+        let most = if untaken.is_empty() { self.rules.longest_pause() } else { DEFER.1 };
+        let put_off = PutOff::of_age(0.5 * jitter, (DEFER.0.mul_f64(jitter), most.mul_f64(jitter))).until(expiry);
         tracing::warn!(
             outage = "operators",
             maybe_taken = maybe_taken.len(),
@@ -279,6 +276,11 @@ fn coding(body: &MessageBody) -> Option<Coding> {
             None
         }
     }
+}
+
+/// Since it was accepted, or since its time came: what waited for that was with no operator before.
+fn since_due(body: &MessageBody, Resumed { age, now }: Resumed) -> Duration {
+    body.send_at.map_or(age, |time| (now - time).to_std().unwrap_or(Duration::ZERO).min(age))
 }
 
 /// For how many seconds it may still be delivered, for the operator: by this machine's clock.

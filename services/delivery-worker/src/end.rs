@@ -11,6 +11,9 @@ use persistence::{Called, ClaimedRecipient, Outcome, Resumed, Settlement};
 /// room at an operator.
 const GIVEN_UP_AFTER: Duration = Duration::from_hours(24);
 
+/// The longest pause where operators know what comes again, and where each time may be one more message.
+const ASKED_AGAIN: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(1));
+
 /// What becomes of a recipient after a round.
 pub(crate) enum End {
     /// It is over.
@@ -34,14 +37,22 @@ impl Rules {
         Self { operators: operators.clone(), reporting: reporting.clone() }
     }
 
-    /// Whether nobody asks any more whether an operator has it: its time is long over. What is never sent again is given up with its time.
-    pub(crate) fn is_given_up(&self, recipient: &ClaimedRecipient, expiry: Option<Expiry>) -> bool {
-        let Some(Resumed { age, now }) = recipient.resumed else { return false };
-        match expiry {
-            Some(expiry) if self.operators.hold_unknown() => expiry.is_over(now, age),
-            Some(expiry) => expiry.over_for(now, age) >= GIVEN_UP_AFTER,
-            None => self.operators.hold_unknown() && age >= GIVEN_UP_AFTER,
+    /// Whether nobody asks any more whether an operator has it. Operators that know what comes again are asked until its time is long
+    /// over, for that costs nothing; to others each time may be one more message, so that is over with its time, or after a day.
+    /// `since_due` is the time since it was accepted, or since its time came.
+    pub(crate) fn is_given_up(&self, resumed: Resumed, since_due: Duration, expiry: Option<Expiry>) -> bool {
+        let Resumed { age, now } = resumed;
+        match (expiry, self.operators.recognise_repetitions()) {
+            (Some(expiry), true) => expiry.over_for(now, age) >= GIVEN_UP_AFTER,
+            (Some(expiry), false) => expiry.is_over(now, age),
+            (None, true) => false,
+            (None, false) => since_due >= GIVEN_UP_AFTER,
         }
+    }
+
+    /// How long what an operator may have waits at most until it is asked about again.
+    pub(crate) fn longest_pause(&self) -> Duration {
+        if self.operators.recognise_repetitions() { ASKED_AGAIN.0 } else { ASKED_AGAIN.1 }
     }
 
     /// How a verdict is recorded. With a validity nothing fails because operators could not take it now: what a first round left with nobody
@@ -62,6 +73,7 @@ impl Rules {
                 End::Settled(Settlement::new(recipient, done).called(self.called(&operator, ids)))
             }
             Verdict::Rejected { operator, .. } => failed(operator.to_string()),
+            Verdict::NeverKnown { .. } => End::Settled(Settlement::new(recipient, Outcome::NeverKnown)),
             Verdict::Waiting { .. } if recipient.resumed.is_none() && (expiry.is_some() || is_fresh) => End::Untaken,
             Verdict::Failed { .. } | Verdict::Waiting { .. } if expiry.is_none() => failed(String::new()),
             Verdict::Failed { .. } | Verdict::Waiting { .. } if recipient.resumed.is_none() => End::Untaken,

@@ -27,8 +27,7 @@ const BATCH_RECIPIENTS: usize = 512 - CHUNK;
 /// Writes that are not kept waiting for others.
 const LARGE_BATCH: usize = 64;
 
-/// The worker stops, the schema does not fit it any more, or no operator can be asked, before this could be done; the message goes back to
-/// the queue.
+/// The worker stops, or the schema does not fit it any more, before this could be done; the message goes back to the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stopping;
 

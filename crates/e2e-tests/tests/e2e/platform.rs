@@ -164,7 +164,8 @@ async fn top_up(client: &Client, journal: &mut Journal, user: i64, amount: i64) 
 
 async fn wait_all_terminal(client: &Client) {
     wait_until(SETTLED, "every message done or failed", async || {
-        for status in ["pending", "sending"] {
+        // What is put off goes from sending back to pending: looked at once each, it could be missed.
+        for status in ["pending", "sending", "pending"] {
             let (code, page) = client.get(&format!("/messages/history?status={status}&limit=1")).await?;
             if code != 200 || !page["history"].as_array()?.is_empty() {
                 return None;

@@ -70,7 +70,7 @@ fn without_session(shared: &Shared, error: &NoSession) -> After {
     let (reason, after) = match error {
         NoSession::Refused(status) => {
             shared.meters.bind_refused(*status);
-            ("refused", if status.refuses_for_long() { After::Refusal } else { After::Failure })
+            ("refused", After::Refusal)
         }
         NoSession::Tls(_) => ("tls", After::Failure),
         NoSession::Broken(Broken::NotSmpp(_)) => ("not_smpp", After::Failure),

@@ -52,6 +52,11 @@ impl<S: AsyncRead + AsyncWrite> Link<S> {
         self.unwritten.len() < MOST_UNWRITTEN
     }
 
+    /// Whether nothing is left to be written.
+    pub(super) fn all_written(&self) -> bool {
+        self.unwritten.is_empty() && !self.needs_flush
+    }
+
     pub(super) fn written(&self) -> u64 {
         self.written
     }
@@ -70,7 +75,14 @@ impl<S: AsyncRead + AsyncWrite> Link<S> {
         }
         tokio::select! {
             written = write_some(&mut self.writer, &mut self.unwritten), if has_unwritten || self.needs_flush => {
-                self.written += written? as u64;
+                match written {
+                    Ok(written) => self.written += written as u64,
+                    Err(error) => {
+                        // TLS may have sent some of it before it failed, and does not say how much.
+                        self.written += self.unwritten.len() as u64;
+                        return Err(error.into());
+                    }
+                }
                 self.needs_flush = has_unwritten;
             }
             read = self.reader.read_buf(&mut self.received), if is_read => {

@@ -12,14 +12,11 @@ use smpp::{Fault, Status, SubmitClass};
 use tower::Service;
 
 use super::{
-    Shared,
-    config::UnknownRule,
-    message,
+    Shared, message,
     pool::{Reply, Submitting},
     submitted::{PartIds, Submitted},
 };
 use crate::{
-    Prior,
     outcome::{Answer, BoxFuture, Failure, Outcome},
     round::Round,
 };
@@ -37,13 +34,10 @@ impl SmppOperator {
 
     async fn submit(self, round: Arc<Round>) -> Outcome {
         let Shared { operator, config, pool, .. } = &*self.shared;
-        if round.prior != Prior::First && config.unknown == UnknownRule::Hold {
-            return Err(Failure::Unanswered { reason: "it is not asked twice (unknown=hold)" });
-        }
         let submission = &round.submission;
         let sms = match message::parts(config, operator, submission, now()) {
             Ok(sms) => sms,
-            Err(error) => return Ok(Answer::Rejected { reason: error.to_string() }),
+            Err(error) => return Ok(Answer::Rejected { reason: error.to_string(), of_every_copy: true }),
         };
         let submitted = round.submitted(operator, sms.len());
         let waiting = Waiting(&submitted);
@@ -66,7 +60,7 @@ impl SmppOperator {
         let (status, id) = match submitting {
             Submitting::Replied(Reply::Answered(status, id)) => (status, id),
             Submitting::Replied(Reply::NotUnderstood(status)) => {
-                return PartResult::Rejected(format!("did not understand the message: {status}"));
+                return PartResult::Rejected(format!("did not understand the message: {status}"), status);
             }
             Submitting::Replied(Reply::Lost) => {
                 return PartResult::Failed(Failure::Unanswered { reason: "the session ended before it answered" });
@@ -83,7 +77,7 @@ impl SmppOperator {
                 if fault == Fault::Settings {
                     self.shared.meters.settings_are_wrong(status);
                 }
-                PartResult::Rejected(format!("answered {status}"))
+                PartResult::Rejected(format!("answered {status}"), status)
             }
             SubmitClass::Throttled => PartResult::Failed(Failure::Throttled { answer: status.to_string() }),
             SubmitClass::Temporary | SubmitClass::SessionBroken => PartResult::Failed(temporary(status)),
@@ -107,11 +101,13 @@ impl SmppOperator {
         for result in results {
             match result {
                 PartResult::Accepted(_) => {}
-                PartResult::Rejected(reason) => {
+                PartResult::Rejected(reason, status) => {
                     if submitted.has_any() {
                         self.shared.meters.partial.increment(1);
                     }
-                    return Ok(Answer::Rejected { reason });
+                    // No copy of a message with such a number was ever taken.
+                    let of_every_copy = [Status::INVALID_SOURCE, Status::INVALID_DESTINATION].contains(&status);
+                    return Ok(Answer::Rejected { reason, of_every_copy });
                 }
                 PartResult::Failed(failure) => {
                     let is_worse = failure.is_unknown() && !failed.as_ref().is_some_and(Failure::is_unknown);
@@ -133,7 +129,7 @@ fn temporary(status: Status) -> Failure {
 /// What became of one part.
 enum PartResult {
     Accepted(Option<ProviderMessageId>),
-    Rejected(String),
+    Rejected(String, Status),
     Failed(Failure),
 }
 

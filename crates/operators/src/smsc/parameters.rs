@@ -2,6 +2,9 @@
 
 use std::{ops::RangeInclusive, str::FromStr, time::Duration};
 
+/// Longest name of a parameter that is shown.
+const MAX_NAME: usize = 16;
+
 /// A parameter that is not accepted. Its value is not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wrong {
@@ -11,7 +14,10 @@ pub(super) struct Wrong {
 
 impl Wrong {
     pub(super) fn new(parameter: &str, expected: impl Into<String>) -> Self {
-        Self { parameter: parameter.to_owned(), expected: expected.into() }
+        // A password with a question mark in it ends up among the parameters.
+        let is_name = |character: char| character.is_ascii_lowercase() || " _".contains(character);
+        let is_shown = parameter.len() <= MAX_NAME && parameter.chars().all(is_name);
+        Self { parameter: if is_shown { parameter } else { "a parameter" }.to_owned(), expected: expected.into() }
     }
 }
 

@@ -10,7 +10,7 @@ use smpp::{Body, Frame, NotSmpp, Pdu, Response, Status, SubmitClass};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +26,9 @@ use super::{
 
 /// For so long after nobody waits for an answer any more it may still come.
 const LATE: Duration = Duration::from_mins(1);
+
+/// How long closing the socket may take: an SMSC that does not read would hold it up.
+const CLOSED_WITHIN: Duration = Duration::from_millis(500);
 
 /// Why a session is over.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +70,8 @@ pub(super) struct Session<S> {
     heard_at: Instant,
     /// When the SMSC was asked whether it is there, if it has said nothing since.
     asked_at: Option<Instant>,
+    /// The status that says that the session is in no state to send.
+    broken: Option<Status>,
 }
 
 impl<S: AsyncRead + AsyncWrite> Session<S> {
@@ -76,7 +81,7 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
         let throttle = Throttle::new(config.timeout);
         let (inbound, phase) = (Inbound::new(Arc::clone(&shared)), Phase::Open);
         let heard_at = Instant::now();
-        Self { link, shared, sends, window, throttle, inbound, phase, heard_at, asked_at: None }
+        Self { link, shared, sends, window, throttle, inbound, phase, heard_at, asked_at: None, broken: None }
     }
 
     /// Works until the session is over. Whatever was sent and not answered is told to be unknown then.
@@ -93,8 +98,11 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
             self.shared.pool.session(false);
         }
         self.window.end(self.link.written());
-        let ended = ended.err().unwrap_or(Ended::Stopped);
-        self.link.close().await;
+        let ended = match (ended.err().unwrap_or(Ended::Stopped), self.broken) {
+            (Ended::Stopped, Some(status)) if !stop.is_cancelled() => Ended::State(status),
+            (ended, _) => ended,
+        };
+        let _closed = timeout(CLOSED_WITHIN, self.link.close()).await;
         ended
     }
 
@@ -106,7 +114,7 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
     ) -> Result<(), Ended> {
         loop {
             while let Some(frame) = self.link.next()? {
-                self.hear(frame)?;
+                self.hear(frame);
             }
             let now = Instant::now();
             let wake_at = self.look_around(now)?;
@@ -116,7 +124,7 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
             if self.phase.leaves_now(now, is_awaited, all_stored) {
                 self.say_farewell();
             }
-            if self.phase.is_over(now, is_awaited, all_stored) {
+            if self.phase.is_over(now, is_awaited, all_stored, self.link.all_written()) {
                 return self.phase.end();
             }
             let (may_send, send_at) = self.send_waiting(now, added);
@@ -184,7 +192,7 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
         Ok([freed_at, self.phase.ends_at(), throttled].into_iter().flatten().fold(heard_by, Instant::min))
     }
 
-    fn hear(&mut self, frame: Frame) -> Result<(), Ended> {
+    fn hear(&mut self, frame: Frame) {
         let now = Instant::now();
         self.heard_at = now;
         self.asked_at = None;
@@ -196,11 +204,11 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
                 if let Some(answer) = unreadable.answer() {
                     self.link.put(&answer);
                 }
-                return Ok(());
+                return;
             }
         };
         match body {
-            Body::SubmitSmResp(Response { message_id }) => return self.answered(sequence, status, message_id, now),
+            Body::SubmitSmResp(Response { message_id }) => self.answered(sequence, status, message_id, now),
             Body::GenericNack => self.not_understood(sequence, status),
             Body::DeliverSm(_) | Body::DataSm(_) => {
                 if let Some(answer) = self.inbound.take(sequence, body) {
@@ -221,7 +229,6 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
             }
             Body::EnquireLinkResp | Body::BindResp(..) | Body::DeliverSmResp(_) | Body::DataSmResp(_) => {}
         }
-        Ok(())
     }
 
     fn answer(&mut self, sequence: u32, status: Status, body: Body) {
@@ -229,10 +236,10 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
     }
 
     /// The SMSC answers for a part.
-    fn answered(&mut self, sequence: u32, status: Status, id: String, now: Instant) -> Result<(), Ended> {
+    fn answered(&mut self, sequence: u32, status: Status, id: String, now: Instant) {
         let Some(entry) = self.window.take(sequence) else {
             tracing::debug!(operator = %self.shared.operator, %status, "an SMSC answered for what is not known any more");
-            return Ok(());
+            return;
         };
         self.shared.meters.answered(status, now - entry.sent_at);
         let class = self.shared.config.class_of(status);
@@ -241,9 +248,10 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
             _ => self.throttle.answered(entry.sent_at),
         }
         self.reply(entry, status, class, id);
-        match class {
-            SubmitClass::SessionBroken => Err(Ended::State(status)),
-            _ => Ok(()),
+        if class == SubmitClass::SessionBroken && self.phase.is_open() {
+            // Others may have their answers already: they are heard before the session is made anew.
+            self.broken = Some(status);
+            self.phase.we_stop(now);
         }
     }
 

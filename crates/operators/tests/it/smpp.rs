@@ -81,6 +81,7 @@ fn class(verdict: &Verdict) -> &'static str {
         Verdict::Failed { .. } => "failed",
         Verdict::Waiting { .. } => "waiting",
         Verdict::Unknown { .. } => "unknown",
+        Verdict::NeverKnown { .. } => "never known",
     }
 }
 
@@ -371,4 +372,43 @@ async fn an_authority_that_cannot_be_read_stops_the_start_and_is_said() {
         let said = format!("{error}: {}", std::error::Error::source(&error).expect("a cause"));
         assert!(said.contains("TLS for operator a") && said.contains(says) && !said.contains("hunter2"), "{said}");
     }
+}
+
+#[tokio::test]
+async fn what_one_operator_holds_no_other_is_asked_for() {
+    let smsc = smsc();
+    smsc.set_behaviour(SmscMode::Silent).expect("valid");
+    let held = format!("b={}?unknown=hold&timeout_ms=300", smsc.url());
+    let it = Fixture::new(&format!("a=smpp://u:p@{},{held}", ClosedPort::new().address));
+    it.bound().await;
+    assert_eq!(class(&it.send(&hello("+491511201")).await), "unknown", "b is silent");
+    it.end().await;
+    let other = self::smsc();
+    let it = Fixture::new(&format!("a={},{held}", other.url()));
+    eventually(|| other.stats().sessions == 1).await;
+    let verdict = it.operators.send(&hello("+491511201"), Prior::Resumed).await;
+    assert_eq!(submits(&other).len(), 0, "it is held, but sent again: {verdict:?}");
+    it.end().await;
+}
+
+#[tokio::test]
+async fn a_rejection_says_nothing_of_what_was_taken_before_unless_it_is_about_a_number() {
+    let smsc = smsc();
+    smsc.set_behaviour(SmscMode::Silent).expect("valid");
+    let it = Fixture::new(&format!("a={}?timeout_ms=300", smsc.url()));
+    it.bound().await;
+    assert_eq!(class(&it.send(&hello("+491511201")).await), "unknown");
+    smsc.set_behaviour(SmscMode::Status { code: Status(0x66) }).expect("valid");
+    let again = async || class(&it.operators.send(&hello("+491511201"), Prior::Resumed).await);
+    assert_eq!(again().await, "never known", "the second copy was rejected, the first may be on its way");
+    smsc.set_behaviour(SmscMode::Status { code: Status(0x0B) }).expect("valid");
+    assert_eq!(again().await, "rejected", "no copy of it can have been taken");
+    it.end().await;
+    smsc.stop().await;
+}
+
+#[test]
+fn a_password_with_a_question_mark_is_not_shown() {
+    let error = operators::parse_operators("a=smpp://user:12?hunter2@host:2775").expect_err("wrong").to_string();
+    assert!(!error.contains("hunter2"), "{error}");
 }

@@ -95,6 +95,12 @@ impl Setup {
         self
     }
 
+    /// One more operator, at this URL, after all others.
+    pub(crate) fn last_operator_at(mut self, name: &'static str, url: &str) -> Self {
+        self.operators.push((name, Some(url.to_owned())));
+        self
+    }
+
     /// So many relays and workers.
     pub(crate) fn replicas(mut self, count: usize) -> Self {
         (self.relays, self.workers) = (count, count);

@@ -38,11 +38,18 @@ impl Standalone {
 
     /// Starts it on a file in this folder.
     pub(crate) async fn start_in(folder: &Path) -> Self {
+        Self::start_with(folder, None).await
+    }
+
+    /// The same with one more operator, at this URL, after all others.
+    pub(crate) async fn start_with(folder: &Path, last_operator: Option<(&str, &str)>) -> Self {
         let simulator = setup::start_simulator();
         let mut env = setup::settings();
         let url = format!("sqlite://{}", folder.join("platform.sqlite").display());
         env.insert("DATABASE_URL".to_owned(), url.clone());
-        let operators = setup::operator_list(&[("operatorA", None), ("operatorB", None)], &simulator);
+        let last = last_operator.map(|(name, url)| (name, Some(url.to_owned())));
+        let operators = [("operatorA", None), ("operatorB", None)].into_iter().chain(last).collect::<Vec<_>>();
+        let operators = setup::operator_list(&operators, &simulator);
         env.insert("OPERATORS".to_owned(), operators);
         let mut service = ServiceProcess::new(binary("standalone"), "LISTEN_ADDR", env);
         service.start();

@@ -11,6 +11,9 @@ use crate::{
     platform::{Observed as _, SETTLED, Setup, Standalone},
 };
 
+/// An operator with the metrics of SMPP, at which nobody listens: what the others take never comes to it.
+const OVER_SMPP: (&str, &str) = ("operatorS", "smpp://user:secret@127.0.0.1:9");
+
 /// A service exports its own metrics and those of every process, and no others.
 async fn assert_exports(service: &ServiceProcess, own: &[Exporter]) {
     let every = [Exporter::Process, Exporter::Connections].iter().chain(own);
@@ -33,6 +36,7 @@ async fn every_metric_exists_from_the_start_and_counts_what_was_committed() {
     // Without retries a lost answer puts its recipient off.
     let settings = [("LEDGER_AUDIT_INTERVAL_SECS", "1"), ("OPERATOR_MAX_RETRIES", "0")];
     let setup = settings.into_iter().fold(Setup::new(), |setup, (variable, value)| setup.set(variable, value));
+    let setup = setup.last_operator_at(OVER_SMPP.0, OVER_SMPP.1);
     let mut platform = setup.start().await;
     assert_exports(&platform.gateway, &[Exporter::Gateway]).await;
     assert_exports(&platform.relays[0], &[Exporter::Relay]).await;
@@ -82,7 +86,8 @@ async fn every_metric_exists_from_the_start_and_counts_what_was_committed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn standalone_exports_what_the_three_services_do() {
-    let platform = Standalone::start().await;
+    let folder = tempfile::tempdir().expect("a folder for the database file");
+    let platform = Standalone::start_with(folder.path(), Some(OVER_SMPP)).await;
     assert_exports(&platform.service, &[Exporter::Gateway, Exporter::Relay, Exporter::Worker]).await;
     platform.finish().await;
 }

@@ -23,8 +23,8 @@ pub(super) enum Phase {
     WeStop { unbind_at: Instant, until: Instant },
     /// We have ended it, and wait for its answer until then.
     WeLeave { until: Instant },
-    /// It has answered.
-    Left,
+    /// It has answered; what is still to be written is, until then.
+    Left { until: Instant },
 }
 
 impl Phase {
@@ -34,7 +34,7 @@ impl Phase {
 
     /// Whether we are about to leave.
     pub(super) fn is_farewell(self) -> bool {
-        matches!(self, Self::WeStop { .. } | Self::WeLeave { .. } | Self::Left)
+        matches!(self, Self::WeStop { .. } | Self::WeLeave { .. } | Self::Left { .. })
     }
 
     pub(super) fn we_stop(&mut self, now: Instant) {
@@ -59,26 +59,26 @@ impl Phase {
     }
 
     pub(super) fn unbound(&mut self) {
-        if matches!(self, Self::WeLeave { .. }) {
-            *self = Self::Left;
+        if let Self::WeLeave { until } = *self {
+            *self = Self::Left { until };
         }
     }
 
     pub(super) fn ends_at(self) -> Option<Instant> {
         match self {
-            Self::SmscLeaves { until } | Self::WeLeave { until } => Some(until),
+            Self::SmscLeaves { until } | Self::WeLeave { until } | Self::Left { until } => Some(until),
             Self::WeStop { unbind_at, .. } => Some(unbind_at),
-            Self::Open | Self::Left => None,
+            Self::Open => None,
         }
     }
 
-    /// Whether nothing is left to wait for.
-    pub(super) fn is_over(self, now: Instant, is_awaited: bool, all_stored: bool) -> bool {
+    /// Whether nothing is left to wait for: answers that are awaited, receipts that are stored, and what is still to be written.
+    pub(super) fn is_over(self, now: Instant, is_awaited: bool, all_stored: bool, all_written: bool) -> bool {
         match self {
             Self::Open | Self::WeStop { .. } => false,
-            Self::SmscLeaves { until } => until <= now || !is_awaited && all_stored,
+            Self::SmscLeaves { until } => until <= now || !is_awaited && all_stored && all_written,
             Self::WeLeave { until } => until <= now,
-            Self::Left => true,
+            Self::Left { until } => until <= now || all_written,
         }
     }
 
@@ -86,7 +86,7 @@ impl Phase {
     pub(super) fn end(self) -> Result<(), Ended> {
         match self {
             Self::SmscLeaves { .. } => Err(Ended::Unbound),
-            Self::Open | Self::WeStop { .. } | Self::WeLeave { .. } | Self::Left => Ok(()),
+            Self::Open | Self::WeStop { .. } | Self::WeLeave { .. } | Self::Left { .. } => Ok(()),
         }
     }
 
@@ -94,7 +94,7 @@ impl Phase {
     pub(super) fn judge(self, step: Result<(), Broken>) -> Result<(), Ended> {
         match (step, self) {
             (Ok(()), _) => Ok(()),
-            (Err(_), Self::WeStop { .. } | Self::WeLeave { .. } | Self::Left) => Err(Ended::Stopped),
+            (Err(_), Self::WeStop { .. } | Self::WeLeave { .. } | Self::Left { .. }) => Err(Ended::Stopped),
             (Err(_), Self::SmscLeaves { .. }) => Err(Ended::Unbound),
             (Err(broken), Self::Open) => Err(broken.into()),
         }
@@ -109,12 +109,14 @@ mod tests {
     fn a_session_that_its_smsc_ends_waits_for_what_is_owed() {
         let now = Instant::now();
         let mut phase = Phase::Open;
-        assert!(!phase.is_over(now, false, true));
+        assert!(!phase.is_over(now, false, true, true));
         phase.smsc_leaves(now);
         assert!(
-            !phase.is_over(now, true, true) && !phase.is_over(now, false, false) && phase.is_over(now, false, true)
+            !phase.is_over(now, true, true, true)
+                && !phase.is_over(now, false, false, true)
+                && phase.is_over(now, false, true, true)
         );
-        assert!(phase.is_over(now + Duration::from_secs(5), true, false));
+        assert!(phase.is_over(now + Duration::from_secs(5), true, false, false));
         assert!(matches!(phase.end(), Err(Ended::Unbound)));
     }
 
@@ -138,6 +140,6 @@ mod tests {
         assert!(phase.leaves_now(now, false, true) && !phase.leaves_now(now, false, true), "that is said once");
         assert!(matches!(phase.judge(Err(Broken::Closed)), Err(Ended::Stopped)));
         phase.unbound();
-        assert!(phase == Phase::Left && phase.end().is_ok());
+        assert!(phase.is_over(now, true, true, true) && !phase.is_over(now, true, true, false) && phase.end().is_ok());
     }
 }

@@ -369,6 +369,9 @@ async fn a_status_that_says_that_the_session_is_broken_ends_it() {
     let (sequence, _) = it.next_message().await;
     it.answer(sequence, Status::INVALID_BIND_STATUS, "").await;
     assert!(matches!(sent.await.expect("answered"), Submitting::Replied(Reply::Answered(..))));
+    let Pdu { sequence, body, .. } = it.next().await;
+    assert_eq!(body, Body::Unbind);
+    it.put(Pdu::response(sequence, Status::OK, Body::UnbindResp)).await;
     assert!(matches!(it.ended.await.expect("it ended"), Ended::State(Status::INVALID_BIND_STATUS)));
 }
 
@@ -380,4 +383,26 @@ async fn what_is_no_smpp_ends_the_session_and_is_said() {
     raw.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("written");
     let ended = ended.await.expect("it ended");
     assert!(ended.to_string().contains("HTTP server"), "{ended}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_session_answers_before_it_ends() {
+    let mut it = Fixture::new("");
+    it.put(Pdu::request(9, Body::Unbind)).await;
+    let got = timeout(Duration::from_secs(2), it.smsc.receive()).await;
+    assert!(matches!(&got, Ok(Ok(frame)) if frame.header.command == 0x8000_0006), "{got:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_behind_a_status_that_breaks_the_session_are_heard() {
+    let mut it = Fixture::new("");
+    let (_, first) = it.submit(Lane::Normal, "one");
+    let (one, _) = it.next_message().await;
+    let (_, second) = it.submit(Lane::Normal, "two");
+    let (two, _) = it.next_message().await;
+    it.smsc.put(&Pdu::response(one, Status::INVALID_BIND_STATUS, Body::SubmitSmResp(Response::default())));
+    it.smsc.put(&Pdu::response(two, Status::OK, Body::SubmitSmResp(Response { message_id: "id".to_owned() })));
+    while matches!(timeout(Duration::from_millis(1), it.smsc.step()).await, Ok(Ok(()))) {}
+    first.await.expect("told");
+    assert_eq!(second.await.expect("told"), accepted("id"));
 }
