@@ -10,7 +10,8 @@ pub mod label {
     pub const PATH: &str = "path";
     /// HTTP method; `other` for methods that no route takes.
     pub const METHOD: &str = "method";
-    /// HTTP status code, or name of an SMPP `command_status` (`ESME_RTHROTTLED`, `vendor`, `other`).
+    /// HTTP status code, or name of an SMPP `command_status` (`ESME_RTHROTTLED`, `vendor`, `other`, and `generic_nack` for answers
+    /// that are one).
     pub const STATUS: &str = "status";
     /// Which rate limit refused: `global`, `key` or `user`.
     pub const SCOPE: &str = "scope";
@@ -33,7 +34,8 @@ pub mod label {
     pub const CONNECTION: &str = "connection";
     /// How a receipt's message was found: by the `same` id, or by the same number in other digits (`hex_dec`, `dec_hex`).
     pub const HOW: &str = "how";
-    /// Why an SMPP session ended, or could not be made.
+    /// Why an SMPP session could not be made (`connect`, `tls`, `refused`, `not_smpp`), or ended (`closed`, `silent`, `unbound`, and
+    /// again `refused`, `not_smpp`).
     pub const REASON: &str = "reason";
     /// What a backpressure decision rests on, such as `outbox_pending`.
     pub const SIGNAL: &str = "signal";
@@ -118,12 +120,13 @@ metrics_table! {
     OUTBOX_OLDEST_AGE_SECONDS: "outbox_oldest_age_seconds", Gauge, Seconds, [LANE], [Relay], "Age of the oldest event not yet published";
     SMPP_SESSIONS: "smpp_sessions", Gauge, Count, [OPERATOR, STATE], [Worker], "SMPP sessions with operators: bound, throttled, binding, or waiting to bind again";
     SMPP_WINDOW_USED: "smpp_window_used", Gauge, Count, [OPERATOR], [Worker], "Parts of messages that an SMSC has not answered";
+    SMPP_WINDOW_SIZE: "smpp_window_size", Gauge, Count, [OPERATOR], [Worker], "Parts of messages that an SMSC may leave unanswered, on the sessions that are bound";
     SMPP_SUBMIT_SECONDS: "smpp_submit_seconds", Histogram, Seconds, [OPERATOR], [Worker], "Time from writing a part of a message to the answer of the SMSC";
     SMPP_RESPONSES_TOTAL: "smpp_responses_total", Counter, Count, [OPERATOR, STATUS], [Worker], "Answers of SMSCs to parts of messages, by command_status";
     SMPP_RECONNECTS_TOTAL: "smpp_reconnects_total", Counter, Count, [OPERATOR, REASON], [Worker], "Sessions that ended or could not be made, by why";
     SMPP_BIND_FAILURES_TOTAL: "smpp_bind_failures_total", Counter, Count, [OPERATOR, STATUS], [Worker], "Binds that SMSCs refused, by command_status";
     SMPP_LATE_ANSWERS_TOTAL: "smpp_late_answers_total", Counter, Count, [OPERATOR], [Worker], "Parts that an SMSC accepted after nobody waited for its answer any more";
-    SMPP_ANSWERS_WITHOUT_ID_TOTAL: "smpp_answers_without_id_total", Counter, Count, [OPERATOR], [Worker], "Parts that an SMSC accepted without an id, so that no receipt can be matched";
+    SMPP_ANSWERS_WITHOUT_ID_TOTAL: "smpp_answers_without_id_total", Counter, Count, [OPERATOR], [Worker], "Parts that an SMSC accepted without an id, although receipts are expected: none can be matched";
     SMPP_MESSAGES_FROM_HANDSETS_TOTAL: "smpp_messages_from_handsets_total", Counter, Count, [OPERATOR], [Worker], "Messages from handsets that SMSCs sent, which are refused";
     SMPP_RECEIPTS_REFUSED_TOTAL: "smpp_receipts_refused_total", Counter, Count, [OPERATOR], [Worker], "Receipts of SMSCs without an id: nobody can know what they are about";
     PARTIAL_SUBMITS_TOTAL: "partial_submits_total", Counter, Count, [OPERATOR], [Worker], "Messages of which an operator accepted some parts and rejected another: they are refunded";
@@ -147,7 +150,7 @@ metrics_table! {
     OUTBOX_SCHEDULED_LAG_SECONDS: "outbox_scheduled_lag_seconds", Gauge, Seconds, [LANE], [Relay], "How long the oldest message whose time has come has waited to be promoted";
     QUEUE_MESSAGES: "queue_messages", Gauge, Count, [QUEUE], [Relay], "Messages that wait in a queue of the broker";
     RELAY_PAUSED: "relay_paused", Gauge, Count, [LANE], [Relay], "1 while the relay claims nothing of a lane because its queue is long enough";
-    RECEIPTS_TOTAL: "receipts_total", Counter, Count, [OPERATOR, STATE], [Gateway, Worker], "Delivery receipts of operators, each different one once";
+    RECEIPTS_TOTAL: "receipts_total", Counter, Count, [OPERATOR, STATE], [Gateway, Worker], "Delivery receipts of operators, over HTTP at the gateway and over SMPP at the worker, each different one once";
     RECEIPTS_REFUSED_TOTAL: "receipts_refused_total", Counter, Count, [OPERATOR, RESULT], [Gateway], "Requests of operators with receipts that were not taken: unauthorized, stale or invalid";
     RECEIPT_MATCHES_TOTAL: "receipt_matches_total", Counter, Count, [HOW], [Gateway, Relay, Worker], "Delivery receipts whose message was found, by how their ids were the same";
     RECEIPT_DELAY_SECONDS: "receipt_delay_seconds", Histogram, Seconds, [OPERATOR], [Gateway, Worker], "Time from recording that an operator took a message to the receipt that told its end";

@@ -28,7 +28,7 @@ mod window;
 
 use std::sync::Arc;
 
-use domain::Lane;
+use domain::{Lane, ProviderMessageId};
 use smpp::BindMode;
 use tokio::sync::{mpsc, watch};
 
@@ -57,6 +57,15 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// What the SMSC calls a part that it took. That it has no name for it matters where it reports.
+    fn id(&self, id: &str) -> Option<ProviderMessageId> {
+        let id = ProviderMessageId::parse(id);
+        if id.is_none() && self.config.reports() {
+            self.meters.without_id.increment(1);
+        }
+        id
+    }
+
     /// A message was taken after all.
     fn tell_late(&self, submitted: &Submitted, ids: PartIds) {
         let late = LateAcceptance {

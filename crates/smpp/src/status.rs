@@ -140,6 +140,11 @@ impl Status {
     /// A receiver does not take it.
     pub const REJECTED_BY_APPLICATION: Self = Self(0x66);
 
+    /// Every status that has a name of its own.
+    pub fn known() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(|(value, ..)| Self(*value))
+    }
+
     /// Every name that [`name`](Self::name) gives.
     pub fn names() -> impl Iterator<Item = &'static str> {
         TABLE.iter().map(|(_, name, _)| *name).chain(["vendor", "other"])
@@ -221,6 +226,7 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), TABLE.len() + 2);
+        assert!(Status::known().all(|status| names.binary_search(&status.name()).is_ok()));
         assert_eq!(Status::THROTTLED.to_string(), "ESME_RTHROTTLED (0x58)");
     }
 }

@@ -42,6 +42,22 @@ impl SessionState {
 /// Why a session ended, as the label `reason` names it.
 pub(super) const REASONS: [&str; 7] = ["connect", "tls", "refused", "closed", "silent", "unbound", "not_smpp"];
 
+/// With these SMSCs refuse binds; any other is `other` in the label `status`.
+const REFUSALS: [Status; 9] = [
+    Status::INVALID_COMMAND,
+    Status::INVALID_BIND_STATUS,
+    Status::ALREADY_BOUND,
+    Status::SYSTEM_ERROR,
+    Status::BIND_FAILED,
+    Status::INVALID_PASSWORD,
+    Status::INVALID_SYSTEM_ID,
+    Status::INVALID_SYSTEM_TYPE,
+    Status::THROTTLED,
+];
+const OTHER: &str = "other";
+/// In the label `status` of responses, that what we wrote was not understood.
+const NOT_UNDERSTOOD: &str = "generic_nack";
+
 /// Settings that an SMSC finds wrong are told so often at most.
 const TELL_EVERY: Duration = Duration::from_mins(1);
 
@@ -49,9 +65,12 @@ const TELL_EVERY: Duration = Duration::from_mins(1);
 pub(super) struct Meters {
     operator: OperatorName,
     sessions: [Gauge; SessionState::ALL.len()],
-    /// By the status's name.
-    responses: HashMap<&'static str, Counter>,
+    responses: ByLabel,
+    reconnects: ByLabel,
+    bind_failures: ByLabel,
     pub(super) window_used: Gauge,
+    /// What bound sessions have room for.
+    pub(super) window_size: Gauge,
     pub(super) submit_seconds: Histogram,
     pub(super) partial: Counter,
     pub(super) late: Counter,
@@ -66,22 +85,16 @@ impl Meters {
         let name = || operator.as_str().to_owned();
         let state = |state: SessionState| metrics::gauge!(names::SMPP_SESSIONS, label::OPERATOR => name(), label::STATE => state.as_str());
         let counter = |metric: &'static str| metrics::counter!(metric, label::OPERATOR => name());
-        let answers = |status: &'static str| {
-            let counter =
-                metrics::counter!(names::SMPP_RESPONSES_TOTAL, label::OPERATOR => name(), label::STATUS => status);
-            counter.absolute(0);
-            (status, counter)
-        };
-        let responses = Status::names().map(answers).collect();
-        for reason in REASONS {
-            metrics::counter!(names::SMPP_RECONNECTS_TOTAL, label::OPERATOR => name(), label::REASON => reason)
-                .absolute(0);
-        }
+        let statuses = Status::names().chain([NOT_UNDERSTOOD]);
+        let refusals = REFUSALS.into_iter().map(Status::name).chain([OTHER]);
         Self {
             operator: operator.clone(),
             sessions: SessionState::ALL.map(state),
-            responses,
+            responses: ByLabel::new(operator, names::SMPP_RESPONSES_TOTAL, label::STATUS, statuses),
+            reconnects: ByLabel::new(operator, names::SMPP_RECONNECTS_TOTAL, label::REASON, REASONS),
+            bind_failures: ByLabel::new(operator, names::SMPP_BIND_FAILURES_TOTAL, label::STATUS, refusals),
             window_used: metrics::gauge!(names::SMPP_WINDOW_USED, label::OPERATOR => name()),
+            window_size: metrics::gauge!(names::SMPP_WINDOW_SIZE, label::OPERATOR => name()),
             submit_seconds: metrics::histogram!(names::SMPP_SUBMIT_SECONDS, label::OPERATOR => name()),
             partial: counter(names::PARTIAL_SUBMITS_TOTAL),
             late: counter(names::SMPP_LATE_ANSWERS_TOTAL),
@@ -92,22 +105,24 @@ impl Meters {
         }
     }
 
+    /// The SMSC judged a part.
     pub(super) fn answered(&self, status: Status, after: Duration) {
-        if let Some(responses) = self.responses.get(status.name()) {
-            responses.increment(1);
-        }
+        self.responses.count(status.name());
+        self.submit_seconds.record(after);
+    }
+
+    /// The SMSC could not read a part.
+    pub(super) fn not_understood(&self, after: Duration) {
+        self.responses.count(NOT_UNDERSTOOD);
         self.submit_seconds.record(after);
     }
 
     pub(super) fn ended(&self, reason: &'static str) {
-        let name = self.operator.as_str().to_owned();
-        metrics::counter!(names::SMPP_RECONNECTS_TOTAL, label::OPERATOR => name, label::REASON => reason).increment(1);
+        self.reconnects.count(reason);
     }
 
     pub(super) fn bind_refused(&self, status: Status) {
-        let name = self.operator.as_str().to_owned();
-        metrics::counter!(names::SMPP_BIND_FAILURES_TOTAL, label::OPERATOR => name, label::STATUS => status.name())
-            .increment(1);
+        self.bind_failures.count(status.name());
     }
 
     /// The SMSC finds our way of writing messages wrong: that is told once a minute, however many it refuses.
@@ -117,6 +132,31 @@ impl Meters {
             *told_at = Some(Instant::now());
             let operator = &self.operator;
             tracing::error!(%operator, %status, "an SMSC refuses messages for how they are written; look at its parameters in OPERATORS");
+        }
+    }
+}
+
+/// One metric's counters by a label, which has these values and no others.
+struct ByLabel(HashMap<&'static str, Counter>);
+
+impl ByLabel {
+    fn new(
+        operator: &OperatorName,
+        metric: &'static str,
+        label: &'static str,
+        values: impl IntoIterator<Item = &'static str>,
+    ) -> Self {
+        let counter = |value| {
+            let operator = operator.as_str().to_owned();
+            (value, metrics::counter!(metric, label::OPERATOR => operator, label => value))
+        };
+        Self(values.into_iter().map(counter).collect())
+    }
+
+    /// One more of this value; of `other` where there is no such one.
+    fn count(&self, value: &str) {
+        if let Some(counter) = self.0.get(value).or_else(|| self.0.get(OTHER)) {
+            counter.increment(1);
         }
     }
 }

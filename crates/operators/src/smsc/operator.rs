@@ -72,7 +72,7 @@ impl SmppOperator {
             }
         };
         match self.shared.config.class_of(status) {
-            SubmitClass::Accepted => PartResult::Accepted(self.id(&id)),
+            SubmitClass::Accepted => PartResult::Accepted(self.shared.id(&id)),
             SubmitClass::Rejected(fault) => {
                 if fault == Fault::Settings {
                     self.shared.meters.settings_are_wrong(status);
@@ -82,14 +82,6 @@ impl SmppOperator {
             SubmitClass::Throttled => PartResult::Failed(Failure::Throttled { answer: status.to_string() }),
             SubmitClass::Temporary | SubmitClass::SessionBroken => PartResult::Failed(temporary(status)),
         }
-    }
-
-    fn id(&self, id: &str) -> Option<ProviderMessageId> {
-        let id = ProviderMessageId::parse(id);
-        if id.is_none() {
-            self.shared.meters.without_id.increment(1);
-        }
-        id
     }
 
     /// What the parts come to. A rejection of one is one of the message, whatever became of the others: it can never be whole.

@@ -5,7 +5,6 @@ mod phase;
 
 use std::{sync::Arc, time::Duration};
 
-use domain::ProviderMessageId;
 use smpp::{Body, Frame, NotSmpp, Pdu, Response, Status, SubmitClass};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -89,14 +88,10 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
         // The bind was number one.
         let _bind = self.window.sequence();
         let mut added = self.shared.pool.additions();
-        if self.sends {
-            self.shared.pool.session(true);
-        }
+        self.count(true);
         let ended = self.serve(stop, &mut added, shown).await;
         // Before anybody learns of it: what is told to be lost is not sent again to this session.
-        if self.sends {
-            self.shared.pool.session(false);
-        }
+        self.count(false);
         self.window.end(self.link.written());
         let ended = match (ended.err().unwrap_or(Ended::Stopped), self.broken) {
             (Ended::Stopped, Some(status)) if !stop.is_cancelled() => Ended::State(status),
@@ -104,6 +99,15 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
         };
         let _closed = timeout(CLOSED_WITHIN, self.link.close()).await;
         ended
+    }
+
+    /// It begins or ends to send, if it is one that sends.
+    fn count(&self, begins: bool) {
+        if self.sends {
+            self.shared.pool.session(begins);
+            let (size, places) = (&self.shared.meters.window_size, f64::from(self.shared.config.window));
+            if begins { size.increment(places) } else { size.decrement(places) }
+        }
     }
 
     async fn serve(
@@ -261,7 +265,7 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
         let Err(Reply::Answered(_, id)) = answer.send(Reply::Answered(status, id)) else { return };
         if class == SubmitClass::Accepted {
             self.shared.meters.late.increment(1);
-            let id = ProviderMessageId::parse(&id);
+            let id = self.shared.id(&id);
             if let Some(ids) = submitted.accept_late(part, id) {
                 self.shared.tell_late(&submitted, ids);
             }
@@ -275,6 +279,7 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
             return;
         };
         tracing::error!(%operator, %status, "an SMSC does not understand what we write; look at its parameters in OPERATORS");
+        self.shared.meters.not_understood(entry.sent_at.elapsed());
         self.throttle.answered(entry.sent_at);
         let _left = entry.answer.send(Reply::NotUnderstood(status));
     }

@@ -18,15 +18,15 @@ use crate::{ANY, ClosedPort, config};
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Operators with what they tell, and what ends their sessions.
-struct Fixture {
-    operators: Operators,
+pub(crate) struct Fixture {
+    pub(crate) operators: Operators,
     told: mpsc::Receiver<Report>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
 
 impl Fixture {
-    fn new(list: &str) -> Self {
+    pub(crate) fn new(list: &str) -> Self {
         Self::with(OperatorsConfig { max_retries: 2, ..config(list) })
     }
 
@@ -39,23 +39,23 @@ impl Fixture {
     }
 
     /// Waits until some session can send.
-    async fn bound(&self) {
+    pub(crate) async fn bound(&self) {
         timeout(DEADLINE, self.operators.reachable()).await.expect("a session is bound");
     }
 
-    async fn send(&self, submission: &Submission) -> Verdict {
+    pub(crate) async fn send(&self, submission: &Submission) -> Verdict {
         timeout(DEADLINE, self.operators.send(submission, Prior::First)).await.expect("a round has an end")
     }
 
     /// Ends the sessions as a process that stops does.
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         self.stop.cancel();
         self.tasks.close();
         timeout(DEADLINE, self.tasks.wait()).await.expect("sessions end");
     }
 }
 
-fn smsc() -> Smsc {
+pub(crate) fn smsc() -> Smsc {
     Smsc::start(ANY, SmscOptions::default()).expect("a free port")
 }
 
@@ -65,7 +65,7 @@ fn submission(message: &str, recipient: &str, text: &str) -> Submission {
     Submission::plain(message_id, recipient, text.into(), MessageType::Express)
 }
 
-fn hello(recipient: &str) -> Submission {
+pub(crate) fn hello(recipient: &str) -> Submission {
     submission("m", recipient, "hello")
 }
 
@@ -324,7 +324,7 @@ async fn neither_window_nor_pace_is_exceeded_and_all_is_sent() {
 }
 
 /// Waits for what another task brings about.
-async fn eventually(condition: impl Fn() -> bool) {
+pub(crate) async fn eventually(condition: impl Fn() -> bool) {
     timeout(DEADLINE, async {
         while !condition() {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -406,3 +406,28 @@ async fn answers_behind_a_status_that_breaks_the_session_are_heard() {
     first.await.expect("told");
     assert_eq!(second.await.expect("told"), accepted("id"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_are_of_no_use_are_counted() {
+    for (parameters, without_id) in [("", 1), ("receipts=none", 0), ("bind=tx", 0)] {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let mut it = metrics::with_local_recorder(&recorder, || Fixture::new(parameters));
+        let (_, nameless) = it.submit(Lane::Normal, "one");
+        let (sequence, _) = it.next_message().await;
+        it.answer(sequence, Status::OK, "").await;
+        assert_eq!(nameless.await.expect("answered"), accepted(""));
+        assert_eq!(it.shared.id(""), None);
+        let (_, unread) = it.submit(Lane::Normal, "two");
+        let (sequence, _) = it.next_message().await;
+        it.put(Pdu::response(sequence, Status::INVALID_COMMAND, Body::GenericNack)).await;
+        unread.await.expect("answered");
+        let text = recorder.handle().render();
+        for line in [
+            format!(r#"smpp_answers_without_id_total{{operator="a"}} {without_id}"#),
+            r#"smpp_responses_total{operator="a",status="generic_nack"} 1"#.to_owned(),
+            r#"smpp_submit_seconds_count{operator="a"} 2"#.to_owned(),
+        ] {
+            assert!(text.contains(&line), "{parameters}: no {line} in\n{text}");
+        }
+    }
+}
