@@ -67,7 +67,7 @@ async fn run(client: &Client) {
         let customer = 1 + round % CUSTOMERS;
         let kind = if round.is_multiple_of(3) { "express" } else { "normal" };
         // The last digit decides what the operators answer.
-        let recipients: Vec<_> = (0..5).map(|digit| format!("+98{round:07}{digit}")).collect();
+        let recipients: Vec<_> = (0..6).map(|digit| format!("+98{round:07}{digit}")).collect();
         client.top_up(customer).await;
         client.send(customer, kind, &recipients).await;
         client.get(&format!("/messages/history?user_id={customer}")).await;

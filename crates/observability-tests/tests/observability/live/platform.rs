@@ -2,13 +2,16 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use operator_simulator::{Behaviour, Mode, Receipt, Receipts, Rule, Simulator};
+use operator_simulator::{
+    Behaviour, Mode, Receipt, Receipts, Rule, Simulator, Smsc, SmscBehaviour, SmscOptions, SmscReceipt,
+};
+use smpp::MessageState;
 use test_support::{
     ServiceProcess, TestDatabase, binary,
     provision::{Backend, DatabaseServer, RabbitServer},
 };
 
-/// What both operators show; made up for tests.
+/// What both operators over HTTP show; made up for tests.
 const RECEIPT_TOKEN: &str = "mpr_aEP9zIeRgg8RqLXOzajjlMHeEc7KSz3Y4DoYHu";
 
 /// Above this many waiting events the gateway refuses to send.
@@ -20,6 +23,7 @@ pub(super) struct Platform {
     pub(super) relay: ServiceProcess,
     pub(super) worker: ServiceProcess,
     simulator: Simulator,
+    smsc: Smsc,
     pub(super) rabbit: RabbitServer,
     _database: TestDatabase,
     _database_server: DatabaseServer,
@@ -33,14 +37,14 @@ impl Platform {
             tokio::try_join!(DatabaseServer::start(backend), RabbitServer::start_with_metrics(backend))
                 .expect("a database and a RabbitMQ");
         let database = TestDatabase::create(database_server.url()).await;
-        let simulator = Simulator::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a free port");
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let simulator = Simulator::start(any).expect("a free port");
+        let smsc = Smsc::start(any, SmscOptions::default()).expect("a free port");
+        let over_http = ["operatorA", "operatorB"].map(|name| format!("{name}={}", simulator.operator_url(name)));
         let env = [
             ("DATABASE_URL", database.url().to_owned()),
             ("RABBIT_URI", rabbit.url().to_owned()),
-            (
-                "OPERATORS",
-                ["operatorA", "operatorB"].map(|name| format!("{name}={}", simulator.operator_url(name))).join(","),
-            ),
+            ("OPERATORS", format!("{},operatorC={}?window=20", over_http.join(","), smsc.url())),
             ("RECEIPT_SECRETS", format!("operatorA={RECEIPT_TOKEN},operatorB={RECEIPT_TOKEN}")),
             ("BACKPRESSURE_OUTBOX_PENDING_THRESHOLD", BACKLOG_LIMIT.to_string()),
             ("USER_RATE_LIMIT_RPS", "2".to_owned()),
@@ -58,6 +62,7 @@ impl Platform {
             relay: start("outbox-relay", "ADMIN_ADDR"),
             worker: start("delivery-worker", "ADMIN_ADDR"),
             simulator,
+            smsc,
             rabbit,
             _database: database,
             _database_server: database_server,
@@ -71,23 +76,25 @@ impl Platform {
 
     pub(super) async fn stop(self) {
         self.simulator.stop().await;
+        self.smsc.stop().await;
     }
 }
 
-/// The first operator fails for numbers that end in 1, loses its first answer for 3, rejects 2 as the second one does. Both report of
-/// what they take.
-fn misbehave(Platform { simulator, gateway, .. }: &Platform) {
+/// The first operator fails for numbers that end in 1, loses its first answer for 3, rejects 2 as the second one does. Numbers that end in
+/// 5 are left to the SMSC. All report of what they take.
+fn misbehave(Platform { simulator, smsc, gateway, .. }: &Platform) {
     let reporting = |operator: &str, behaviour: Behaviour| {
         let receipts = Receipts::to(format!("{}/operators/{operator}/receipts", gateway.base_url()), RECEIPT_TOKEN);
         let undelivered = vec![Receipt::of("undelivered").error_code("1B")];
         let receipts = receipts.with_default(vec![Receipt::of("delivered")]).with_suffix("4", undelivered);
         simulator.set_behaviour(operator, behaviour.with_receipts(receipts)).expect("a valid behaviour");
     };
-    let rejecting = Behaviour::default().with_suffix("2", Mode::Reject { code: 422 });
-    let failing = rejecting
-        .clone()
-        .with_suffix("1", Mode::Status { code: 503 })
-        .with_suffix("3", Rule { mode: Mode::AcceptThenReset, times: Some(1) });
+    let away = Mode::Status { code: 503 };
+    let rejecting = Behaviour::default().with_suffix("2", Mode::Reject { code: 422 }).with_suffix("5", away.clone());
+    let failing =
+        rejecting.clone().with_suffix("1", away).with_suffix("3", Rule { mode: Mode::AcceptThenReset, times: Some(1) });
     reporting("operatorA", failing);
     reporting("operatorB", rejecting);
+    let delivered = vec![SmscReceipt::of(MessageState::Delivered)];
+    smsc.set_behaviour(SmscBehaviour::default().with_receipts(delivered)).expect("a valid behaviour");
 }
