@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use crate::{repository, rules};
+use smpp::{Fault, Status, SubmitClass};
+
+use crate::{promql::Query, repository, rules};
 
 const RUNBOOKS: &str = "docs/runbooks.md";
 
@@ -57,6 +59,19 @@ fn every_alert_is_shown_firing_and_clearing() {
         });
         assert!(shown, "no unit test has {name} ({severity}) silent, firing and silent again");
     }
+}
+
+#[test]
+fn what_smscs_find_wrong_in_our_settings_is_told() {
+    let alerts = rules::alerts();
+    let (_, rule) = alerts.iter().find(|(name, _)| name == "SmppSettingsWrong").expect("there is such an alert");
+    let query = Query::parse(&rule.expr).expect("valid PromQL");
+    let is_told = |status: &str| query.looks_at("smpp_responses_total", "status", status);
+    for status in Status::known() {
+        let is_wrong = status.submit_class() == SubmitClass::Rejected(Fault::Settings);
+        assert_eq!(is_told(status.name()), is_wrong, "{status}");
+    }
+    assert!(is_told("generic_nack") && !is_told("vendor") && !is_told("other"));
 }
 
 fn time_of(text: &str) -> Duration {

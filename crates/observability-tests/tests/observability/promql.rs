@@ -24,6 +24,16 @@ impl Query {
         selectors(&self.0).into_iter().filter_map(|selector| selector.name.as_deref())
     }
 
+    /// Whether it looks at series of this metric with this value of a label.
+    pub(crate) fn looks_at(&self, metric: &str, label: &str, value: &str) -> bool {
+        let of_metric = selectors(&self.0).into_iter().filter(|selector| selector.name.as_deref() == Some(metric));
+        let matches = |selector: &VectorSelector| {
+            let mut matchers = selector.matchers.matchers.iter().filter(|matcher| matcher.name == label);
+            matchers.all(|matcher| matcher.is_match(value))
+        };
+        of_metric.into_iter().any(matches)
+    }
+
     /// The labels that its aggregations keep.
     pub(crate) fn groupings(&self) -> Vec<String> {
         let modifiers = nodes(&self.0).into_iter().filter_map(|node| match node {
