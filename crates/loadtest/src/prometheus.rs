@@ -16,6 +16,11 @@ impl Scrape {
         Self(series.collect())
     }
 
+    /// The value of a series with its labels, as in `up{job="a"}`; `None` where there is none.
+    pub fn value(&self, series: &str) -> Option<f64> {
+        self.0.get(series).copied()
+    }
+
     /// The cumulative buckets of a histogram with this label (`type="normal"`): upper bound and count, without `+Inf`.
     pub fn buckets(&self, name: &str, label: &str) -> Vec<(f64, f64)> {
         let prefix = format!("{name}_bucket{{");
@@ -70,6 +75,14 @@ wait_seconds_bucket{type="express",le="0.01"} 7
 other_bucket{type="normal",le="0.01"} 1
 up 1
 "#;
+
+    #[test]
+    fn a_series_is_found_by_its_whole_name() {
+        let scrape = Scrape::parse(AFTER);
+        assert_eq!(scrape.value("up"), Some(1.0));
+        assert_eq!(scrape.value(r#"other_bucket{type="normal",le="0.01"}"#), Some(1.0));
+        assert_eq!(scrape.value("other_bucket"), None);
+    }
 
     #[test]
     fn only_what_was_added_between_two_scrapes_counts() {

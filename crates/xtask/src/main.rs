@@ -6,6 +6,7 @@ mod directions;
 mod key;
 mod lint;
 mod migrate;
+mod peers;
 mod servers;
 mod services;
 mod test;
@@ -52,6 +53,8 @@ enum Command {
     ///
     /// Given servers are named by `TEST_DATABASE_URL` and `TEST_RABBIT_URI`.
     Upgrade(upgrade::Arguments),
+    /// Send messages to SMSCs that others made, by all their behaviours, and look at what becomes of them
+    Peers(peers::Arguments),
     /// Provision the servers, print their URLs and wait for Ctrl-C
     Servers,
     /// Change or show the schema of the database at `DATABASE_URL`
@@ -78,6 +81,7 @@ async fn main() -> ExitCode {
         Command::Test { arguments } => test::run(&arguments).await,
         Command::Bench(arguments) => bench::run(arguments).await,
         Command::Upgrade(arguments) => upgrade::run(arguments).await,
+        Command::Peers(arguments) => peers::run(arguments).await,
         Command::Servers => servers::run().await,
         Command::Migrate { action } => migrate::run(action).await,
         Command::Key { receipt } => key::run(receipt),

@@ -7,8 +7,7 @@ use test_support::provision::Given;
 use crate::{cargo, servers};
 
 pub(crate) async fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
-    // With the tests in the same build: on their own the binaries would have other features, and all be built twice.
-    cargo::succeed(&["build", "--workspace", "--bins", "--tests"]).await?;
+    build().await?;
     let (backend, servers) = servers::provision(Given::ForTests).await?;
     let mut tests = runner(arguments);
     tests
@@ -19,6 +18,11 @@ pub(crate) async fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
     let status = cargo::finish(&mut tests).await;
     servers::stop(servers).await;
     Ok(cargo::exit_code(status?))
+}
+
+/// Builds all programs, with the tests: on their own they would have other features, and all be built twice.
+pub(crate) async fn build() -> anyhow::Result<()> {
+    cargo::succeed(&["build", "--workspace", "--bins", "--tests"]).await
 }
 
 /// The whole workspace, unless the arguments name packages themselves.
