@@ -107,10 +107,12 @@
 //! answered with a status that is not for good, such as `ESME_RX_T_APPN`, is sent again as posts are; what is not answered
 //! before the session ends, on the next one.
 
+mod answers;
 mod behaviour;
 mod choice;
 mod clock;
 mod connection;
+mod error;
 mod journal;
 mod keys;
 mod posting;
@@ -122,9 +124,10 @@ mod state;
 mod target;
 
 pub use behaviour::{Behaviour, InvalidBehaviour, Mode, Rule};
+pub use error::StartError;
 pub use journal::{Decision, Entry};
 pub use receipts::{AnsweredId, IdForm, Receipt, Receipts};
-pub use server::{Options, Simulator, StartError};
+pub use server::{Options, Simulator};
 pub use smsc::{
     ReceiptForm, Smsc, SmscAddress, SmscBehaviour, SmscBindMode, SmscDecision, SmscEnd, SmscEntry, SmscEvent, SmscMode,
     SmscOptions, SmscReceipt, SmscRule, SmscSar, SmscStats, SmscSubmit, local_certificate, local_tls,

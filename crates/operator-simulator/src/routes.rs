@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, error::InternalError, http::StatusCode, rt::time::sleep, web};
-use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
     Behaviour, BehaviourError,
+    answers::{Page, refuse},
     connection::Connection,
     posting::Hold,
     smsc,
@@ -16,13 +16,6 @@ use crate::{
 
 /// The longest that a stalled request is kept.
 const LONGEST_STALL: Duration = Duration::from_mins(1);
-
-/// From where a journal is read.
-#[derive(Deserialize)]
-pub(crate) struct Page {
-    #[serde(default)]
-    pub(crate) after: u64,
-}
 
 /// Registers all routes.
 pub(crate) fn configure(service: &mut web::ServiceConfig) {
@@ -120,9 +113,4 @@ async fn clear_journal(state: web::Data<State>) -> HttpResponse {
 
 async fn stats(state: web::Data<State>) -> HttpResponse {
     HttpResponse::Ok().json(state.stats())
-}
-
-/// An answer to what cannot be done.
-pub(crate) fn refuse(status: StatusCode, message: &str) -> HttpResponse {
-    HttpResponse::build(status).json(json!({ "error": "refused", "message": message }))
 }

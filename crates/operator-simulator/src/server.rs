@@ -6,8 +6,8 @@ use actix_web::{App, HttpServer, dev::ServerHandle, web};
 use tokio::{runtime::Handle, task::JoinSet};
 
 use crate::{
-    Behaviour, BehaviourError, Entry, Smsc, Stats, connection::Connection, journal::Journal, posting::Poster, routes,
-    smsc::Smscs, state::State,
+    Behaviour, BehaviourError, Entry, Smsc, StartError, Stats, connection::Connection, journal::Journal,
+    posting::Poster, routes, smsc::Smscs, state::State,
 };
 
 /// Longer than clients keep idle connections, so that it is the client who closes them: a request never
@@ -29,32 +29,6 @@ impl Default for Options {
     fn default() -> Self {
         Self { journal: None, capacity: 1_000_000 }
     }
-}
-
-/// Why a simulator could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The journal's file cannot be opened.
-    #[error("could not open the journal file {path} for appending")]
-    Journal {
-        /// Which file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// The address cannot be listened on.
-    #[error("could not listen on {address}; choose another address, or port 0 for any")]
-    Listen {
-        /// Which address.
-        address: SocketAddr,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// There is no client to post receipts with.
-    #[error("could not set up the HTTP client that posts receipts")]
-    Client(#[source] reqwest::Error),
 }
 
 /// A running simulator. Stop it with [`Simulator::stop`]; dropping it leaves the port open for a while.

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, http::StatusCode, web};
 
 use crate::{
     Smsc, SmscBehaviour,
-    routes::{Page, refuse},
+    answers::{Page, refuse},
     smsc::shared::Shared,
 };
 

@@ -90,7 +90,7 @@ fn misbehave(Platform { simulator, smsc, gateway, .. }: &Platform) {
         simulator.set_behaviour(operator, behaviour.with_receipts(receipts)).expect("a valid behaviour");
     };
     let away = Mode::Status { code: 503 };
-    let rejecting = Behaviour::default().with_suffix("2", Mode::Reject { code: 422 }).with_suffix("5", away.clone());
+    let rejecting = Behaviour::default().with_suffix("2", Mode::Reject { code: 422 }).with_suffix("5", away);
     let failing =
         rejecting.clone().with_suffix("1", away).with_suffix("3", Rule { mode: Mode::AcceptThenReset, times: Some(1) });
     reporting("operatorA", failing);
