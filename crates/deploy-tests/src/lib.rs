@@ -7,6 +7,10 @@ use std::{
 
 use anyhow::Context;
 
+/// Seconds that a process takes at most to end once its work in hand is finished or given up: for sessions with
+/// operators and the broker (6), the database's connections (2) and the last traces (5).
+pub const CLOSING_SECONDS: i64 = 13;
+
 /// The root of the repository.
 pub fn repository_root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the crate is two folders below the root")

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use deploy_tests::{files_below, read, repository_root};
+use deploy_tests::{CLOSING_SECONDS, files_below, read, repository_root};
 use k8s_openapi::api::apps::v1::Deployment;
 
 use crate::{
     kustomization,
     kustomize::Kustomization,
     platform::{NAMESPACE, Platform, SECRET_TEMPLATE},
-    rules::{CLOSING_SECONDS, bounds, connections_needed, scaled_objects, settings_of, sleep_before_stop},
+    rules::{bounds, connections_needed, scaled_objects, settings_of, sleep_before_stop},
 };
 
 const MIGRATION: &str = "app.kubernetes.io/name=migrate";

@@ -11,7 +11,7 @@ mod scaling;
 mod security;
 mod settings;
 
-pub(crate) use pods::{CLOSING_SECONDS, sleep_before_stop};
+pub(crate) use pods::sleep_before_stop;
 pub(crate) use references::scaled_objects;
 pub(crate) use scaling::{bounds, connections_needed};
 pub(crate) use settings::of as settings_of;

@@ -1,5 +1,6 @@
 //! How pods run, are watched, replaced and found.
 
+use deploy_tests::CLOSING_SECONDS;
 use k8s_openapi::{
     api::{
         apps::v1::Deployment,
@@ -13,9 +14,6 @@ use crate::{
     kustomization,
     platform::{Platform, Pods, name_of, selects},
 };
-
-/// Seconds to close connections (7) and flush traces (5), once work in hand is finished or given up.
-pub(crate) const CLOSING_SECONDS: i64 = 12;
 
 pub(super) fn labels(platform: &Platform) -> Vec<String> {
     let mut problems = Vec::new();
