@@ -38,7 +38,7 @@ fn services() -> String {
 /// A comment with the meaning and, after its first part, what is accepted; then the variable with its default.
 fn variable(told: &Told) -> String {
     let mut meaning = told.meaning.replace('`', "");
-    for page in ["operators.md", "authentication.md"] {
+    for page in ["operators.md", "authentication.md", "smpp.md"] {
         meaning = meaning.replace(&format!("[{page}]({page})"), &format!("docs/{page}"));
     }
     let (first, rest) = meaning.split_once("; ").map_or((&*meaning, None), |(first, rest)| (first, Some(rest)));
