@@ -9,7 +9,7 @@ use crate::{
     kustomization,
     kustomize::Kustomization,
     platform::{NAMESPACE, Platform, SECRET_TEMPLATE},
-    rules::{bounds, connections_needed, scaled_objects, settings_of, sleep_before_stop},
+    rules::{binds, bounds, connections_needed, scaled_objects, settings_of, sleep_before_stop, with_secrets},
 };
 
 const MIGRATION: &str = "app.kubernetes.io/name=migrate";
@@ -172,6 +172,23 @@ fn the_example_of_lasting_bounds_changes_an_autoscaler() {
     assert_eq!(bounds(&with("components: [../k8s/components/keda]\n"))[*name], after[*name]);
 }
 
+#[test]
+fn the_example_of_operators_over_smpp_keeps_to_the_binds_they_allow() {
+    let guide = guide();
+    let head = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [../k8s]\n";
+    let text = format!("{head}{}", block_of_smpp(&guide));
+    let example =
+        |text: &str| with_secrets(Kustomization::parse(text, "the example of SMPP").rendered("deploy/production"));
+    assert_eq!(binds(&example(&text)), Vec::<String>::new());
+    let more = text.replace("maxReplicaCount: 4", "maxReplicaCount: 6");
+    assert_eq!(binds(&example(&more)), ["Deployment/delivery-worker: operatorA allows 5 of 6 binds"]);
+}
+
+fn block_of_smpp(guide: &str) -> &str {
+    let first = "components: [../k8s/components/managed-servers, ../k8s/components/keda, ../k8s/components/smpp]";
+    yaml(section(guide, "Operators over SMPP"), first)
+}
+
 /// The autoscaler takes a number of pods back at its next look, and the next apply its bounds.
 #[test]
 fn no_command_fights_the_autoscalers() {
@@ -281,7 +298,7 @@ fn nothing_follows_a_command_that_does_not_end() {
 
 #[test]
 fn no_kustomization_lists_the_secrets() {
-    for folder in ["deploy/k8s", "deploy/small"] {
+    for folder in ["deploy/k8s", "deploy/small", "deploy/k8s/components/smpp"] {
         let resources = Kustomization::of(folder).resources;
         assert!(!resources.iter().any(|file| file.ends_with(SECRET_TEMPLATE)), "{folder}");
     }

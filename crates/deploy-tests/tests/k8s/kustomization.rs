@@ -11,7 +11,7 @@ use crate::{
     platform::{Document, Platform, SECRET_TEMPLATE},
 };
 
-const COMPONENTS: [&str; 2] = ["components/keda", "components/managed-servers"];
+const COMPONENTS: [&str; 3] = ["components/keda", "components/managed-servers", "components/smpp"];
 
 /// The kustomization in a folder below `deploy/k8s`; an empty name is the base.
 fn load(folder: &str) -> Kustomization {

@@ -68,6 +68,13 @@ impl Kustomization {
         Platform { documents }
     }
 
+    /// Applies the patches alone.
+    pub(crate) fn patch(&self, documents: &mut Vec<Document>) {
+        for patch in self.patches() {
+            apply_patch(documents, &patch);
+        }
+    }
+
     fn apply(&self, folder: &Path, documents: &mut Vec<Document>) {
         for resource in &self.resources {
             let path = below(folder, resource);
@@ -81,9 +88,7 @@ impl Kustomization {
             let path = below(folder, component);
             Self::in_folder(&path).apply(&path, documents);
         }
-        for patch in self.patches() {
-            apply_patch(documents, &patch);
-        }
+        self.patch(documents);
         for document in documents {
             rename_images(&mut document.value, &self.images);
         }

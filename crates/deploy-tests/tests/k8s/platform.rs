@@ -15,12 +15,16 @@ use k8s_openapi::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::kustomize::Kustomization;
+
 pub(crate) const NAMESPACE: &str = "distributed-messaging-platform";
 /// Our services with the port they serve on; one image may run as two of them.
 pub(crate) const SERVICES: [(&str, i32); 4] =
     [("api-gateway", 8080), ("outbox-relay", 8081), ("relay-callbacks", 8081), ("delivery-worker", 8082)];
-/// Read by people only: no kustomization lists it.
+/// Read by people only: no kustomization lists one.
 pub(crate) const SECRET_TEMPLATE: &str = "secret.template.yaml";
+/// The component that changes how workers run.
+const SMPP: &str = "components/smpp";
 
 /// One object of a manifest.
 #[derive(Debug, Clone)]
@@ -54,7 +58,7 @@ impl Document {
     }
 }
 
-/// All manifests, without the kustomizations.
+/// Manifests, without the kustomizations.
 #[derive(Debug, Clone)]
 pub(crate) struct Platform {
     pub(crate) documents: Vec<Document>,
@@ -128,7 +132,21 @@ impl Pods {
 }
 
 impl Platform {
+    /// The manifests, but for those of operators over SMPP.
     pub(crate) fn load() -> Self {
+        let mut platform = Self::of_all_files();
+        platform.documents.retain(|document| !document.file.starts_with(SMPP));
+        platform
+    }
+
+    /// All manifests, with what operators over SMPP change in them.
+    pub(crate) fn with_smpp() -> Self {
+        let mut platform = Self::of_all_files();
+        Kustomization::of(&format!("deploy/k8s/{SMPP}")).patch(&mut platform.documents);
+        platform
+    }
+
+    fn of_all_files() -> Self {
         let folder = repository_root().join("deploy/k8s");
         let mut documents = Vec::new();
         for path in files_below(&folder).expect("the manifests are there") {

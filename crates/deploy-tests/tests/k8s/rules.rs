@@ -10,11 +10,13 @@ mod references;
 mod scaling;
 mod security;
 mod settings;
+mod smpp;
 
 pub(crate) use pods::sleep_before_stop;
 pub(crate) use references::scaled_objects;
 pub(crate) use scaling::{bounds, connections_needed};
 pub(crate) use settings::of as settings_of;
+pub(crate) use smpp::{binds, with_secrets};
 
 struct Rule {
     name: &'static str,
@@ -102,9 +104,11 @@ const RULES: &[Rule] = &[
     Rule { name: "the gateway outlives its place behind the Service", check: pods::sleep_before_listener_closes, broken_by: &[
         ("Deployment/api-gateway", pod!("/containers/0/lifecycle"), REMOVE),
     ] },
-    Rule { name: "updates take no pod away before another is ready", check: pods::rolling_update, broken_by: &[
+    Rule { name: "updates take no pod away before another is ready, and add none where operators count binds", check: pods::rolling_update, broken_by: &[
         ("Deployment/api-gateway", "/spec/strategy/rollingUpdate/maxUnavailable", "1"),
-        ("Deployment/delivery-worker", "/spec/strategy/rollingUpdate/maxSurge", "2"),
+        ("Deployment/outbox-relay", "/spec/strategy/rollingUpdate/maxSurge", "2"),
+        ("Deployment/delivery-worker", "/spec/strategy/rollingUpdate/maxSurge", "1"),
+        ("Deployment/delivery-worker", "/spec/strategy/rollingUpdate/maxUnavailable", "2"),
         ("Deployment/outbox-relay", "/spec/strategy/type", r#""Recreate""#),
     ] },
     Rule { name: "pods are spread over zones and nodes", check: pods::spread, broken_by: &[
@@ -143,6 +147,7 @@ const RULES: &[Rule] = &[
         ("StatefulSet/mysql", pod!("/containers/0/env/0/valueFrom/configMapKeyRef/key"), r#""DATABASE""#),
         ("TriggerAuthentication/rabbitmq", "/spec/secretTargetRef/0/key", r#""HOST""#),
         ("Secret/rabbitmq-secret", "/stringData/RABBITMQ_DEFAULT_PASS", REMOVE),
+        ("Deployment/delivery-worker", pod!("/volumes/0/configMap/name"), r#""authority""#),
     ] },
     Rule { name: "no secret is asked of people for nothing", check: references::every_secret_is_used, broken_by: &[
         ("Secret/mysql-secret", "/stringData/UNUSED", r#""CHANGE_ME""#),
@@ -172,6 +177,33 @@ const RULES: &[Rule] = &[
         ("HorizontalPodAutoscaler/api-gateway", "/spec/maxReplicas", "20"),
         ("StatefulSet/mysql", pod!("/containers/0/args/0"), r#""--max-connections=151""#),
     ] },
+    Rule { name: "workers have no more binds than operators allow", check: smpp::binds, broken_by: &[
+        ("HorizontalPodAutoscaler/delivery-worker", "/spec/maxReplicas", "13"),
+        ("ScaledObject/delivery-worker", "/spec/maxReplicaCount", "13"),
+        ("ScaledObject/delivery-worker", "/spec/maxReplicaCount", REMOVE),
+        ("Secret/smpp-secret", "/stringData/OPERATORS", r#""operatorA=smpp://smsc.example.com?binds=2""#),
+        ("Secret/smpp-secret", "/stringData/OPERATORS", r#""operatorA=smpp://smsc.example.com?bind=tx+rx""#),
+        ("Secret/smpp-secret", "/stringData/OPERATORS", r#""operatorA=smpp://smsc.example.com,operatorB=smpp://smsc.example.net""#),
+        ("Deployment/delivery-worker", "/metadata/annotations/messaging-platform~1smpp-bind-limits", REMOVE),
+        ("Deployment/delivery-worker", "/metadata/annotations/messaging-platform~1smpp-bind-limits", r#""operatorA=9""#),
+        ("Deployment/delivery-worker", "/metadata/annotations/messaging-platform~1smpp-bind-limits", r#""operatorA=many""#),
+        ("Deployment/delivery-worker", "/metadata/annotations/messaging-platform~1smpp-bind-limits", r#""operatorA=12,operatorB=4""#),
+        ("Deployment/delivery-worker", "/metadata/annotations/messaging-platform~1smpp-bind-limits", r#""operatorA=12,operatorA=24""#),
+    ] },
+    Rule { name: "workers may connect to the SMSCs they are given", check: smpp::ports, broken_by: &[
+        ("Secret/smpp-secret", "/stringData/OPERATORS", r#""operatorA=smpp://smsc.example.com:5019""#),
+        ("NetworkPolicy/delivery-worker-to-smscs", "/spec/egress/0/ports/1", REMOVE),
+    ] },
+    Rule { name: "authorities that URLs name are mounted", check: smpp::authorities, broken_by: &[
+        ("Secret/smpp-secret", "/stringData/OPERATORS", r#""operatorA=smpps://smsc.example.com?ca=/etc/ssl/smsc.pem""#),
+        ("ConfigMap/smsc-authority", "/data/ca.pem", REMOVE),
+        ("Deployment/delivery-worker", pod!("/containers/0/volumeMounts"), REMOVE),
+        ("Deployment/delivery-worker", pod!("/volumes/0/name"), r#""authority""#),
+    ] },
+    Rule { name: "SMSCs have the time to answer before a worker ends", check: smpp::answers_before_the_end, broken_by: &[
+        ("Secret/smpp-secret", "/stringData/OPERATORS", r#""operatorA=smpp://smsc.example.com?timeout_ms=30000""#),
+        ("ConfigMap/messaging-platform-config", "/data/SHUTDOWN_TIMEOUT_SECS", r#""10""#),
+    ] },
     Rule { name: "services accept their settings and listen where they are asked", check: settings::accepted_by_their_services, broken_by: &[
         ("ConfigMap/outbox-relay-config", "/data/RELAY_BATCH", r#""100000""#),
         ("ConfigMap/api-gateway-config", "/data/LISTEN_ADDR", r#"":8081""#),
@@ -190,6 +222,9 @@ const RULES: &[Rule] = &[
         ("Secret/mysql-secret", "/stringData/MYSQL_ROOT_PASSWORD", r#""hunter2""#),
         ("Secret/mysql-secret", "/data", r#"{"a": "aHVudGVyMg=="}"#),
         ("ConfigMap/messaging-platform-config", "/data/DB_PASSWORD", r#""hunter2""#),
+        ("ConfigMap/delivery-worker-config", "/data/OPERATORS", r#""operatorA=smpp://shop:hunter2@smsc.example.com""#),
+        ("ConfigMap/delivery-worker-config", "/data/OPERATORS", r#""operatorA=https://shop:hunter2@operator.example.com/""#),
+        ("Deployment/delivery-worker", pod!("/containers/0/env/0"), r#"{"name": "OPERATORS", "value": "operatorA=smpp://smsc.example.com"}"#),
         ("Deployment/api-gateway", pod!("/containers/0/env/0"), r#"{"name": "DB_PASSWORD", "value": "hunter2"}"#),
     ] },
     Rule { name: "the Job migrates, the services do not", check: settings::the_job_migrates, broken_by: &[
@@ -215,10 +250,15 @@ const RULES: &[Rule] = &[
         ("NetworkPolicy/rabbitmq-from-keda", "/spec/ingress", "[]"),
         ("NetworkPolicy/rabbitmq-from-keda", "/spec/ingress/0/from/0/podSelector/matchLabels", r#"{"app.kubernetes.io/name": "keda-operator"}"#),
         ("NetworkPolicy/managed-mysql", "/spec/egress/0/to/0/ipBlock/cidr", r#""198.51.100.0/24""#),
+        ("NetworkPolicy/delivery-worker-to-smscs", "/spec/egress/0/ports/0", REMOVE),
+        ("NetworkPolicy/delivery-worker-to-smscs", "/spec/egress/0/to/1", REMOVE),
     ] },
     Rule { name: "connections that are not needed are not allowed", check: flows::forbidden, broken_by: &[
         ("NetworkPolicy/delivery-worker", "/spec/egress/2/to/0/ipBlock/except", REMOVE),
         ("NetworkPolicy/delivery-worker", "/spec/egress/2/ports", REMOVE),
+        ("NetworkPolicy/delivery-worker", "/spec/egress/2/ports/0/port", "2775"),
+        ("NetworkPolicy/delivery-worker-to-smscs", "/spec/egress/0/to/0/ipBlock/except", REMOVE),
+        ("NetworkPolicy/delivery-worker-to-smscs", "/spec/podSelector", "{}"),
         ("NetworkPolicy/api-gateway", "/spec/ingress/0/from", REMOVE),
         ("NetworkPolicy/mysql", "/spec/ingress/0/from/0", r#"{"namespaceSelector": {}}"#),
         ("NetworkPolicy/rabbitmq-from-keda", "/spec/ingress/0/from/0/podSelector", REMOVE),
@@ -227,15 +267,16 @@ const RULES: &[Rule] = &[
 
 #[test]
 fn the_manifests_obey_every_rule() {
-    let platform = Platform::load();
-    for rule in RULES {
-        assert_eq!((rule.check)(&platform), Vec::<String>::new(), "{}", rule.name);
+    for platform in [Platform::load(), Platform::with_smpp()] {
+        for rule in RULES {
+            assert_eq!((rule.check)(&platform), Vec::<String>::new(), "{}", rule.name);
+        }
     }
 }
 
 #[test]
 fn every_rule_can_be_broken() {
-    let platform = Platform::load();
+    let platform = Platform::with_smpp();
     for rule in RULES {
         assert!(!rule.broken_by.is_empty(), "{}", rule.name);
         for change in rule.broken_by {

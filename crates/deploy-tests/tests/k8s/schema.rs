@@ -78,7 +78,7 @@ fn compare(path: &str, given: &Value, understood: &Value, problems: &mut Vec<Str
 
 #[test]
 fn every_manifest_is_what_kubernetes_and_keda_take() {
-    for document in Platform::load().documents {
+    for document in [Platform::load(), Platform::with_smpp()].into_iter().flat_map(|platform| platform.documents) {
         assert_eq!(problems(&document.value), Vec::<String>::new(), "{}: {}", document.file, document.id());
     }
 }

@@ -2,9 +2,10 @@
 
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 
+use super::smpp;
 use crate::{
     network::{End, allows, namespace},
-    platform::Platform,
+    platform::{Platform, Pods},
 };
 
 /// From, to, protocol, port.
@@ -50,6 +51,16 @@ const NEEDED_WITH_MANAGED_SERVERS: &[Flow] = &[
     ("migrate", "managed server", "TCP", 3306),
 ];
 
+const NEEDED_WITH_SMPP: &[Flow] = &[
+    ("delivery-worker", "internet", "TCP", 2775),
+    ("delivery-worker", "internet", "TCP", 3550),
+    ("delivery-worker", "internet6", "TCP", 2775),
+    ("delivery-worker", "internet6", "TCP", 3550),
+];
+
+const FORBIDDEN_IN_BASE: &[Flow] =
+    &[("delivery-worker", "internet", "TCP", 2775), ("delivery-worker", "internet", "TCP", 3550)];
+
 /// With the components too.
 const FORBIDDEN: &[Flow] = &[
     ("stranger", "api-gateway", "TCP", 8080),
@@ -75,6 +86,11 @@ const FORBIDDEN: &[Flow] = &[
     ("delivery-worker", "node metadata", "TCP", 443),
     ("delivery-worker", "private network", "TCP", 443),
     ("delivery-worker", "private network6", "TCP", 443),
+    ("delivery-worker", "node metadata", "TCP", 2775),
+    ("delivery-worker", "private network", "TCP", 2775),
+    ("delivery-worker", "private network6", "TCP", 3550),
+    ("api-gateway", "internet", "TCP", 2775),
+    ("relay-callbacks", "internet", "TCP", 3550),
     ("migrate", "rabbitmq", "TCP", 5672),
     ("migrate", "internet", "TCP", 443),
     ("mysql", "internet", "TCP", 443),
@@ -131,9 +147,20 @@ pub(super) fn needed(platform: &Platform) -> Vec<String> {
     let mut problems = differing(platform, &platform.base::<NetworkPolicy>(), NEEDED, true);
     problems.extend(differing(platform, &all, NEEDED_WITH_KEDA, true));
     problems.extend(differing(platform, &all, NEEDED_WITH_MANAGED_SERVERS, true));
+    if smpp::is_used(platform) {
+        problems.extend(differing(platform, &all, NEEDED_WITH_SMPP, true));
+    }
     problems
 }
 
 pub(super) fn forbidden(platform: &Platform) -> Vec<String> {
-    differing(platform, &platform.all::<NetworkPolicy>(), FORBIDDEN, false)
+    let mut problems = differing(platform, &platform.all::<NetworkPolicy>(), FORBIDDEN, false);
+    problems.extend(differing(platform, &platform.base::<NetworkPolicy>(), FORBIDDEN_IN_BASE, false));
+    problems
+}
+
+/// Whether pods may connect to an address on the internet at this port.
+pub(super) fn reaches_internet(platform: &Platform, pods: &Pods, port: u16) -> bool {
+    let (policies, internet) = (platform.all::<NetworkPolicy>(), end(platform, "internet"));
+    allows(&policies, &End::ours(pods), &internet, "TCP", port.into())
 }

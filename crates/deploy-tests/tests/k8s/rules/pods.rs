@@ -9,7 +9,7 @@ use k8s_openapi::{
     apimachinery::pkg::util::intstr::IntOrString,
 };
 
-use super::settings;
+use super::{settings, smpp};
 use crate::{
     kustomization,
     platform::{Platform, Pods, name_of, selects},
@@ -100,15 +100,19 @@ pub(crate) fn sleep_before_stop(pods: &Pods) -> i64 {
 }
 
 pub(super) fn rolling_update(platform: &Platform) -> Vec<String> {
+    let with_binds = platform.pods().into_iter().filter(|pods| !smpp::operators(platform, pods).is_empty());
+    let counted: Vec<_> = with_binds.map(|pods| pods.name).collect();
     let deployments = platform.all::<Deployment>().into_iter();
     let wrong = deployments.filter(|deployment| {
         let spec = deployment.spec.clone().unwrap_or_default();
         let strategy = spec.strategy.unwrap_or_default();
         let update = strategy.rolling_update.unwrap_or_default();
         let is_rolling = strategy.type_.as_deref() == Some("RollingUpdate");
-        // More than one at a time would need more processors and connections than are counted for.
-        let adds_one = update.max_surge == Some(IntOrString::Int(1));
-        !(is_rolling && update.max_unavailable == Some(IntOrString::Int(0)) && adds_one)
+        // More than one at a time would need more processors and connections than are counted for; one more would need
+        // binds, where operators count them.
+        let (more, less) = if counted.contains(&name_of(deployment)) { (0, 1) } else { (1, 0) };
+        let is_right = |given: &Option<IntOrString>, number| *given == Some(IntOrString::Int(number));
+        !(is_rolling && is_right(&update.max_surge, more) && is_right(&update.max_unavailable, less))
     });
     wrong.map(|deployment| name_of(&deployment)).collect()
 }

@@ -102,6 +102,8 @@ pub(crate) fn scaled_objects(platform: &Platform) -> Vec<ScaledObject> {
 fn entries_asked_for(platform: &Platform) -> Vec<(String, String)> {
     let mut asked = Vec::new();
     for pods in platform.pods() {
+        let maps = pods.spec().volumes.into_iter().flatten().filter_map(|volume| volume.config_map);
+        asked.extend(maps.map(|map| (pods.id.clone(), format!("ConfigMap/{}/", map.name))));
         for container in pods.containers() {
             for source in container.env_from.unwrap_or_default() {
                 let config = source.config_map_ref.map(|config| format!("ConfigMap/{}/", config.name));

@@ -15,12 +15,25 @@ use crate::{
 
 /// Connections that are not the pools': the migration's, MySQL's own, a person's.
 const OTHER_CONNECTIONS: i64 = 10;
+/// How far KEDA scales where nothing is said.
+const KEDA_MOST_PODS: i32 = 100;
 
 /// Smallest and largest number of pods of each deployment.
 pub(crate) fn bounds(platform: &Platform) -> BTreeMap<String, (i32, i32)> {
     let scalers = platform.all::<HorizontalPodAutoscaler>().into_iter();
     let specs = scalers.map(|scaler| scaler.spec.unwrap_or_default());
     specs.map(|spec| (spec.scale_target_ref.name, (spec.min_replicas.unwrap_or(1), spec.max_replicas))).collect()
+}
+
+/// The most pods of a deployment that there can be, whatever scales it: without an autoscaler those that it names.
+pub(super) fn most_pods(platform: &Platform, name: &str) -> i32 {
+    let scaled = scaled_objects(platform).into_iter().filter(|object| object.spec.scale_target_ref.name == name);
+    let by_keda = scaled.map(|object| object.spec.max_replica_count.unwrap_or(KEDA_MOST_PODS));
+    let by_autoscaler = bounds(platform).get(name).map(|(_, most)| *most);
+    by_keda.chain(by_autoscaler).max().unwrap_or_else(|| {
+        let mut deployments = platform.all::<Deployment>().into_iter();
+        deployments.find(|deployment| name_of(deployment) == name).and_then(|found| found.spec?.replicas).unwrap_or(1)
+    })
 }
 
 pub(super) fn autoscalers(platform: &Platform) -> Vec<String> {

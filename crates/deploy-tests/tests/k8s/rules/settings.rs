@@ -6,7 +6,7 @@ use deploy_tests::service_variables;
 use k8s_openapi::api::core::v1::{ConfigMap, Container, Secret};
 use settings::Source;
 
-use super::references::scaled_objects;
+use super::{references::scaled_objects, smpp};
 use crate::platform::{Platform, Pods, SECRET_TEMPLATE, name_of};
 
 /// What a person must replace.
@@ -79,13 +79,12 @@ pub(super) fn accepted_by_their_services(platform: &Platform) -> Vec<String> {
     problems
 }
 
+/// What the `ConfigMap`s that are an environment set.
 fn config_variables(platform: &Platform) -> BTreeSet<String> {
-    platform
-        .all::<ConfigMap>()
-        .into_iter()
-        .flat_map(|object| object.data.unwrap_or_default())
-        .map(|(name, _)| name)
-        .collect()
+    let containers = platform.pods().into_iter().flat_map(|pods| pods.containers());
+    let sources = containers.flat_map(|container| container.env_from.unwrap_or_default());
+    let maps = sources.filter_map(|source| source.config_map_ref);
+    maps.flat_map(|map| platform.config(&map.name)).map(|(name, _)| name).collect()
 }
 
 pub(super) fn variables_exist(platform: &Platform) -> Vec<String> {
@@ -95,7 +94,7 @@ pub(super) fn variables_exist(platform: &Platform) -> Vec<String> {
 
 /// A new setting belongs into a `ConfigMap` too, or into a Secret.
 pub(super) fn every_variable_is_deployed(platform: &Platform) -> Vec<String> {
-    let secrets = platform.all::<Secret>().into_iter().flat_map(|object| object.string_data.unwrap_or_default());
+    let secrets = platform.base::<Secret>().into_iter().flat_map(|object| object.string_data.unwrap_or_default());
     let mut deployed = config_variables(platform);
     deployed.extend(secrets.map(|(name, _)| name));
     // Also what a person may add to a Secret.
@@ -104,10 +103,19 @@ pub(super) fn every_variable_is_deployed(platform: &Platform) -> Vec<String> {
     service_variables().expect("the file is there").into_iter().filter(is_missing).collect()
 }
 
+/// Those that stand in manifests and not in a Secret.
+fn lists_of_operators(platform: &Platform) -> Vec<String> {
+    let maps = platform.all::<ConfigMap>().into_iter().flat_map(|object| object.data.unwrap_or_default());
+    let containers = platform.pods().into_iter().flat_map(|pods| pods.containers());
+    let variables = containers.flat_map(|container| container.env.unwrap_or_default());
+    let variables = variables.filter_map(|variable| Some((variable.name, variable.value?)));
+    maps.chain(variables).filter(|(name, _)| name == "OPERATORS").map(|(_, list)| list).collect()
+}
+
 pub(super) fn no_secret_is_written_down(platform: &Platform) -> Vec<String> {
     let mut problems = Vec::new();
     for document in platform.documents.iter().filter(|document| document.kind() == "Secret") {
-        if document.file != SECRET_TEMPLATE || document.value.get("data").is_some() {
+        if !document.file.ends_with(SECRET_TEMPLATE) || document.value.get("data").is_some() {
             problems.push(document.id());
         }
     }
@@ -120,6 +128,12 @@ pub(super) fn no_secret_is_written_down(platform: &Platform) -> Vec<String> {
     let sounds_secret =
         |name: &str| ["PASS", "SECRET", "TOKEN", "URI", "API_KEY"].iter().any(|part| name.contains(part));
     problems.extend(config_variables(platform).into_iter().filter(|name| sounds_secret(name)));
+    problems.extend(
+        lists_of_operators(platform)
+            .into_iter()
+            .filter(|list| smpp::names_credentials(list))
+            .map(|_| "OPERATORS".to_owned()),
+    );
     for pods in platform.pods() {
         let written = pods.containers().into_iter().flat_map(|container| container.env.unwrap_or_default());
         let written = written.filter(|variable| variable.value.is_some() && sounds_secret(&variable.name));
