@@ -23,6 +23,10 @@ bench *arguments:
 upgrade *arguments:
     cargo xtask upgrade {{ arguments }}
 
+# Messages by way of SMSCs that others made, e.g. `just peers --folder ../shared/tools/smsc-peers`
+peers *arguments:
+    cargo xtask peers {{ arguments }}
+
 # The load generator alone, against an API that runs already
 loadtest *arguments:
     cargo run --release --package loadtest -- {{ arguments }}

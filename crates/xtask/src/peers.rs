@@ -1,7 +1,8 @@
-//! `cargo xtask peers`: the platform sends to SMSCs that were made of other people's libraries, by all their scripted behaviours.
+//! `cargo xtask peers`: the platform sends to SMSCs made of other people's libraries, a message for each way in which
+//! they behave.
 //!
-//! What becomes of each message is asked over the REST API, what went over the wire is read in the SMSC's journal. All of it stays on
-//! loopback, and ends with the command.
+//! What becomes of it is asked over the REST API, what went over the wire is read in the SMSC's journal. All of it
+//! stays on loopback, and ends with the command.
 
 mod cases;
 mod contents;
@@ -19,10 +20,13 @@ mod stranger;
 mod wait;
 
 use std::{
+    fs,
     path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
 };
+
+use anyhow::Context;
 
 use crate::{servers, test, up};
 use folder::Folder;
@@ -32,7 +36,7 @@ use smsc::Kind;
 /// Where the SMSCs are.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The folder of the SMSCs, with `setup.sh`, which brings their packages from npm's and Python's registries; it is copied and left as it is
+    /// The folder of the SMSCs; it is copied, and its `setup.sh` brings packages of npm and Python into the copy
     #[arg(long, value_name = "DIR")]
     folder: PathBuf,
     /// Take the packages that were brought into the folder before
@@ -47,6 +51,17 @@ struct Site {
     standalone: PathBuf,
     /// Where what processes wrote is kept if something is not as it should be.
     logs: PathBuf,
+}
+
+impl Site {
+    /// Those of earlier runs.
+    fn forget_logs(&self) -> anyhow::Result<()> {
+        let Self { logs, .. } = self;
+        if logs.exists() {
+            fs::remove_dir_all(logs).with_context(|| format!("removing {}", logs.display()))?;
+        }
+        Ok(())
+    }
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -64,6 +79,7 @@ async fn run_all(arguments: &Arguments) -> anyhow::Result<Vec<Report>> {
         standalone: binaries.join("standalone"),
         logs: binaries.with_file_name("peers"),
     };
+    site.forget_logs()?;
     report::print_head();
     let (plain, secured, other) = tokio::try_join!(
         Box::pin(node::run(&site, Kind::Node)),

@@ -16,6 +16,8 @@ pub(super) const THRICE: Case = case("0007", "done/delivered/0");
 pub(super) const QUEUE_FULL: Case = case("0012", "failed/-/1");
 /// The SMSC takes it and unbinds; its receipt never comes.
 pub(super) const UNBINDS: Case = case("0013", "done/unknown/0");
+/// No answer ever comes, so it is sent again and again.
+pub(super) const SILENT: Case = case("0004", "sending/-/0");
 /// The SMSC cuts the connection in place of an answer.
 pub(super) const CUT: Case = case("0009", "sending/-/0");
 /// The same, where what nobody answers for is not sent again and its time is over.
@@ -37,12 +39,11 @@ pub(super) const NEVER_SENT: Case = case("0000", "pending/-/0");
 pub(super) const LATE_ENROUTE: Case = case("0008", "done/delivered/0");
 
 /// Those of npm's `smpp` that do not disturb others.
-pub(super) const OF_NODE: [Case; 12] = [
+pub(super) const OF_NODE: [Case; 11] = [
     DELIVERED,
     case("0001", "done/undelivered/0"),
     case("0002", "done/delivered/0"),
     REJECTED,
-    SILENT,
     RECEIPT_FIRST,
     case("0006", "done/delivered/0"),
     LATE_ENROUTE,
@@ -55,8 +56,6 @@ pub(super) const OF_NODE: [Case; 12] = [
 /// Those of Python's `smpp34`.
 pub(super) const OF_SMPP34: [Case; 4] = [DELIVERED, REJECTED, RECEIPT_FIRST, TLV_ONLY];
 
-/// No answer ever comes, so it is sent again and again.
-pub(super) const SILENT: Case = case("0004", "sending/-/0");
 const REJECTED: Case = case("0003", "failed/-/1");
 const RECEIPT_FIRST: Case = case("0005", "done/delivered/0");
 const TLV_ONLY: Case = case("0011", "done/delivered/0");

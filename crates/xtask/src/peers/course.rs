@@ -18,7 +18,7 @@ use super::{
 /// What is sent where the text does not matter.
 const TEXT: &str = "hello";
 
-/// Messages on their way, and what was seen of them until now. What processes wrote is kept unless it ends as it should.
+/// Messages on their way, and what was seen of them. What processes wrote is kept unless it ends as it should.
 pub(super) struct Course<'a> {
     pub(super) site: &'a Site,
     pub(super) smsc: &'a mut Smsc,
@@ -167,7 +167,7 @@ impl<'a> Course<'a> {
         Ok(reached.unwrap_or_else(submits))
     }
 
-    /// Waits until the SMSC had so many receipts of this state taken that tell of a recipient's message, and gives the number.
+    /// Waits until so many receipts of this state were taken that tell of a recipient's message, and gives the number.
     pub(super) async fn receipts(&self, recipient: &str, state: &str, least: usize) -> anyhow::Result<usize> {
         let taken = || self.smsc.journal().receipts_taken(recipient, state);
         let reached = until(async || Ok(Some(taken()).filter(|receipts| *receipts >= least))).await?;

@@ -5,14 +5,13 @@ use super::{Site, cases, cases::Case, course::Course, report::Report, smsc::Smsc
 /// For so many seconds a message may be sent that is not sent twice; after that nobody waits for its answer.
 const VALIDITY: u32 = 6;
 
-/// The SMSC takes a message and unbinds: what is sent beside it and before there is a session again is not lost.
+/// The SMSC takes a message and unbinds; sends one beside it, and one before there is a session again.
 pub(super) async fn unbinds(course: &mut Course<'_>) -> anyhow::Result<()> {
     const REASON: Option<(&str, &str)> = Some(("reason", "unbound"));
     course.send(cases::UNBINDS).await?;
     course.send_as("0013, one beside it", cases::BESIDE, None).await?;
     let reconnects = course.reaches("smpp_reconnects_total", REASON, 1).await?;
     course.send_as("0013, while unbound", cases::WHILE_UNBOUND, None).await?;
-    course.settle().await?;
     course.report.row("0013 reconnects", "1", &reconnects.to_string());
     Ok(())
 }
@@ -39,8 +38,8 @@ pub(super) async fn held(site: &Site, smsc: &mut Smsc) -> anyhow::Result<Report>
     course.end().await
 }
 
-/// Has both messages on the connection while the SMSC reads nothing, then lets it read: it cuts the connection at the first, and can answer the
-/// second no more, which it may still read.
+/// Has both messages on the connection while the SMSC reads nothing, then lets it read: it cuts the connection at the
+/// first, and can answer the second no more, which it may still read.
 async fn lose(course: &mut Course<'_>, cases: [Case; 2], validity: Option<u32>) -> anyhow::Result<[String; 2]> {
     course.smsc.pause();
     let [first, second] = cases;

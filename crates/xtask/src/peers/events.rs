@@ -14,7 +14,8 @@ pub(super) fn admin_key() -> String {
     ApiKey::generate(KeyKind::Platform, &mut UnwrapErr(SysRng)).expose().to_owned()
 }
 
-/// A customer that wants to be told of deliveries. Nothing listens at its endpoint: what it is to be told is read from the list.
+/// A customer that wants to be told of deliveries. Nothing listens at its endpoint: what it is to be told is read from
+/// the list of its events.
 pub(super) struct Told {
     pub(super) customer: i64,
     client: Client,

@@ -72,8 +72,8 @@ async fn set_up(folder: &Path) -> anyhow::Result<()> {
     if !ended.is_some_and(|status| status.success()) {
         let how = ended.map_or_else(|| format!("still ran after {SETUP_LIMIT:?}"), |status| status.to_string());
         bail!(
-            "{SETUP} failed ({how}): it needs npm, python3 with venv and openssl, and the registries of npm and PyPI must be \
-             reachable from here; it wrote last:\n{}",
+            "{SETUP} failed ({how}): it needs npm, python3 with venv and openssl, and the registries of npm and PyPI \
+             must be reachable from here; it wrote last:\n{}",
             last_lines(&log)
         );
     }
