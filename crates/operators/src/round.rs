@@ -49,7 +49,8 @@ impl Round {
 
     /// Whether an operator has some of its parts.
     pub(crate) fn is_partly_taken(&self) -> bool {
-        !self.partly_taken_by().is_empty()
+        let all = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().any(|(_, submitted)| submitted.has_any())
     }
 
     /// The operators that have some of its parts.
@@ -69,9 +70,8 @@ impl Round {
 
     /// Whether an operator may have it, or has some of it.
     pub(crate) fn may_be_taken(&self) -> bool {
-        let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        self.is_partly_taken()
-            || attempts.iter().any(|attempt| attempt.outcome.as_ref().is_err_and(Failure::is_unknown))
+        let is_unknown = |attempt: &Attempt| attempt.outcome.as_ref().is_err_and(Failure::is_unknown);
+        self.is_partly_taken() || self.attempts.lock().unwrap_or_else(PoisonError::into_inner).iter().any(is_unknown)
     }
 
     /// All attempts so far, oldest first; leaves none behind.

@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use domain::{Lane, ProviderMessageId};
 use smpp::BindMode;
-use tokio::sync::{mpsc, watch};
+use tokio::{sync::mpsc, time::timeout_at};
 
 pub(crate) use self::{
     config::WrongUrl,
@@ -159,14 +159,17 @@ impl Sessions {
 
     /// Waits until none could send for as long as anything waits for one.
     pub(crate) async fn away(&self) {
-        let mut sessions: watch::Receiver<pool::Sessions> = self.shared.pool.sessions();
+        let mut sessions = self.shared.pool.sessions();
         loop {
             let since = sessions.borrow_and_update().since;
-            let away_at = since.map(|since| since + self.shared.config.wait());
-            tokio::select! {
-                () = tokio::time::sleep_until(away_at.unwrap_or_else(tokio::time::Instant::now)), if away_at.is_some() => return,
-                changed = sessions.changed() => if changed.is_err() { return },
-            }
+            // The sender is in the pool, which lives as long as this.
+            let _alive = match since.map(|since| since + self.shared.config.wait()) {
+                None => sessions.changed().await,
+                Some(away_at) => match timeout_at(away_at, sessions.changed()).await {
+                    Ok(changed) => changed,
+                    Err(_) => return,
+                },
+            };
         }
     }
 }

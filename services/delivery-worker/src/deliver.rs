@@ -226,7 +226,7 @@ impl Deliver {
         }
         let jitter = rand::rng().random_range(0.8..=1.2);
         // What no operator has is not kept waiting for what one may have.
-        let most = if untaken.is_empty() { self.rules.longest_pause() } else { DEFER.1 };
+        let most = if untaken.is_empty() { self.rules.longest_pause(DEFER.1) } else { DEFER.1 };
         let put_off = PutOff::of_age(0.5 * jitter, (DEFER.0.mul_f64(jitter), most.mul_f64(jitter))).until(expiry);
         tracing::warn!(
             outage = "operators",

@@ -11,8 +11,8 @@ use persistence::{Called, ClaimedRecipient, Outcome, Resumed, Settlement};
 /// room at an operator.
 const GIVEN_UP_AFTER: Duration = Duration::from_hours(24);
 
-/// The longest pause where operators know what comes again, and where each time may be one more message.
-const ASKED_AGAIN: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(1));
+/// The longest pause where each time that an operator is asked may be one more message.
+const SENT_AGAIN: Duration = Duration::from_hours(1);
 
 /// What becomes of a recipient after a round.
 pub(crate) enum End {
@@ -50,9 +50,10 @@ impl Rules {
         }
     }
 
-    /// How long what an operator may have waits at most until it is asked about again.
-    pub(crate) fn longest_pause(&self) -> Duration {
-        if self.operators.recognise_repetitions() { ASKED_AGAIN.0 } else { ASKED_AGAIN.1 }
+    /// How long what an operator may have waits at most until it is asked about again: `usually`, or longer where operators do not know
+    /// what comes again.
+    pub(crate) fn longest_pause(&self, usually: Duration) -> Duration {
+        if self.operators.recognise_repetitions() { usually } else { SENT_AGAIN }
     }
 
     /// How a verdict is recorded. With a validity nothing fails because operators could not take it now: what a first round left with nobody

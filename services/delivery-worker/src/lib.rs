@@ -44,7 +44,7 @@ pub fn start(config: &WorkerConfig, database: &Database, broker: &Broker, sendin
     let rules = Rules::new(&operators, &config.receipt_secrets);
     series::start(broker.topology(), &config.receipt_secrets, &operators);
     warn_of_unknown(&config.receipt_secrets, &operators);
-    // What operators tell is stored for as long as they can tell it.
+    // Until sessions unbind; what an SMSC tells after that it is asked to tell again.
     let reports = Reports { database: database.clone(), rules: rules.clone(), told };
     scope.spawn_support("reports of operators", reports.run(scope.finish.clone()));
     scope.spawn_until_stopped("callback customers", database.clone().watch_callback_customers());

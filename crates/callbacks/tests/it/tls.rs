@@ -1,14 +1,7 @@
 //! Servers that are not who they should be.
 
-use std::sync::Arc;
-
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use callbacks::AttemptError;
-use rustls::{
-    ServerConfig,
-    crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
-};
+use operator_simulator::local_tls;
 use tokio::{io::AsyncReadExt as _, net::TcpListener};
 use tokio_rustls::TlsAcceptor;
 
@@ -20,28 +13,9 @@ use crate::{
 
 const LOCAL: &str = "127.0.0.0/8";
 
-/// A certificate for 127.0.0.1 that nobody but its owner has signed, until 2126.
-const CERTIFICATE: &str = "\
-MIIBijCCATCgAwIBAgIUSzATJS0war2QgWYNIQtrfklxJf0wCgYIKoZIzj0EAwIwETEPMA0GA1UEAwwGbm9ib2R5MCAXDTI2MTEyNzIyNDYzN1oYDzIx\
-MjYxMTAzMjI0NjM3WjARMQ8wDQYDVQQDDAZub2JvZHkwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAASi3CUExrct/MzrK4C4dnIz+IFrTi1noC+8pkqx\
-EnMoafZWEoIDm6VTBTu9si7pw9cK73MF+n3bMVCb0vY1+XKwo2QwYjAdBgNVHQ4EFgQU2UXLud/cgiyIgpcCk+236o8GkVgwHwYDVR0jBBgwFoAU2UXL\
-ud/cgiyIgpcCk+236o8GkVgwDwYDVR0TAQH/BAUwAwEB/zAPBgNVHREECDAGhwR/AAABMAoGCCqGSM49BAMCA0gAMEUCIHpzV+V28JPyqJqIYiw5Zwxc\
-HmDJDpKPHEaxrxDgp8pZAiEA3Lv1/5g/iQMtgMPLcva5WnS8eIiRUzog8WfTaRgeQF4=";
-/// Its key, which is good for nothing else.
-const KEY: &str = "\
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg5Ih20c+htX86h7Mn0KixKkQtMRKYVPxQkeI26WMDxLihRANCAASi3CUExrct/MzrK4C4\
-dnIz+IFrTi1noC+8pkqxEnMoafZWEoIDm6VTBTu9si7pw9cK73MF+n3bMVCb0vY1+XKw";
-
+/// Shows a certificate for 127.0.0.1 that nobody but its owner has signed.
 fn acceptor() -> TlsAcceptor {
-    let der = |text| STANDARD.decode(text).expect("base64");
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(der(KEY)));
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("ring supports the default TLS versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![CertificateDer::from(der(CERTIFICATE))], key)
-        .expect("a certificate and its key");
-    TlsAcceptor::from(Arc::new(config))
+    TlsAcceptor::from(local_tls())
 }
 
 #[tokio::test]

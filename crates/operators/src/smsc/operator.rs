@@ -42,8 +42,7 @@ impl SmppOperator {
         let submitted = round.submitted(operator, sms.len());
         let waiting = Waiting(&submitted);
         let (lane, missing) = (Lane::of(submission.kind), submitted.begin());
-        let mut sms: Vec<_> = sms.into_iter().map(Some).collect();
-        let submits = missing.into_iter().filter_map(|part| Some((part, sms[part].take()?)));
+        let submits = sms.into_iter().enumerate().filter(|(part, _)| missing.contains(part));
         let results = join_all(submits.map(async |(part, sm)| {
             let result = self.judge(pool.submit(lane, Box::new(sm), &submitted, part).await);
             if let PartResult::Accepted(id) = &result {

@@ -9,6 +9,7 @@ use operator_simulator::{
 };
 use operators::{Background, Operators, OperatorsConfig, Prior, Report, SessionsState, Submission, Verdict};
 use smpp::{MessageState, Status};
+use test_support::wait_until;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -325,13 +326,7 @@ async fn neither_window_nor_pace_is_exceeded_and_all_is_sent() {
 
 /// Waits for what another task brings about.
 pub(crate) async fn eventually(condition: impl Fn() -> bool) {
-    timeout(DEADLINE, async {
-        while !condition() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await
-    .expect("it comes about in time");
+    wait_until(DEADLINE, "what another task brings about", async || condition().then_some(())).await;
 }
 
 /// An SMSC that speaks TLS, and a file with the authority of its certificate.

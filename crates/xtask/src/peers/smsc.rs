@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_path_is_one_value_of_a_parameter() {
-        assert_eq!(encoded("/tmp/peers-1/ca.pem"), "/tmp/peers-1/ca.pem");
+        assert_eq!(encoded("/etc/peers-1/ca.pem"), "/etc/peers-1/ca.pem");
         assert_eq!(encoded("/a b,c+d&ü"), "/a%20b%2Cc%2Bd%26%C3%BC");
     }
 }
