@@ -1280,6 +1280,18 @@ INSERT INTO callback_events (public_id, customer_id, endpoint_id, url, type, pay
 UPDATE receipts
     SET matched_row = CASE id WHEN ? THEN ? WHEN ? THEN ? ELSE matched_row END
     WHERE id IN (?);
+SELECT user_transactions.refund_of, user_transactions.recipient
+    FROM user_transactions
+    WHERE user_transactions.refund_of IN (?) AND user_transactions.recipient IS NOT NULL;
+SELECT user_balances.id, user_balances.user_id, user_balances.balance, user_balances.last_updated
+    FROM user_balances
+    WHERE user_balances.user_id IN (?)
+    ORDER BY user_balances.user_id ASC FOR UPDATE;
+INSERT INTO user_transactions (user_id, amount, transaction_type, description, transaction_id, refund_of, recipient)
+    VALUES (?);
+UPDATE user_balances
+    SET balance = CASE WHEN user_id = ? THEN balance + ? WHEN user_id = ? THEN balance + ? ELSE balance END, last_updated = UTC_TIMESTAMP(6)
+    WHERE user_id IN (?);
 
 -- top_up: adding to a balance
 SELECT user_balances.id, user_balances.user_id, user_balances.balance, user_balances.last_updated

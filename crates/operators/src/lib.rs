@@ -34,7 +34,7 @@ mod verdict;
 pub use config::{BreakerConfig, BuildError, OperatorsConfig};
 pub use operators::{Operators, Room};
 pub use smsc::{
-    Background, Binding, LateAcceptance, Receipts, Report, SessionsState, SmppConfig, TlsError, Trust, UnknownRule,
+    Background, Binding, Late, LateVerdict, Receipts, Report, SessionsState, SmppConfig, TlsError, Trust, UnknownRule,
 };
 pub use spec::{Endpoint, OperatorName, OperatorSpec, ParseError, parse_operators};
 pub use submission::{Coding, Prior, Submission};

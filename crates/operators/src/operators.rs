@@ -118,13 +118,21 @@ impl Operators {
         }
     }
 
-    /// Waits until there is room for so many messages, where all operators have a bound to what they take at once; they have it until what is
+    /// For how many segments there is room at once at one operator, where all have a bound to what they take.
+    pub fn most_at_once(&self) -> Option<usize> {
+        if self.sessions.len() < self.stacks.len() {
+            return None;
+        }
+        self.sessions.iter().map(|(_, sessions)| sessions.most()).max()
+    }
+
+    /// Waits until there is room for so many segments, where all operators have a bound to what they take at once; they have it until what is
     /// returned is dropped. Where one has none, there is room at once. Without any session there is none.
-    pub async fn room(&self, lane: Lane, messages: usize) -> Room {
+    pub async fn room(&self, lane: Lane, segments: usize) -> Room {
         if self.sessions.len() < self.stacks.len() {
             return Room { _places: None };
         }
-        let rooms = self.sessions.iter().map(|(_, sessions)| Box::pin(sessions.room(lane, messages)));
+        let rooms = self.sessions.iter().map(|(_, sessions)| Box::pin(sessions.room(lane, segments)));
         let (places, ..) = select_all(rooms).await;
         Room { _places: Some(places) }
     }

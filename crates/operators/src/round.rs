@@ -35,14 +35,13 @@ impl Round {
         Arc::new(Self { submission, prior, attempts: Mutex::default(), parts: Mutex::default() })
     }
 
-    /// What this operator has of it: in so many parts, the same for all of its tries.
-    pub(crate) fn submitted(&self, operator: &OperatorName, parts: usize) -> Arc<Submitted> {
+    /// What this operator has of it, the same for all of its tries: at the first what was known `before`.
+    pub(crate) fn submitted(&self, operator: &OperatorName, before: impl FnOnce() -> Arc<Submitted>) -> Arc<Submitted> {
         let mut all = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, submitted)) = all.iter().find(|(known, _)| known == operator) {
             return Arc::clone(submitted);
         }
-        let Submission { message_id, recipient, .. } = &self.submission;
-        let submitted = Arc::new(Submitted::new(message_id.clone(), recipient.clone(), parts));
+        let submitted = before();
         all.push((operator.clone(), Arc::clone(&submitted)));
         submitted
     }

@@ -9,6 +9,7 @@
 //! refunded. A place in the window is free with the answer, not when nobody waits for it any more.
 
 mod backoff;
+mod begun;
 mod config;
 mod connect;
 mod keeper;
@@ -32,6 +33,7 @@ use domain::{Lane, ProviderMessageId};
 use smpp::BindMode;
 use tokio::{sync::mpsc, time::timeout_at};
 
+use self::{begun::Begun, connect::Connector, meters::Meters, pool::Pool, room::Room};
 pub(crate) use self::{
     config::WrongUrl,
     operator::SmppOperator,
@@ -41,9 +43,9 @@ pub(crate) use self::{
 pub use self::{
     config::{Binding, Receipts, SmppConfig, Trust, UnknownRule},
     connect::TlsError,
-    report::{Background, LateAcceptance, Report},
+    report::{Background, Late, Report},
+    submitted::LateVerdict,
 };
-use self::{connect::Connector, meters::Meters, pool::Pool, room::Room};
 use crate::OperatorName;
 
 /// What the sessions of one operator share.
@@ -51,9 +53,12 @@ pub(crate) struct Shared {
     operator: OperatorName,
     config: SmppConfig,
     pool: Pool,
+    begun: Begun,
     room: Arc<Room>,
     meters: Arc<Meters>,
     reports: mpsc::Sender<Report>,
+    /// Open for as long as there are sessions.
+    late: mpsc::WeakSender<Late>,
 }
 
 impl Shared {
@@ -66,17 +71,17 @@ impl Shared {
         id
     }
 
-    /// A message was taken after all.
-    fn tell_late(&self, submitted: &Submitted, ids: PartIds) {
-        let late = LateAcceptance {
+    /// A message was judged when nobody waited for that any more.
+    fn tell_late(&self, submitted: &Submitted, verdict: LateVerdict) {
+        let late = Late {
             operator: self.operator.clone(),
             message_id: submitted.message_id.clone(),
             recipient: submitted.recipient.clone(),
-            ids,
+            verdict,
         };
-        if self.reports.try_send(Report::Late(late)).is_err() {
+        if self.late.upgrade().is_none_or(|told| told.try_send(late).is_err()) {
             // Its row stays as it is, and is asked about again.
-            tracing::warn!(operator = %self.operator, "a late answer of an SMSC could not be kept");
+            tracing::error!(operator = %self.operator, "a late answer of an SMSC could not be kept");
         }
     }
 }
@@ -110,9 +115,11 @@ impl Sessions {
             operator: operator.clone(),
             config: config.clone(),
             pool: Pool::new(config.tps, config.wait(), config.timeout),
+            begun: Begun::default(),
             room: Arc::new(Room::new(config)),
             meters: Arc::new(Meters::new(operator)),
             reports: background.reports.clone(),
+            late: background.late.downgrade(),
         });
         let modes: &[BindMode] = match config.bind {
             Binding::Transceiver => &[BindMode::Transceiver],
@@ -121,7 +128,11 @@ impl Sessions {
         };
         for mode in (0..config.binds).flat_map(|_| modes) {
             let keep = keeper::keep(Arc::clone(&shared), connector.clone(), *mode, background.stop.clone());
-            background.tasks.spawn(keep);
+            let late = background.late.clone();
+            background.tasks.spawn(async move {
+                keep.await;
+                drop(late);
+            });
         }
         Ok(Self { shared })
     }
@@ -135,10 +146,15 @@ impl Sessions {
         &self.shared.config
     }
 
-    /// Waits until there is room for so many messages.
-    pub(crate) async fn room(&self, lane: Lane, messages: usize) -> Places {
+    /// Waits until there is room for so many segments.
+    pub(crate) async fn room(&self, lane: Lane, segments: usize) -> Places {
         let sessions = self.shared.pool.sessions();
-        self.shared.room.take(lane, messages, || sessions.borrow().bound).await
+        self.shared.room.take(lane, segments, || sessions.borrow().bound).await
+    }
+
+    /// For how many segments there is room where none is taken; 0 without a session.
+    pub(crate) fn most(&self) -> usize {
+        self.shared.room.most(self.shared.pool.sessions().borrow().bound)
     }
 
     pub(crate) fn state(&self) -> SessionsState {

@@ -37,7 +37,7 @@ pub use engine::{Database, DatabaseConfig, Error, HELD_AT_MOST, Query, Readiness
 pub use messages::{
     AcceptOutcome, AcceptRequest, Begin, BeginRequest, Called, Cancel, Cancelled, Charged, ClaimedRecipient, Deferral,
     Deferred, Extra, HistoryEntry, HistoryFilter, LateAnswer, MessageDetails, MessageOverview, OperatorMessage,
-    Outcome, PutOff, RecipientEntry, Resumed, Settlement, StateWrite, StateWritten,
+    Outcome, PutOff, RecipientEntry, Resumed, Said, Settlement, StateWrite, StateWritten,
 };
 pub use migrations::{ACCEPTED_URLS, Address, AddressError};
 pub use money::{IdempotentRequest, LedgerEntry, LedgerSlice, Route, TopUpOutcome, TopUpRequest};

@@ -22,7 +22,7 @@ pub use delivery::{
 pub use details::{Charged, MessageDetails, MessageOverview, RecipientEntry};
 pub use filter::HistoryFilter;
 pub use history::{Extra, HistoryEntry};
-pub use late::LateAnswer;
+pub use late::{LateAnswer, Said};
 pub use operator_messages::OperatorMessage;
 pub use states::{StateWrite, StateWritten};
 

@@ -8,7 +8,7 @@ use operators::{Coding, Operators, Prior, Room, Submission, Verdict};
 use persistence::{Begin, BeginRequest, ClaimedRecipient, Deferral, Deferred, Outcome, PutOff, Resumed, Settlement};
 use rand::RngExt as _;
 use telemetry::names;
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -26,6 +26,10 @@ const OVERDUE: Duration = Duration::from_secs(30);
 
 /// How soon a message is tried again: half of its age, within these.
 const DEFER: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
+
+/// How long a message waits for room at an operator before it is put off: RabbitMQ takes back what is not acknowledged for half an hour,
+/// and counts that.
+const ROOM_WAIT: Duration = Duration::from_mins(10);
 
 /// How often a message is looked at again that somebody else holds or that cannot be put off yet.
 const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(1));
@@ -81,8 +85,9 @@ impl Deliver {
             coding: coding(body),
             expiry: self.expiry(body),
         };
-        for chunk in body.recipients.as_slice().chunks(CHUNK) {
-            match self.deliver_chunk(body, chunk, &shared).await {
+        let (segments, together) = self.at_once(body, shared.coding);
+        for chunk in body.recipients.as_slice().chunks(together) {
+            match self.deliver_chunk(body, chunk, segments * chunk.len(), &shared).await {
                 Ok(Chunk::Known) => {}
                 Ok(Chunk::NeverAccepted) => return Decision::DeadLetter("it was never accepted".into()),
                 Err(Stopping) => return Decision::Requeue,
@@ -104,6 +109,7 @@ impl Deliver {
         &self,
         body: &MessageBody,
         recipients: &[Recipient],
+        segments: usize,
         shared: &Shared,
     ) -> Result<Chunk, Stopping> {
         let message_id = body.message_identifier.clone();
@@ -115,7 +121,7 @@ impl Deliver {
         };
         loop {
             // Before the lease begins: waiting for room or a free call must not use it up.
-            let room = self.room(Lane::of(body.kind), recipients.len()).await?;
+            let room = self.room(body, segments, shared.expiry).await?;
             let calls = u32::try_from(recipients.len()).unwrap_or(u32::MAX);
             let permits = self.stop.run_until_cancelled(self.calls.acquire_many(calls)).await;
             let Some(Ok(permits)) = permits.filter(|_| !self.stop.is_cancelled()) else { return Err(Stopping) };
@@ -131,7 +137,7 @@ impl Deliver {
                     return Ok(Chunk::NeverAccepted);
                 }
             }
-            let left_over = self.send_and_settle(body, claimed, shared).await?;
+            let left_over = self.send_and_settle(body, claimed, shared, room.is_some()).await?;
             drop((permits, room));
             let wait = match (left_over, busy) {
                 (LeftOver::Nothing, None) => return Ok(Chunk::Known),
@@ -145,10 +151,29 @@ impl Deliver {
         }
     }
 
-    /// Waits for room at an operator, also for as long as none can be asked: given back to its queue again and again a message would end
-    /// among the dead letters.
-    async fn room(&self, lane: Lane, messages: usize) -> Result<Room, Stopping> {
-        self.stop.run_until_cancelled(self.operators.room(lane, messages)).await.ok_or(Stopping)
+    /// How many segments the text has, and how many recipients are taken together: no more than one operator takes at once.
+    fn at_once(&self, body: &MessageBody, coding: Option<Coding>) -> (usize, usize) {
+        let Some(most) = self.operators.most_at_once() else { return (1, CHUNK) };
+        let counted =
+            || Segmentation::of(&body.text, EncodingChoice::Auto).map_or(1, |segmentation| segmentation.count());
+        let segments = coding.map_or_else(counted, |coding| coding.segments);
+        // Without a session nothing is known of that.
+        let together = if most == 0 { CHUNK } else { (most / segments).clamp(1, CHUNK) };
+        (segments, together)
+    }
+
+    /// Waits for room at an operator, also where none can be asked: given back to its queue again and again a message would end among the
+    /// dead letters. `None` where there is none in time.
+    async fn room(
+        &self,
+        body: &MessageBody,
+        segments: usize,
+        expiry: Option<Expiry>,
+    ) -> Result<Option<Room>, Stopping> {
+        let room = self.operators.room(Lane::of(body.kind), segments);
+        let rest = expiry.map(|expiry| expiry.rest(age::now(), age::of(body).unwrap_or_default()));
+        let room = timeout(rest.unwrap_or(ROOM_WAIT).min(ROOM_WAIT), room);
+        self.stop.run_until_cancelled(room).await.map(Result::ok).ok_or(Stopping)
     }
 
     async fn send_and_settle(
@@ -156,6 +181,7 @@ impl Deliver {
         body: &MessageBody,
         claimed: Vec<ClaimedRecipient>,
         shared: &Shared,
+        has_room: bool,
     ) -> Result<LeftOver, Stopping> {
         if claimed.is_empty() {
             return Ok(LeftOver::Nothing);
@@ -165,7 +191,12 @@ impl Deliver {
             recipient.resumed.is_some_and(given_up)
         };
         let (given_up, claimed): (Vec<_>, Vec<_>) = claimed.into_iter().partition(is_given_up);
-        let verdicts = join_all(claimed.iter().map(|recipient| self.send(body, recipient, shared))).await;
+        let verdicts = if has_room {
+            join_all(claimed.iter().map(|recipient| self.send(body, recipient, shared))).await
+        } else {
+            let reason = || "no operator had room for it".to_owned();
+            claimed.iter().map(|_| Verdict::Waiting { reason: reason() }).collect()
+        };
         let mut settlements: Vec<_> =
             given_up.iter().map(|recipient| Settlement::new(recipient, Outcome::NeverKnown)).collect();
         let (mut maybe_taken, mut untaken) = (Vec::new(), Vec::new());

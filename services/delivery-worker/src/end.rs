@@ -56,6 +56,11 @@ impl Rules {
         if self.operators.recognise_repetitions() { usually } else { SENT_AGAIN }
     }
 
+    /// Whether no message is sent again that an operator may have, so that a refusal that comes late speaks for it.
+    pub(crate) fn sends_once(&self) -> bool {
+        self.operators.hold_unknown()
+    }
+
     /// How a verdict is recorded. With a validity nothing fails because operators could not take it now: what a first round left with nobody
     /// waits for another first round, and what an earlier one may have left with somebody is never given back for want of an answer.
     /// Without one the same holds for a day for what waits for room: that operators are busy is not the message's fault.

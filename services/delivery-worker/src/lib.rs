@@ -12,6 +12,7 @@ mod age;
 mod consume;
 mod deliver;
 mod end;
+mod late;
 mod reports;
 mod sending;
 mod series;
@@ -33,20 +34,24 @@ use service_kit::{
     health::{Finding, Reported, Required},
 };
 
-use crate::{consume::Consume, deliver::Deliver, end::Rules, reports::Reports, state_writer::StateWriter};
+use crate::{
+    consume::Consume, deliver::Deliver, end::Rules, late::LateAnswers, reports::Reports, state_writer::StateWriter,
+};
 
 /// Recipients taken together: few enough for one round of calls at the same time.
 pub(crate) const CHUNK: usize = 64;
 
 /// Starts the consumers on `scope`. When the scope stops they take no more and finish what they have.
 pub fn start(config: &WorkerConfig, database: &Database, broker: &Broker, sending: Sending, scope: &Scope) {
-    let Sending { operators, told } = sending;
+    let Sending { operators, told, late } = sending;
     let rules = Rules::new(&operators, &config.receipt_secrets);
     series::start(broker.topology(), &config.receipt_secrets, &operators);
     warn_of_unknown(&config.receipt_secrets, &operators);
-    // Until sessions unbind; what an SMSC tells after that it is asked to tell again.
-    let reports = Reports { database: database.clone(), rules: rules.clone(), told };
+    // Until sessions unbind; what an SMSC tells after that it is asked to tell again. What it answers late it says but once.
+    let reports = Reports { database: database.clone(), told };
     scope.spawn_support("reports of operators", reports.run(scope.finish.clone()));
+    let late = LateAnswers { database: database.clone(), rules: rules.clone(), told: late };
+    scope.spawn_support("late answers of operators", late.run(scope.finish.clone()));
     scope.spawn_until_stopped("callback customers", database.clone().watch_callback_customers());
     for lane in Lane::ALL {
         // Writers and calls are per queue: normal messages, many or at a slow operator, never hold up express ones.

@@ -4,7 +4,7 @@ use broker::Topology;
 use callbacks::OperatorSecrets;
 use domain::{IdMatch, LedgerKind, MessageType, ReceiptState};
 use operators::{OperatorName, Operators};
-use persistence::{Outcome, Query, Settlement};
+use persistence::{LateAnswer, Outcome, Query, Said, Settlement};
 use telemetry::{
     exports::{start_at_zero, start_connections_at_zero},
     names::{self, label},
@@ -63,9 +63,13 @@ pub(crate) fn settled(settlements: &[Settlement], recorded: &[bool]) {
     count("failed", failed);
 }
 
-/// Counts recipients that an operator accepted after nobody waited for that any more.
-pub(crate) fn settled_late(recipients: usize) {
-    count("done", recipients as u64);
+/// Counts what operators said after nobody waited for that any more.
+pub(crate) fn settled_late(answers: &[LateAnswer], recorded: &[bool]) {
+    let of = |is_end: fn(&Said) -> bool| {
+        answers.iter().zip(recorded).filter(|(answer, recorded)| **recorded && is_end(&answer.said)).count() as u64
+    };
+    count("done", of(|said| matches!(said, Said::Accepted(_))));
+    count("failed", of(|said| *said == Said::Rejected));
 }
 
 /// Counts recipients that were not sent in time: they failed.

@@ -19,6 +19,8 @@ pub enum SmscMode {
     Status {
         /// Any but [`Status::OK`].
         code: Status,
+        /// The wait before the answer; may be zero, or longer than a client waits.
+        delay: Duration,
     },
     /// Accepted, never answered.
     Silent,
@@ -30,9 +32,14 @@ impl SmscMode {
     /// Accepted and answered at once.
     pub const ACCEPT: Self = Self::Accept { delay: Duration::ZERO };
     /// `ESME_RTHROTTLED`.
-    pub const THROTTLE: Self = Self::Status { code: Status::THROTTLED };
+    pub const THROTTLE: Self = Self::refuse(Status::THROTTLED);
     /// `ESME_RMSGQFUL`.
-    pub const QUEUE_FULL: Self = Self::Status { code: Status::QUEUE_FULL };
+    pub const QUEUE_FULL: Self = Self::refuse(Status::QUEUE_FULL);
+
+    /// Answered at once with this status, which is any but [`Status::OK`].
+    pub const fn refuse(code: Status) -> Self {
+        Self::Status { code, delay: Duration::ZERO }
+    }
 }
 
 /// A mode, for all submits or for the first ones of each recipient.
@@ -102,14 +109,16 @@ impl TryFrom<RuleFields> for SmscRule {
         let mode = match (mode, code, delay) {
             (ModeName::Accept, None, delay) => SmscMode::Accept { delay: delay.unwrap_or_default() },
             (ModeName::Late, None, Some(delay)) => SmscMode::Accept { delay },
-            (ModeName::Status, Some(code), None) if code != Status::OK => SmscMode::Status { code },
+            (ModeName::Status, Some(code), delay) if code != Status::OK => {
+                SmscMode::Status { code, delay: delay.unwrap_or_default() }
+            }
             (ModeName::Throttle, None, None) => SmscMode::THROTTLE,
             (ModeName::QueueFull, None, None) => SmscMode::QUEUE_FULL,
             (ModeName::Silent, None, None) => SmscMode::Silent,
             (ModeName::Cut, None, None) => SmscMode::Cut,
             _ => {
                 return Err(InvalidBehaviour(
-                    "code, but not 0, belongs to the mode status, delay_ms to accept and late",
+                    "code, but not 0, belongs to the mode status, delay_ms to accept, late and status",
                 ));
             }
         };
@@ -203,7 +212,7 @@ impl SmscBehaviour {
 
     pub(crate) fn check(&self) -> Result<(), InvalidBehaviour> {
         let mut rules = self.recipients.values().chain(self.suffixes.values()).chain([&self.default]);
-        match rules.any(|rule| rule.mode == SmscMode::Status { code: Status::OK }) {
+        match rules.any(|rule| matches!(rule.mode, SmscMode::Status { code: Status::OK, .. })) {
             true => Err(InvalidBehaviour("the code of mode status must not be that of acceptance")),
             false if self.refuse_binds == Some(Status::OK) => Err(InvalidBehaviour("status 0 refuses no bind")),
             false if self.enquires == Some(Duration::ZERO) => Err(InvalidBehaviour("enquire_ms must be at least 1")),
@@ -263,7 +272,7 @@ mod tests {
             .with_recipient("4912", SmscMode::Silent)
             .with_suffix("2", SmscMode::Cut)
             .with_suffix("12", throttle.with_receipts(vec![SmscReceipt::of(MessageState::Delivered)]))
-            .with_suffix("3", SmscMode::Status { code: Status::INVALID_DESTINATION })
+            .with_suffix("3", SmscMode::refuse(Status::INVALID_DESTINATION))
             .with_suffix("4", SmscMode::QUEUE_FULL)
             .with_receipts(vec![SmscReceipt::of(MessageState::Undeliverable)]);
         built.ids = AnsweredId::Decimal;
@@ -293,6 +302,6 @@ mod tests {
         for wrong in [r#"{"refuse_binds": 0}"#, r#"{"enquire_ms": 0}"#] {
             assert!(parse(wrong).expect("well-formed").check().is_err(), "{wrong} was taken");
         }
-        assert!(SmscBehaviour::from(SmscMode::Status { code: Status::OK }).check().is_err());
+        assert!(SmscBehaviour::from(SmscMode::refuse(Status::OK)).check().is_err());
     }
 }

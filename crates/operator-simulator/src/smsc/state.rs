@@ -137,7 +137,7 @@ impl State {
             SmscMode::Accept { delay } => {
                 Reply::Answer { status: Status::OK, id: id.clone().unwrap_or_default(), delay }
             }
-            SmscMode::Status { code } => Reply::Answer { status: code, id: String::new(), delay: Duration::ZERO },
+            SmscMode::Status { code, delay } => Reply::Answer { status: code, id: String::new(), delay },
             SmscMode::Silent => Reply::Nothing,
             SmscMode::Cut => Reply::Cut,
         };

@@ -6,13 +6,13 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use domain::{Lane, ProviderMessageId};
+use domain::Lane;
 use futures_util::future::join_all;
 use smpp::{Fault, Status, SubmitClass};
 use tower::Service;
 
 use super::{
-    Shared, message,
+    LateVerdict, Shared, message,
     pool::{Reply, Submitting},
     submitted::{PartIds, Submitted},
 };
@@ -33,31 +33,25 @@ impl SmppOperator {
     }
 
     async fn submit(self, round: Arc<Round>) -> Outcome {
-        let Shared { operator, config, pool, .. } = &*self.shared;
+        let Shared { operator, config, pool, begun, .. } = &*self.shared;
         let submission = &round.submission;
         let sms = match message::parts(config, operator, submission, now()) {
             Ok(sms) => sms,
             Err(error) => return Ok(Answer::Rejected { reason: error.to_string(), of_every_copy: true }),
         };
-        let submitted = round.submitted(operator, sms.len());
-        let waiting = Waiting(&submitted);
+        let submitted = round.submitted(operator, || begun.of(submission, sms.len()));
+        let waiting = Waiting { submitted: &submitted, shared: &self.shared, is_over: false };
         let (lane, missing) = (Lane::of(submission.kind), submitted.begin());
         let submits = sms.into_iter().enumerate().filter(|(part, _)| missing.contains(part));
-        let results = join_all(submits.map(async |(part, sm)| {
-            let result = self.judge(pool.submit(lane, Box::new(sm), &submitted, part).await);
-            if let PartResult::Accepted(id) = &result {
-                submitted.accept(part, id.clone());
-            }
-            result
-        }));
-        let results = results.await;
+        let submit = async |(part, sm)| self.judge(&pool.submit(lane, Box::new(sm), &submitted, part).await);
+        let results = join_all(submits.map(submit)).await;
         let ids = waiting.over();
         self.outcome(&submitted, results, ids)
     }
 
-    fn judge(&self, submitting: Submitting) -> PartResult {
-        let (status, id) = match submitting {
-            Submitting::Replied(Reply::Answered(status, id)) => (status, id),
+    fn judge(&self, submitting: &Submitting) -> PartResult {
+        let status = match *submitting {
+            Submitting::Replied(Reply::Answered(status, _)) => status,
             Submitting::Replied(Reply::NotUnderstood(status)) => {
                 return PartResult::Rejected(format!("did not understand the message: {status}"), status);
             }
@@ -71,7 +65,7 @@ impl SmppOperator {
             }
         };
         match self.shared.config.class_of(status) {
-            SubmitClass::Accepted => PartResult::Accepted(self.shared.id(&id)),
+            SubmitClass::Accepted => PartResult::Accepted,
             SubmitClass::Rejected(fault) => {
                 if fault == Fault::Settings {
                     self.shared.meters.settings_are_wrong(status);
@@ -91,7 +85,7 @@ impl SmppOperator {
         let mut failed: Option<Failure> = None;
         for result in results {
             match result {
-                PartResult::Accepted(_) => {}
+                PartResult::Accepted => {}
                 PartResult::Rejected(reason, status) => {
                     if submitted.has_any() {
                         self.shared.meters.partial.increment(1);
@@ -119,24 +113,39 @@ fn temporary(status: Status) -> Failure {
 
 /// What became of one part.
 enum PartResult {
-    Accepted(Option<ProviderMessageId>),
+    Accepted,
     Rejected(String, Status),
     Failed(Failure),
 }
 
 /// Somebody waits for the answers about a message, until this is gone.
-struct Waiting<'a>(&'a Submitted);
+struct Waiting<'a> {
+    submitted: &'a Arc<Submitted>,
+    shared: &'a Shared,
+    is_over: bool,
+}
 
 impl Waiting<'_> {
-    /// Nobody does any more. The ids of all parts, where all were taken.
-    fn over(self) -> Option<PartIds> {
-        self.0.leave()
+    /// All answers are in, or were waited for. The ids of all parts, where all were taken.
+    fn over(mut self) -> Option<PartIds> {
+        self.is_over = true;
+        let ids = self.submitted.leave();
+        self.shared.begun.left(self.submitted, ids.is_some());
+        ids
     }
 }
 
 impl Drop for Waiting<'_> {
+    /// Whoever waited is gone: an answer that came in this very moment is a late one.
     fn drop(&mut self) {
-        self.0.leave();
+        if self.is_over {
+            return;
+        }
+        let ids = self.submitted.leave();
+        self.shared.begun.left(self.submitted, ids.is_some());
+        if let Some(ids) = ids {
+            self.shared.tell_late(self.submitted, LateVerdict::Taken(ids));
+        }
     }
 }
 

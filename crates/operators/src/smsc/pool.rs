@@ -82,8 +82,15 @@ pub(super) struct Pool {
 }
 
 struct Waiting {
-    lanes: PerLane<VecDeque<Job>>,
+    lanes: PerLane<Line>,
     pace: Pace,
+}
+
+/// What waits in one lane. The rest of a message goes before what has not begun: half a message is none.
+#[derive(Default)]
+struct Line {
+    rest: VecDeque<Job>,
+    fresh: VecDeque<Job>,
 }
 
 /// How many sessions can send.
@@ -96,7 +103,7 @@ pub(super) struct Sessions {
 
 impl Pool {
     pub(super) fn new(tps: u32, wait: Duration, timeout: Duration) -> Self {
-        let waiting = Waiting { lanes: PerLane::from_fn(|_| VecDeque::new()), pace: Pace::new(tps) };
+        let waiting = Waiting { lanes: PerLane::from_fn(|_| Line::default()), pace: Pace::new(tps) };
         let sessions = Sessions { bound: 0, since: Some(Instant::now()) };
         let (added, sessions) = (watch::Sender::new(0), watch::Sender::new(sessions));
         Self { waiting: Mutex::new(waiting), added, sessions, wait, timeout }
@@ -115,13 +122,9 @@ impl Pool {
         if !self.add(lane, job) {
             return Submitting::Busy;
         }
-        if timeout(self.wait, &mut is_taken).await.is_err() {
-            // It may have been taken just now.
-            is_taken.close();
-            if is_taken.try_recv().is_err() {
-                let has_session = self.sessions.borrow().bound > 0;
-                return if has_session { Submitting::Busy } else { Submitting::NoSession };
-            }
+        if !self.is_taken(&mut is_taken, submitted).await {
+            let has_session = self.sessions.borrow().bound > 0;
+            return if has_session { Submitting::Busy } else { Submitting::NoSession };
         }
         match timeout(self.timeout, &mut answered).await {
             Ok(Ok(reply)) => Submitting::Replied(reply),
@@ -134,14 +137,29 @@ impl Pool {
         }
     }
 
+    /// Whether a session takes it in time. The rest of a message that is on its way has longer: until half of the time for its answer is over.
+    async fn is_taken(&self, is_taken: &mut oneshot::Receiver<()>, submitted: &Submitted) -> bool {
+        for wait in [self.wait, self.timeout / 2] {
+            if timeout(wait, &mut *is_taken).await.is_ok() {
+                return true;
+            }
+            if !submitted.is_begun() {
+                break;
+            }
+        }
+        // It may have been taken just now.
+        is_taken.close();
+        is_taken.try_recv().is_ok()
+    }
+
     /// `false` where there is no room for it.
     fn add(&self, lane: Lane, job: Job) -> bool {
         let mut waiting = self.lock();
         waiting.forget_given_up();
-        if waiting.lanes.iter().map(VecDeque::len).sum::<usize>() >= MOST_WAITING {
+        if waiting.lanes.iter().map(Line::len).sum::<usize>() >= MOST_WAITING {
             return false;
         }
-        waiting.lanes[lane].push_back(job);
+        waiting.lanes[lane].push(job);
         drop(waiting);
         self.added.send_modify(|added| *added = added.wrapping_add(1));
         true
@@ -152,17 +170,18 @@ impl Pool {
         let mut waiting = self.lock();
         waiting.forget_given_up();
         loop {
-            if waiting.lanes.iter().all(VecDeque::is_empty) {
+            if waiting.lanes.iter().all(|line| line.len() == 0) {
                 return Next::Nothing;
             }
             if let Some(until) = waiting.pace.not_before(now) {
                 return Next::NotBefore(until);
             }
-            let Some(job) = Lane::ALL.into_iter().find_map(|lane| waiting.lanes[lane].pop_front()) else {
+            let Some(job) = Lane::ALL.into_iter().find_map(|lane| waiting.lanes[lane].pop()) else {
                 return Next::Nothing;
             };
             let Job { sm, submitted, part, taken, answer } = job;
             if taken.send(()).is_ok() {
+                submitted.sent(part);
                 waiting.pace.sent(now);
                 return Next::Send(Taken { sm, submitted, part, answer });
             }
@@ -199,11 +218,32 @@ impl Pool {
 }
 
 impl Waiting {
-    /// Those in front are the ones that have waited longest.
     fn forget_given_up(&mut self) {
         for lane in Lane::ALL {
-            while self.lanes[lane].front().is_some_and(|job| job.taken.is_closed()) {
-                self.lanes[lane].pop_front();
+            self.lanes[lane].forget_given_up();
+        }
+    }
+}
+
+impl Line {
+    fn len(&self) -> usize {
+        self.rest.len() + self.fresh.len()
+    }
+
+    fn push(&mut self, job: Job) {
+        let line = if job.submitted.has_any() { &mut self.rest } else { &mut self.fresh };
+        line.push_back(job);
+    }
+
+    fn pop(&mut self) -> Option<Job> {
+        self.rest.pop_front().or_else(|| self.fresh.pop_front())
+    }
+
+    /// Those in front are the ones that have waited longest.
+    fn forget_given_up(&mut self) {
+        for line in [&mut self.rest, &mut self.fresh] {
+            while line.front().is_some_and(|job| job.taken.is_closed()) {
+                line.pop_front();
             }
         }
     }

@@ -1,39 +1,34 @@
 //! What operators tell by themselves: receipts, and answers that come too late for who asked.
 
 use domain::{MessageId, Receipt, Recipient};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::submitted::PartIds;
+use super::submitted::LateVerdict;
 use crate::OperatorName;
 
-/// Something that an operator tells.
+/// What became of a message, as an operator tells it.
 #[derive(Debug)]
-pub enum Report {
-    /// What became of a message.
-    Receipt {
-        /// Who tells it.
-        operator: OperatorName,
-        /// What it tells.
-        receipt: Receipt,
-        /// To be told that the receipt is stored. The operator is answered then; dropped, it is asked to tell it again.
-        stored: oneshot::Sender<()>,
-    },
-    /// That it took a message after all.
-    Late(LateAcceptance),
+pub struct Report {
+    /// Who tells it.
+    pub operator: OperatorName,
+    /// What it tells.
+    pub receipt: Receipt,
+    /// To be told that the receipt is stored. The operator is answered then; dropped, it is asked to tell it again.
+    pub stored: oneshot::Sender<()>,
 }
 
-/// An operator took a message, and said so when nobody waited for it any more.
+/// What an operator answered about a message when nobody waited for that any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LateAcceptance {
-    /// Who took it.
+pub struct Late {
+    /// Who answered.
     pub operator: OperatorName,
     /// The message.
     pub message_id: MessageId,
     /// To whom.
     pub recipient: Recipient,
-    /// What the operator calls its parts.
-    pub ids: PartIds,
+    /// What that says of the message.
+    pub verdict: LateVerdict,
 }
 
 /// Where operators work when nobody asks them anything.
@@ -44,13 +39,15 @@ pub struct Background {
     /// Ends them: sessions unbind then, so it is for after the last submission.
     pub stop: CancellationToken,
     /// Takes what operators tell. Where it is full they are asked to tell it again.
-    pub reports: tokio::sync::mpsc::Sender<Report>,
+    pub reports: mpsc::Sender<Report>,
+    /// Takes late answers, which are told but once: it is to hold more than can come while nobody listens.
+    pub late: mpsc::Sender<Late>,
 }
 
 impl Background {
     /// For operators that tell nothing by themselves, such as those over HTTP: nobody listens.
     pub fn none() -> Self {
-        let (reports, _) = tokio::sync::mpsc::channel(1);
-        Self { tasks: TaskTracker::new(), stop: CancellationToken::new(), reports }
+        let ((reports, _), (late, _)) = (mpsc::channel(1), mpsc::channel(1));
+        Self { tasks: TaskTracker::new(), stop: CancellationToken::new(), reports, late }
     }
 }

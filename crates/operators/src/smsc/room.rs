@@ -1,4 +1,4 @@
-//! How many messages one operator gets at once: no more than its sessions can send in time. What has no room waits in its queue, where it
+//! How many segments one operator gets at once: no more than its sessions can send in time. What has no room waits in its queue, where it
 //! costs nothing, and not at an operator until its time is over.
 
 use std::{
@@ -25,8 +25,8 @@ pub(super) struct Room {
     lanes: PerLane<Entrance>,
     window: usize,
     wait: Duration,
-    /// What can be sent while a message waits, where the operator's pace is bounded.
-    most_waiting: Option<usize>,
+    /// What is sent in half of the time that a message waits, where the operator's pace is bounded.
+    bounded: Option<usize>,
 }
 
 /// One at a time waits for places, so that they are given in order.
@@ -63,7 +63,7 @@ impl Room {
             lanes: PerLane::from_fn(|_| Entrance { turn: Semaphore::new(1), freed: Notify::new() }),
             window: config.window.into(),
             wait: config.wait(),
-            most_waiting: (config.tps > 0).then(|| in_half(config.tps).max(1)),
+            bounded: (config.tps > 0).then(|| in_half(config.tps).max(1)),
         }
     }
 
@@ -81,15 +81,27 @@ impl Room {
 
     fn fits(&self, lane: Lane, count: usize, sessions: u16) -> bool {
         let mut state = self.lock();
-        let in_windows = self.window * usize::from(sessions);
-        let by_pace = state.pace.of(Instant::now()).saturating_mul(halves(self.wait)) / 1_000;
-        let waiting = by_pace.max(WINDOWS * in_windows).min(self.most_waiting.unwrap_or(usize::MAX));
+        let most = self.most_by(&mut state.pace, sessions);
         let taken = state.taken[lane];
-        let fits = sessions > 0 && (taken == 0 || taken + count <= in_windows + waiting);
+        let fits = sessions > 0 && (taken == 0 || taken + count <= most);
         if fits {
             state.taken[lane] += count;
         }
         fits
+    }
+
+    /// How many places each lane has.
+    pub(super) fn most(&self, sessions: u16) -> usize {
+        self.most_by(&mut self.lock().pace, sessions)
+    }
+
+    /// What is unanswered, and what waits. The last of these waits until all before it are sent, so at a bounded pace both are as many as
+    /// it can send in that time.
+    fn most_by(&self, pace: &mut Pace, sessions: u16) -> usize {
+        let in_windows = self.window * usize::from(sessions);
+        let by_pace = pace.of(Instant::now()).saturating_mul(halves(self.wait)) / 1_000;
+        let bounded = self.bounded.unwrap_or(usize::MAX);
+        in_windows.min(bounded) + by_pace.max(WINDOWS * in_windows).min(bounded)
     }
 
     /// A part is sent.
@@ -173,7 +185,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_more_wait_than_a_bounded_pace_sends_in_time() {
-        assert_eq!(free(&room("window=10&tps=2"), Lane::Normal).await.len(), 10 + 5);
+        assert_eq!(free(&room("window=10&tps=2"), Lane::Normal).await.len(), 5 + 5);
         assert_eq!(free(&room("window=1&tps=1&timeout_ms=100"), Lane::Normal).await.len(), 1 + 1);
     }
 

@@ -5,7 +5,7 @@ mod phase;
 
 use std::{sync::Arc, time::Duration};
 
-use smpp::{Body, Frame, NotSmpp, Pdu, Response, Status, SubmitClass};
+use smpp::{Body, Fault, Frame, NotSmpp, Pdu, Response, Status, SubmitClass};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
@@ -251,7 +251,7 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
             SubmitClass::Throttled => self.throttle.throttled(entry.sent_at, now),
             _ => self.throttle.answered(entry.sent_at),
         }
-        self.reply(entry, status, class, id);
+        self.reply(entry, Reply::Answered(status, id), class);
         if class == SubmitClass::SessionBroken && self.phase.is_open() {
             // Others may have their answers already: they are heard before the session is made anew.
             self.broken = Some(status);
@@ -259,16 +259,18 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
         }
     }
 
-    /// Tells who waits; where nobody does, and it was taken, whoever keeps account of it.
-    fn reply(&mut self, entry: Entry, status: Status, class: SubmitClass, id: String) {
+    /// Tells who waits; where nobody does, whoever keeps account of it.
+    fn reply(&mut self, entry: Entry, reply: Reply, class: SubmitClass) {
         let Entry { answer, submitted, part, .. } = entry;
-        let Err(Reply::Answered(_, id)) = answer.send(Reply::Answered(status, id)) else { return };
-        if class == SubmitClass::Accepted {
+        let verdict = match (class, &reply) {
+            (SubmitClass::Accepted, Reply::Answered(_, id)) => submitted.accept(part, self.shared.id(id)),
+            (class, _) => submitted.refuse(part, matches!(class, SubmitClass::Rejected(_))),
+        };
+        if answer.send(reply).is_err() && class == SubmitClass::Accepted {
             self.shared.meters.late.increment(1);
-            let id = self.shared.id(&id);
-            if let Some(ids) = submitted.accept_late(part, id) {
-                self.shared.tell_late(&submitted, ids);
-            }
+        }
+        if let Some(verdict) = verdict {
+            self.shared.tell_late(&submitted, verdict);
         }
     }
 
@@ -281,7 +283,7 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
         tracing::error!(%operator, %status, "an SMSC does not understand what we write; look at its parameters in OPERATORS");
         self.shared.meters.not_understood(entry.sent_at.elapsed());
         self.throttle.answered(entry.sent_at);
-        let _left = entry.answer.send(Reply::NotUnderstood(status));
+        self.reply(entry, Reply::NotUnderstood(status), SubmitClass::Rejected(Fault::Settings));
     }
 
     /// We stop: the SMSC is told.

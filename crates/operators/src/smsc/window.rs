@@ -102,6 +102,9 @@ impl Window {
         for (_, entry) in self.entries.drain() {
             self.used.decrement(1.0);
             let reply = if entry.offset >= written { Reply::NotSent } else { Reply::Lost };
+            if reply == Reply::NotSent {
+                entry.submitted.refuse(entry.part, false);
+            }
             // Who does not wait any more knows already that nothing is known.
             let _left = entry.answer.send(reply);
         }

@@ -102,7 +102,7 @@ async fn every_series_of_sessions_exists_from_the_start_with_all_its_labels() {
 async fn sessions_and_their_answers_are_shown_as_they_are() {
     let smsc = smsc();
     let behaviour = SmscBehaviour { max_binds: Some(1), ..SmscBehaviour::default() };
-    let wrong = SmscMode::Status { code: Status(0x43) };
+    let wrong = SmscMode::refuse(Status(0x43));
     smsc.set_behaviour(behaviour.with_suffix("01", wrong).with_suffix("02", SmscMode::Silent)).expect("valid");
     let (it, metrics) = measured(&format!("a={}?binds=2&window=5&timeout_ms=300", smsc.url()));
     eventually(|| smsc.stats().binds_refused == 1 && smsc.stats().sessions == 1).await;

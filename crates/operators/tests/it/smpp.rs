@@ -7,7 +7,9 @@ use operator_simulator::{
     Smsc, SmscBehaviour, SmscBindMode, SmscEnd, SmscEvent, SmscMode, SmscOptions, SmscReceipt, SmscRule, SmscSubmit,
     local_certificate, local_tls,
 };
-use operators::{Background, Operators, OperatorsConfig, Prior, Report, SessionsState, Submission, Verdict};
+use operators::{
+    Background, Late, LateVerdict, Operators, OperatorsConfig, Prior, Report, SessionsState, Submission, Verdict,
+};
 use smpp::{MessageState, Status};
 use test_support::wait_until;
 use tokio::{sync::mpsc, time::timeout};
@@ -22,6 +24,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) struct Fixture {
     pub(crate) operators: Operators,
     told: mpsc::Receiver<Report>,
+    late: mpsc::Receiver<Late>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -32,11 +35,11 @@ impl Fixture {
     }
 
     fn with(config: OperatorsConfig) -> Self {
-        let (reports, told) = mpsc::channel(100);
+        let ((reports, told), (late, told_late)) = (mpsc::channel(100), mpsc::channel(100));
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let background = Background { tasks: tasks.clone(), stop: stop.clone(), reports };
+        let background = Background { tasks: tasks.clone(), stop: stop.clone(), reports, late };
         let operators = Operators::build(config, &background).expect("a valid configuration");
-        Self { operators, told, tasks, stop }
+        Self { operators, told, late: told_late, tasks, stop }
     }
 
     /// Waits until some session can send.
@@ -105,13 +108,10 @@ async fn a_message_is_taken_with_its_id_and_its_receipt_comes_back() {
     assert_eq!((submit.source.ton, submit.source.address.as_str()), (5, "BANK"));
     assert_eq!((submit.destination.ton, submit.destination.address.as_str()), (1, "4915112345"));
     assert_eq!((submit.text.as_deref(), submit.registered_delivery), (Some("hello"), 1));
-    match timeout(DEADLINE, it.told.recv()).await.expect("a receipt") {
-        Some(Report::Receipt { operator, receipt, stored }) => {
-            assert_eq!((operator.as_str(), Some(receipt.id)), ("a", ids[0].clone()));
-            stored.send(()).expect("the session waits for it");
-        }
-        other => panic!("no receipt: {other:?}"),
-    }
+    let Report { operator, receipt, stored } =
+        timeout(DEADLINE, it.told.recv()).await.expect("in time").expect("a receipt");
+    assert_eq!((operator.as_str(), Some(receipt.id)), ("a", ids[0].clone()));
+    stored.send(()).expect("the session waits for it");
     it.end().await;
     let taken =
         |entry: &operator_simulator::SmscEntry| matches!(entry.what, SmscEvent::DeliverSmResp { status: 0, .. });
@@ -124,7 +124,7 @@ async fn a_message_is_taken_with_its_id_and_its_receipt_comes_back() {
 #[tokio::test]
 async fn each_answer_has_its_verdict_and_the_breaker_knows_only_faults() {
     let smsc = smsc();
-    let status = |code| SmscRule::from(SmscMode::Status { code: Status(code) });
+    let status = |code| SmscRule::from(SmscMode::refuse(Status(code)));
     let behaviour = SmscBehaviour::default()
         .with_suffix("01", status(0x0B))
         .with_suffix("02", SmscRule::from(SmscMode::THROTTLE).times(1))
@@ -175,16 +175,9 @@ async fn a_late_acceptance_is_told() {
     it.bound().await;
     let submission = hello("+4915112345");
     assert_eq!(class(&it.send(&submission).await), "unknown");
-    match timeout(DEADLINE, it.told.recv()).await.expect("told") {
-        Some(Report::Late(late)) => {
-            assert_eq!((late.operator.as_str(), late.ids.len()), ("a", 1));
-            assert_eq!(
-                (late.message_id, late.recipient),
-                (submission.message_id.clone(), submission.recipient.clone())
-            );
-        }
-        other => panic!("no late answer: {other:?}"),
-    }
+    let late = timeout(DEADLINE, it.late.recv()).await.expect("in time").expect("told");
+    assert_eq!((late.message_id, late.recipient), (submission.message_id.clone(), submission.recipient.clone()));
+    assert!(matches!(late.verdict, LateVerdict::Taken(ids) if ids.len() == 1) && late.operator.as_str() == "a");
     assert!(it.operators.hold_unknown());
     for prior in [Prior::Resumed, Prior::Overdue] {
         assert_eq!(class(&it.operators.send(&submission, prior).await), "unknown");
@@ -216,7 +209,7 @@ async fn a_retry_sends_only_the_parts_that_are_missing() {
 #[tokio::test]
 async fn a_message_of_which_a_part_is_rejected_is_rejected() {
     let smsc = smsc();
-    let first_two = SmscRule::from(SmscMode::Status { code: Status(0x0B) }).times(1);
+    let first_two = SmscRule::from(SmscMode::refuse(Status(0x0B))).times(1);
     smsc.set_behaviour(first_two).expect("valid");
     let it = Fixture::new(&format!("a={}", smsc.url()));
     it.bound().await;
@@ -256,10 +249,7 @@ async fn sessions_are_of_the_kind_that_is_asked_for_and_no_more_than_that() {
         if parameters == "bind=tx" {
             assert!(!it.operators.reports(it.operators.names().next().expect("one")));
         } else {
-            assert!(
-                matches!(timeout(DEADLINE, it.told.recv()).await, Ok(Some(Report::Receipt { .. }))),
-                "{parameters}"
-            );
+            assert!(matches!(timeout(DEADLINE, it.told.recv()).await, Ok(Some(_))), "{parameters}");
         }
         it.end().await;
         let bind = |what| if let SmscEvent::Bind { mode, .. } = what { Some(mode) } else { None };
@@ -393,10 +383,10 @@ async fn a_rejection_says_nothing_of_what_was_taken_before_unless_it_is_about_a_
     let it = Fixture::new(&format!("a={}?timeout_ms=300", smsc.url()));
     it.bound().await;
     assert_eq!(class(&it.send(&hello("+491511201")).await), "unknown");
-    smsc.set_behaviour(SmscMode::Status { code: Status(0x66) }).expect("valid");
+    smsc.set_behaviour(SmscMode::refuse(Status(0x66))).expect("valid");
     let again = async || class(&it.operators.send(&hello("+491511201"), Prior::Resumed).await);
     assert_eq!(again().await, "never known", "the second copy was rejected, the first may be on its way");
-    smsc.set_behaviour(SmscMode::Status { code: Status(0x0B) }).expect("valid");
+    smsc.set_behaviour(SmscMode::refuse(Status(0x0B))).expect("valid");
     assert_eq!(again().await, "rejected", "no copy of it can have been taken");
     it.end().await;
     smsc.stop().await;

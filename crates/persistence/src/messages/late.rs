@@ -22,7 +22,7 @@ use crate::{
 /// Late answers of one transaction.
 const TOGETHER: usize = 256;
 
-/// An operator accepted a message after all.
+/// An operator answered about a message after all.
 #[derive(Debug, Clone)]
 pub struct LateAnswer {
     /// The message.
@@ -31,8 +31,19 @@ pub struct LateAnswer {
     pub recipient: Recipient,
     /// The operator's name.
     pub operator: String,
-    /// What it calls the message: one id, one for each part, or none.
-    pub called: Vec<Called>,
+    /// What it said.
+    pub said: Said,
+}
+
+/// What an operator says of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// It took it, and calls it this: one id, one for each part, or none.
+    Accepted(Vec<Called>),
+    /// It rejected it for good. Only for a message that no other operator can have, and that this one was sent but once.
+    Rejected,
+    /// It did not take it, and may another time. The same.
+    Refused,
 }
 
 impl LateAnswer {
@@ -40,17 +51,31 @@ impl LateAnswer {
     fn pair(&self) -> (&MessageId, &Recipient) {
         (&self.message_id, &self.recipient)
     }
+
+    fn becomes(&self) -> MessageStatus {
+        match self.said {
+            Said::Accepted(_) => MessageStatus::Done,
+            Said::Rejected => MessageStatus::Failed,
+            Said::Refused => MessageStatus::Pending,
+        }
+    }
+
+    /// Who decided about it.
+    fn provider(&self) -> &str {
+        if self.said == Said::Refused { "" } else { &self.operator }
+    }
 }
 
 impl Database {
-    /// Records what operators accepted late, in one transaction for each 256 answers. Tells in order whether each was
+    /// Records what operators answered late, in one transaction for each 256 answers. Tells in order whether each was
     /// recorded.
     ///
-    /// A recipient that is still `sending` becomes `done` as if its worker had settled it, whoever has a lease on it:
-    /// what that one settles afterwards changes nothing. One that is `pending`, `done`, `failed` or not stored is left
-    /// as it is; of two answers about one recipient the first counts.
+    /// A recipient that is still `sending` becomes `done`, or `failed` and is refunded, as if its worker had settled it,
+    /// whoever has a lease on it: what that one settles afterwards changes nothing. What was refused is `pending` again,
+    /// as before it was sent: its event is published again, as of all that was put off. One that is `pending`, `done`,
+    /// `failed` or not stored is left as it is; of two answers about one recipient the first counts.
     ///
-    /// No money moves by an answer. Where one of its receipts came first, what the [`ReceiptPolicy`] gives back for
+    /// No money moves by an acceptance. Where one of its receipts came first, what the [`ReceiptPolicy`] gives back for
     /// that is given back, as in a settlement; by default that is nothing.
     ///
     /// # Errors
@@ -81,27 +106,34 @@ async fn settle(
     let rows: Vec<_> = answers.iter().map(|answer| open.take(answer.pair(), |_| true)).collect();
     let settled: Vec<_> = answers.iter().zip(&rows).filter_map(|(answer, row)| Some((answer, row.as_ref()?))).collect();
     record(tx, &settled).await?;
-    let accepted = settled.iter().map(|(LateAnswer { operator, called, .. }, row)| Accepted {
-        message_row: row.id,
-        operator,
-        called,
-    });
-    let awaited = keep_ids(tx, accepted.collect(), policy).await?;
-    let settled: Vec<_> = settled.into_iter().map(|(_, row)| row).collect();
-    emit(tx, watched, Change::of_rows(&settled, CallbackType::Done)).await?;
+    let awaited = keep_ids(tx, settled.iter().filter_map(accepted).collect(), policy).await?;
+    let of = |status| settled.iter().filter(move |(answer, _)| answer.becomes() == status).map(|(_, row)| *row);
+    let (done, failed): (Vec<_>, Vec<_>) = (of(MessageStatus::Done).collect(), of(MessageStatus::Failed).collect());
+    emit(tx, watched, Change::of_rows(&done, CallbackType::Done)).await?;
+    emit(tx, watched, Change::of_rows(&failed, CallbackType::Failed)).await?;
     let mut tally = join_early(tx, &awaited, policy, watched).await?;
+    tally.owe(failed.into_iter().cloned());
     tally.pay(tx).await?;
     Ok((rows.iter().map(Option::is_some).collect(), tally))
 }
 
-/// Sets these to `done` by their operators, and ends their leases.
-async fn record(tx: &Tx, settled: &[(&LateAnswer, &Model)]) -> Result<(), StepError> {
-    let mut by_operator: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
-    for (answer, row) in settled {
-        by_operator.entry(&answer.operator).or_default().push(row.id);
+fn accepted<'a>((answer, row): &(&'a LateAnswer, &Model)) -> Option<Accepted<'a>> {
+    match &answer.said {
+        Said::Accepted(called) => Some(Accepted { message_row: row.id, operator: &answer.operator, called }),
+        Said::Rejected | Said::Refused => None,
     }
-    for (operator, rows) in by_operator {
-        end(tx, MessageStatus::Done, operator, &rows).await?;
+}
+
+/// Sets these to what they become by their operators, and ends their leases.
+async fn record(tx: &Tx, settled: &[(&LateAnswer, &Model)]) -> Result<(), StepError> {
+    for status in [MessageStatus::Done, MessageStatus::Failed, MessageStatus::Pending] {
+        let mut by_operator: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
+        for (answer, row) in settled.iter().filter(|(answer, _)| answer.becomes() == status) {
+            by_operator.entry(answer.provider()).or_default().push(row.id);
+        }
+        for (operator, rows) in by_operator {
+            end(tx, status, operator, &rows).await?;
+        }
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use super::{
     life_receipts::{called, receipt},
 };
 use crate::{
-    BeginRequest, Called, LateAnswer, Outcome, Query, Settlement,
+    BeginRequest, Called, LateAnswer, Outcome, Query, Said, Settlement,
     samples::{begin_request, request},
 };
 
@@ -33,6 +33,18 @@ impl Life {
         let answers: Vec<_> = wanted.iter().enumerate().map(answer).collect();
         let recorded = sent.of(Query::SettleLate, self.db.settle_late(&answers)).await;
         assert_eq!(recorded.iter().filter(|recorded| **recorded).count(), 254);
+        self.late_refusals(sent).await;
+    }
+
+    async fn late_refusals(&self, sent: &mut Sent) {
+        let messages: Vec<_> = (0..60).map(|n| request(1 + n)).collect();
+        self.db.accept(&messages).await.expect("accepts");
+        let wanted: Vec<_> = messages.iter().map(begin_request).collect();
+        self.db.begin_sending(&wanted, LEASE).await.expect("takes");
+        let said = |n| if n % 2 == 0 { Said::Rejected } else { Said::Refused };
+        let answer = |(n, request)| LateAnswer { said: said(n), ..late_answer(request, Vec::new()) };
+        let answers: Vec<_> = wanted.iter().enumerate().map(answer).collect();
+        assert_eq!(sent.of(Query::SettleLate, self.db.settle_late(&answers)).await, [true; 60]);
     }
 }
 
@@ -48,6 +60,6 @@ fn late_answer(request: &BeginRequest, called: Vec<Called>) -> LateAnswer {
         message_id: request.message_id.clone(),
         recipient: request.recipients[0].clone(),
         operator: OPERATOR.to_owned(),
-        called,
+        said: Said::Accepted(called),
     }
 }

@@ -55,6 +55,11 @@ impl Tally {
         self.joined += other.joined;
     }
 
+    /// Something is to be given back for these too.
+    pub(crate) fn owe(&mut self, rows: impl IntoIterator<Item = message_status::Model>) {
+        self.owed.extend(rows);
+    }
+
     /// The messages for which something is to be given back; by whoever asks.
     pub(crate) fn take_owed(&mut self) -> Vec<message_status::Model> {
         std::mem::take(&mut self.owed)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::RefundOnReceipt;
 use persistence::{
-    AcceptRequest, Called, Deferral, Deferred, LateAnswer, Outcome, PutOff, Reader, ReceiptPolicy, Settlement,
+    AcceptRequest, Called, Deferral, Deferred, LateAnswer, Outcome, PutOff, Reader, ReceiptPolicy, Said, Settlement,
 };
 
 use crate::{
@@ -24,7 +24,12 @@ fn failed() -> Outcome {
 /// An operator's answer about the message's first recipient.
 fn late_of(operator: &str, sent: &AcceptRequest, called: Vec<Called>) -> LateAnswer {
     let recipient = sent.payload.message.recipients.as_slice()[0].clone();
-    LateAnswer { message_id: message_id(sent).clone(), recipient, operator: operator.to_owned(), called }
+    LateAnswer {
+        message_id: message_id(sent).clone(),
+        recipient,
+        operator: operator.to_owned(),
+        said: Said::Accepted(called),
+    }
 }
 
 fn late(sent: &AcceptRequest, id: &str) -> LateAnswer {
@@ -215,6 +220,33 @@ pub(crate) async fn of_two_late_answers_the_first_counts(f: &Fixture) {
     assert_eq!(f.ids().await, ["operatorB b-1"]);
 }
 
+/// Whoever had the lease, and what it says afterwards.
+pub(crate) async fn what_is_rejected_late_is_refunded_once_and_what_is_refused_is_as_before(f: &Fixture) {
+    f.fund(1, 100).await;
+    f.endpoint(1, "https://example.com/").await;
+    f.db.refresh_callback_customers().await.expect("looks");
+    let (rejected, refused, leased) = (f.sending(NUMBER).await, f.sending(NUMBER).await, f.sending(NUMBER).await);
+    f.publish().await;
+    for (sent, claim) in [&rejected, &refused] {
+        let deferral = maybe_taken(std::slice::from_ref(claim), Duration::from_mins(1));
+        assert_eq!(f.db.defer(message_id(sent), deferral).await.expect("defers"), Deferred::Scheduled);
+    }
+    let said = |sent, said| LateAnswer { said, ..late(sent, "") };
+    let answers = [said(&rejected.0, Said::Rejected), said(&refused.0, Said::Refused), said(&leased.0, Said::Rejected)];
+    assert_eq!(f.settle_late(&answers).await, [true; 3]);
+    assert_eq!(f.statuses(message_id(&rejected.0)).await, [format!("{NUMBER} failed {OPERATOR}")]);
+    assert_eq!(f.statuses(message_id(&refused.0)).await, [format!("{NUMBER} pending ")]);
+    assert_eq!(f.balance(1).await, 100 - 3 + 2);
+    assert_eq!(f.settle_late(&answers).await, [false; 3], "said again");
+    let late = Settlement::new(&leased.1, by("operatorB"));
+    assert_eq!(f.db.settle(&[late]).await.expect("answers"), [false], "its lease is over");
+    assert_eq!(f.balance(1).await, 99);
+    assert_eq!(f.strings("SELECT type FROM callback_events").await, ["message.failed", "message.failed"]);
+    let again = f.begin(&refused.0).await;
+    assert!(again.len() == 1 && again[0].resumed.is_none(), "no operator can have it");
+    f.assert_conserved().await;
+}
+
 /// More than one transaction takes, in opposite orders, while the workers that have the leases record failures.
 pub(crate) async fn late_answers_at_once_are_each_recorded_once(f: &Fixture) {
     f.fund(1, 1_000).await;
@@ -228,7 +260,7 @@ pub(crate) async fn late_answers_at_once_are_each_recorded_once(f: &Fixture) {
             let operator = format!("operator{}", place % 2);
             let id = format!("id-{}", claim.recipient.as_str());
             let (message_id, recipient) = (message_id(sent).clone(), claim.recipient.clone());
-            answers.push(LateAnswer { message_id, recipient, operator, called: called(&id) });
+            answers.push(LateAnswer { message_id, recipient, operator, said: Said::Accepted(called(&id)) });
             failures.push(Settlement::new(&claim, failed()));
         }
     }

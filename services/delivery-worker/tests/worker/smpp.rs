@@ -46,7 +46,7 @@ async fn receipts_on_a_session_end_where_those_over_http_do() {
     let behaviour = SmscBehaviour::default()
         .with_receipts(delivered())
         .with_suffix("02", SmscRule::from(SmscMode::ACCEPT).with_receipts(vec![undelivered]))
-        .with_suffix("03", SmscMode::Status { code: Status(0x0B) })
+        .with_suffix("03", SmscMode::refuse(Status(0x0B)))
         .with_suffix("04", SmscRule::from(SmscMode::ACCEPT).with_receipts(vec![delivered().remove(0).before_answer()]));
     smsc.set_behaviour(behaviour).expect("valid");
     let worker = fixture.worker(&config(), over_smpp(&smsc, "")).await;
@@ -124,6 +124,72 @@ async fn a_late_acceptance_settles_what_is_never_sent_again() {
     assert_eq!((fixture.sql.number(ids).await, submits(&smsc), fixture.spent().await), (1, 1, PRICE));
     worker.stop().await;
     smsc.stop().await;
+    fixture.remove().await;
+}
+
+/// With `unknown=hold` a message is sent but once, so what its SMSC says of it is so whenever it says it.
+#[tokio::test]
+async fn a_late_refusal_ends_what_is_held_or_has_it_sent_again() {
+    let (fixture, smsc) = (Fixture::new().await, smsc());
+    let late = |code| SmscRule::from(SmscMode::Status { code, delay: Duration::from_secs(2) });
+    let behaviour = SmscBehaviour::default()
+        .with_suffix("01", late(Status::INVALID_DESTINATION))
+        .with_suffix("02", late(Status::SYSTEM_ERROR).times(1));
+    smsc.set_behaviour(behaviour).expect("valid");
+    let worker = fixture.worker(&config(), over_smpp(&smsc, "timeout_ms=300&unknown=hold")).await;
+    let requests = [express("rejected", "+491511201"), express("refused", "+491511202")];
+    fixture.send(&requests).await;
+    fixture.metrics.reaches(r#"recipients_settled_total{result="deferred"}"#, 2).await;
+    eventually("the rejection", async || fixture.sql.rows("rejected").await == ["failed a"]).await;
+    eventually("the refusal", async || fixture.sql.rows("refused").await == ["pending"]).await;
+    assert_eq!((submits(&smsc), fixture.spent().await), (2, PRICE));
+    fixture.publish(&requests).await;
+    eventually("the second try", async || fixture.sql.rows("refused").await == ["done a"]).await;
+    assert_eq!((submits(&smsc), fixture.spent().await), (3, PRICE));
+    worker.stop().await;
+    smsc.stop().await;
+    fixture.remove().await;
+}
+
+/// Late answers are said but once: they wait for the database however long it is away.
+#[tokio::test]
+async fn a_late_acceptance_waits_for_the_database() {
+    let (fixture, smsc) = (Fixture::new().await, smsc());
+    smsc.set_behaviour(SmscMode::Accept { delay: Duration::from_secs(2) }).expect("valid");
+    let parameters = "timeout_ms=300&unknown=hold";
+    let worker = fixture.hasty_worker(&config(), over_smpp(&smsc, parameters), Duration::from_millis(200)).await;
+    fixture.send(&[express("late", "+491511201")]).await;
+    fixture.metrics.reaches(r#"recipients_settled_total{result="deferred"}"#, 1).await;
+    fixture.sql.lock().await;
+    let answered = r#"smpp_late_answers_total{operator="a"}"#;
+    fixture.metrics.reaches(answered, 1).await;
+    // Longer than a receipt is tried for.
+    let failed = r#"db_queries_total{query="settle_late",result="error"}"#;
+    fixture.metrics.reaches(failed, 5).await;
+    fixture.sql.unlock().await;
+    eventually("the late answer", async || fixture.sql.rows("late").await == ["done a"]).await;
+    assert_eq!(submits(&smsc), 1);
+    worker.stop().await;
+    smsc.stop().await;
+    fixture.remove().await;
+}
+
+/// What waits for a session in a worker's hands fails when its time is over, and is not kept from its money until there is one.
+#[tokio::test]
+async fn what_waits_in_hand_for_a_session_is_refunded_when_its_time_is_over() {
+    let (fixture, smsc) = (Fixture::new().await, smsc());
+    let valid =
+        delivery_worker::WorkerConfig { validity: PerLane::from_fn(|_| Some(Duration::from_secs(4))), ..config() };
+    let worker = fixture.worker(&valid, over_smpp(&smsc, "timeout_ms=60000")).await;
+    fixture.send(&[message("before", &["+491511201"])]).await;
+    fixture.answered("ok", 1).await;
+    smsc.stop().await;
+    let bound = r#"smpp_sessions{operator="a",state="bound"}"#;
+    eventually("the end of the session", async || fixture.metrics.value(bound) == 0).await;
+    fixture.send(&[message("waits", &["+491511201"])]).await;
+    eventually("its end", async || fixture.sql.rows("waits").await == ["failed"]).await;
+    assert_eq!(fixture.spent().await, PRICE);
+    worker.stop().await;
     fixture.remove().await;
 }
 

@@ -43,7 +43,7 @@ async fn an_smsc_accepts_and_remembers_what_it_was_sent() {
 #[tokio::test]
 async fn every_status_is_answered_by_the_most_specific_rule() {
     let code = Status::INVALID_DESTINATION;
-    let behaviour = SmscBehaviour::from(SmscMode::Status { code })
+    let behaviour = SmscBehaviour::from(SmscMode::refuse(code))
         .with_suffix("0002", SmscRule::from(SmscMode::THROTTLE).times(2))
         .with_suffix("12", SmscMode::QUEUE_FULL)
         .with_recipient("4912", SmscMode::ACCEPT);

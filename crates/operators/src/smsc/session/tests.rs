@@ -12,9 +12,10 @@ use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::{
-    Report,
+    Late, LateVerdict, Report,
     smsc::{
         Pool,
+        begun::Begun,
         config::tests::parsed,
         meters::{Meters, Shown},
         pool::Submitting,
@@ -31,6 +32,8 @@ struct Fixture {
     shared: Arc<Shared>,
     smsc: Link<DuplexStream>,
     reports: mpsc::Receiver<Report>,
+    late: mpsc::Receiver<Late>,
+    _late: mpsc::Sender<Late>,
     stop: CancellationToken,
     ended: JoinHandle<Ended>,
     tasks: TaskTracker,
@@ -39,29 +42,46 @@ struct Fixture {
 impl Fixture {
     fn new(parameters: &str) -> Self {
         let config = parsed(&format!("smpp://u:p@host?{parameters}")).expect("accepted");
-        let (reports, told) = mpsc::channel(10);
+        let ((reports, told), (late, told_late)) = (mpsc::channel(10), mpsc::channel(10));
         let operator = testing::name("a");
         let meters = Arc::new(Meters::new(&operator));
         let pool = Pool::new(config.tps, config.wait(), config.timeout);
         let room = Arc::new(Room::new(&config));
-        let shared = Arc::new(Shared { operator, config, pool, room, meters, reports });
+        let shared = Arc::new(Shared {
+            operator,
+            config,
+            pool,
+            begun: Begun::default(),
+            room,
+            meters,
+            reports,
+            late: late.downgrade(),
+        });
         let (ours, theirs) = duplex(64 * 1024);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let session = Session::new(Link::new(ours), Arc::clone(&shared), true);
         let (stopped, mut shown) = (stop.clone(), Shown::new(&shared.meters, SessionState::Binding));
         let ended = tasks.spawn(async move { session.run(&stopped, &mut shown).await });
-        Self { shared, smsc: Link::new(theirs), reports: told, stop, ended, tasks }
+        Self { shared, smsc: Link::new(theirs), reports: told, late: told_late, _late: late, stop, ended, tasks }
     }
 
     /// Submits a part of a message of its own.
     fn submit(&self, lane: Lane, text: &'static str) -> (Arc<Submitted>, JoinHandle<Submitting>) {
-        let submission = testing::submission();
-        let submitted = Arc::new(Submitted::new(submission.message_id, submission.recipient, 1));
-        submitted.begin();
-        let (shared, part) = (Arc::clone(&self.shared), Arc::clone(&submitted));
-        let sm = Box::new(Sm { short_message: text.as_bytes().into(), ..Sm::default() });
-        let submit = self.tasks.spawn(async move { shared.pool.submit(lane, sm, &part, 0).await });
+        let submitted = in_parts(1);
+        let submit = self.submit_part(lane, text, &submitted, 0);
         (submitted, submit)
+    }
+
+    fn submit_part(
+        &self,
+        lane: Lane,
+        text: &'static str,
+        submitted: &Arc<Submitted>,
+        part: usize,
+    ) -> JoinHandle<Submitting> {
+        let (shared, submitted) = (Arc::clone(&self.shared), Arc::clone(submitted));
+        let sm = Box::new(Sm { short_message: text.as_bytes().into(), ..Sm::default() });
+        self.tasks.spawn(async move { shared.pool.submit(lane, sm, &submitted, part).await })
     }
 
     /// The next PDU that the SMSC gets.
@@ -69,13 +89,18 @@ impl Fixture {
         Pdu::read(self.smsc.receive().await.expect("the session is there")).expect("we write what can be read")
     }
 
-    /// The next message that the SMSC gets: its number and its text.
+    /// The next message that the SMSC gets: its number and its text. That it is there is answered.
     async fn next_message(&mut self) -> (u32, String) {
-        match self.next().await {
-            Pdu { sequence, body: Body::SubmitSm(sm), .. } => {
-                (sequence, String::from_utf8_lossy(sm.octets()).into_owned())
+        loop {
+            match self.next().await {
+                Pdu { sequence, body: Body::SubmitSm(sm), .. } => {
+                    return (sequence, String::from_utf8_lossy(sm.octets()).into_owned());
+                }
+                Pdu { sequence, body: Body::EnquireLink, .. } => {
+                    self.put(Pdu::response(sequence, Status::OK, Body::EnquireLinkResp)).await;
+                }
+                other => panic!("no message: {other:?}"),
             }
-            other => panic!("no message: {other:?}"),
         }
     }
 
@@ -94,6 +119,14 @@ impl Fixture {
         let response = Response { message_id: id.to_owned() };
         self.put(Pdu::response(sequence, status, Body::SubmitSmResp(response))).await;
     }
+}
+
+/// A message in so many parts, whose answers are waited for.
+fn in_parts(parts: usize) -> Arc<Submitted> {
+    let submission = testing::submission();
+    let submitted = Arc::new(Submitted::new(submission.message_id, submission.recipient, parts));
+    submitted.begin();
+    submitted
 }
 
 fn accepted(id: &str) -> Submitting {
@@ -142,6 +175,48 @@ async fn what_has_no_room_in_time_was_not_sent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_rest_of_a_message_waits_for_longer_and_goes_first() {
+    let mut it = Fixture::new("window=1&timeout_ms=10000&enquire_s=3600");
+    let long = in_parts(3);
+    let first = it.submit_part(Lane::Normal, "part 1", &long, 0);
+    let (sequence, _) = it.next_message().await;
+    let second = it.submit_part(Lane::Normal, "part 2", &long, 1);
+    let (_, other) = it.submit(Lane::Normal, "other");
+    assert_eq!(other.await.expect("told"), Submitting::Busy, "after half of the time for an answer");
+    assert!(!second.is_finished(), "a part of it is on its way");
+    let (_, other) = it.submit(Lane::Normal, "another");
+    it.answer(sequence, Status::OK, "1").await;
+    assert_eq!(first.await.expect("answered"), accepted("1"));
+    let (sequence, text) = it.next_message().await;
+    assert_eq!(text, "part 2");
+    let third = it.submit_part(Lane::Normal, "part 3", &long, 2);
+    it.answer(sequence, Status::OK, "2").await;
+    let (sequence, text) = it.next_message().await;
+    assert_eq!(text, "part 3", "half a message is none");
+    it.answer(sequence, Status::OK, "3").await;
+    assert_eq!(it.next_message().await.1, "another");
+    assert_eq!((second.await.expect("answered"), third.await.expect("answered")), (accepted("2"), accepted("3")));
+    drop(other);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_refusal_is_told_for_what_it_is() {
+    let mut it = Fixture::new("timeout_ms=1000&enquire_s=3600&reject=401");
+    for (status, verdict) in [
+        (Status::INVALID_DESTINATION, LateVerdict::Rejected),
+        (Status(0x401), LateVerdict::Rejected),
+        (Status::SYSTEM_ERROR, LateVerdict::Refused),
+    ] {
+        let (submitted, silent) = it.submit(Lane::Express, "one");
+        let (sequence, _) = it.next_message().await;
+        assert_eq!(silent.await.expect("told"), Submitting::NoAnswer);
+        assert_eq!(submitted.leave(), None);
+        it.answer(sequence, status, "").await;
+        assert_eq!(it.late.recv().await.expect("told").verdict, verdict, "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_late_answer_is_told_once_and_frees_its_place() {
     let mut it = Fixture::new("window=1&timeout_ms=1000&enquire_s=3600");
     let (submitted, silent) = it.submit(Lane::Normal, "one");
@@ -151,19 +226,12 @@ async fn a_late_answer_is_told_once_and_frees_its_place() {
     let (_, second) = it.submit(Lane::Normal, "two");
     assert_eq!(second.await.expect("told"), Submitting::Busy, "the SMSC still has the first one");
     it.answer(sequence, Status::OK, "late").await;
-    match it.reports.recv().await {
-        Some(Report::Late(late)) => {
-            assert_eq!(late.ids, [ProviderMessageId::parse("late")]);
-            assert_eq!(late.message_id, testing::submission().message_id);
-        }
-        other => panic!("no late answer: {other:?}"),
-    }
+    let late = it.late.recv().await.expect("told");
+    assert_eq!(late.verdict, LateVerdict::Taken(vec![ProviderMessageId::parse("late")]));
+    assert_eq!(late.message_id, testing::submission().message_id);
     let (_, third) = it.submit(Lane::Normal, "three");
-    let mut next = it.next().await;
-    while next.body == Body::EnquireLink {
-        next = it.next().await;
-    }
-    it.answer(next.sequence, Status::OK, "3").await;
+    let (sequence, _) = it.next_message().await;
+    it.answer(sequence, Status::OK, "3").await;
     assert_eq!(third.await.expect("answered"), accepted("3"));
 }
 
@@ -244,9 +312,7 @@ async fn a_receipt_is_answered_when_it_is_stored_and_not_before() {
     let mut it = Fixture::new("enquire_s=3600");
     // Its numbers are its own: ours begin where its do.
     it.put(receipt(1)).await;
-    let Some(Report::Receipt { operator, receipt: told, stored }) = it.reports.recv().await else {
-        panic!("no receipt")
-    };
+    let Report { operator, receipt: told, stored } = it.reports.recv().await.expect("a receipt");
     assert_eq!((operator.as_str(), told.id.as_str()), ("a", "id-1"));
     assert!(it.is_quiet(4).await);
     stored.send(()).expect("the session waits");
@@ -289,7 +355,6 @@ async fn answers_that_are_of_no_use_are_counted() {
         let (sequence, _) = it.next_message().await;
         it.answer(sequence, Status::OK, "").await;
         assert_eq!(nameless.await.expect("answered"), accepted(""));
-        assert_eq!(it.shared.id(""), None);
         let (_, unread) = it.submit(Lane::Normal, "two");
         let (sequence, _) = it.next_message().await;
         it.put(Pdu::response(sequence, Status::INVALID_COMMAND, Body::GenericNack)).await;
