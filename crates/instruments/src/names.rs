@@ -129,6 +129,8 @@ metrics_table! {
     SMPP_ANSWERS_WITHOUT_ID_TOTAL: "smpp_answers_without_id_total", Counter, Count, [OPERATOR], [Worker], "Parts that an SMSC accepted without an id, although receipts are expected: none can be matched";
     SMPP_MESSAGES_FROM_HANDSETS_TOTAL: "smpp_messages_from_handsets_total", Counter, Count, [OPERATOR], [Worker], "Messages from handsets that SMSCs sent, which are refused";
     SMPP_RECEIPTS_REFUSED_TOTAL: "smpp_receipts_refused_total", Counter, Count, [OPERATOR], [Worker], "Receipts of SMSCs without an id: nobody can know what they are about";
+    SMPP_RECEIPTS_PUT_OFF_TOTAL: "smpp_receipts_put_off_total", Counter, Count, [OPERATOR], [Worker], "Receipts that were not stored in time: SMSCs are asked to send them again";
+    SMPP_UNREADABLE_PDUS_TOTAL: "smpp_unreadable_pdus_total", Counter, Count, [OPERATOR], [Worker], "PDUs of SMSCs that cannot be read, and are left out";
     PARTIAL_SUBMITS_TOTAL: "partial_submits_total", Counter, Count, [OPERATOR], [Worker], "Messages of which an operator accepted some parts and rejected another: they are refunded";
     ACCEPT_TO_OPERATOR_SECONDS: "accept_to_operator_seconds", Histogram, Seconds, [TYPE], [Worker], "Time from accepting a message to handing it to an operator";
     BROKER_CONFIRM_DURATION_SECONDS: "broker_confirm_duration_seconds", Histogram, Seconds, [], [Relay], "Time from publishing to the confirm of the broker";

@@ -95,11 +95,11 @@ pub(crate) struct Sessions {
 /// How the sessions of an operator are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionsState {
-    /// All are bound.
+    /// All are bound, those that only receive among them.
     All,
     /// Some are.
     Some,
-    /// None is.
+    /// None is that can send.
     None,
 }
 
@@ -158,10 +158,12 @@ impl Sessions {
     }
 
     pub(crate) fn state(&self) -> SessionsState {
-        let bound = self.shared.pool.sessions().borrow().bound;
+        let pool::Sessions { bound, receivers, .. } = *self.shared.pool.sessions().borrow();
+        let SmppConfig { binds, bind, .. } = self.shared.config;
+        let wanted_receivers = if bind == Binding::Pair { binds } else { 0 };
         match bound {
             0 => SessionsState::None,
-            bound if bound < self.shared.config.binds => SessionsState::Some,
+            bound if bound < binds || receivers < wanted_receivers => SessionsState::Some,
             _ => SessionsState::All,
         }
     }

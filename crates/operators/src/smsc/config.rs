@@ -151,7 +151,7 @@ impl SmppConfig {
                 || part.contains('\0')
                 || !part.chars().all(|character| u8::try_from(character).is_ok())
             {
-                return Err(wrong(Wrong::new(name, format!("at most {most} bytes"))));
+                return Err(wrong(Wrong::new(name, format!("at most {most} bytes of ISO 8859-1"))));
             }
         }
         let mut given = Parameters::read(url.query().unwrap_or_default()).map_err(wrong)?;
@@ -177,16 +177,15 @@ impl SmppConfig {
         }
         // That the SMSC took it is no matter of opinion.
         statuses.remove(&Status::OK.0);
+        let bind = given
+            .choice("bind", &[("trx", Binding::Transceiver), ("tx", Binding::Transmitter), ("tx+rx", Binding::Pair)])?;
         Ok(Self {
             host: String::new(),
             port: 0,
             tls: has_tls.then(|| ca.map_or(Trust::System, Trust::File)),
             system_id: String::new(),
             password: String::new(),
-            bind: given.choice(
-                "bind",
-                &[("trx", Binding::Transceiver), ("tx", Binding::Transmitter), ("tx+rx", Binding::Pair)],
-            )?,
+            bind,
             binds: given.number("binds", 1, 1..=100)?,
             window: given.number("window", 10, 1..=1_000)?,
             tps: given.number("tps", 0, 0..=100_000)?,
@@ -203,10 +202,7 @@ impl SmppConfig {
                 "long",
                 &[("udh", Long::Udh), ("udh16", Long::Udh16), ("sar", Long::Sar), ("payload", Long::Payload)],
             )?,
-            receipts: given.choice(
-                "receipts",
-                &[("all", Receipts::All), ("failure", Receipts::Failure), ("none", Receipts::None)],
-            )?,
+            receipts: given.choice("receipts", receipts_of(bind))?,
             validity: given.choice(
                 "validity",
                 &[("relative", Validity::Relative), ("absolute", Validity::Absolute), ("none", Validity::None)],
@@ -247,6 +243,17 @@ impl SmppConfig {
     /// How long one attempt may take: waiting, the answer, and a second for what is between.
     pub(crate) fn attempt(&self) -> Duration {
         self.wait() + self.timeout + Duration::from_secs(1)
+    }
+}
+
+/// The first is the default: none where nobody could hear them. Who asks for them all the same gets them in another way.
+fn receipts_of(bind: Binding) -> &'static [(&'static str, Receipts)] {
+    const ALL: (&str, Receipts) = ("all", Receipts::All);
+    const FAILURE: (&str, Receipts) = ("failure", Receipts::Failure);
+    const NONE: (&str, Receipts) = ("none", Receipts::None);
+    match bind {
+        Binding::Transmitter => &[NONE, ALL, FAILURE],
+        Binding::Transceiver | Binding::Pair => &[ALL, FAILURE, NONE],
     }
 }
 
@@ -299,6 +306,8 @@ pub(super) mod tests {
         assert_eq!((config.long, config.version, config.unknown), (Long::Sar, 0x50, UnknownRule::Hold));
         assert_eq!((config.system_type.as_str(), config.service_type.as_str()), ("VMS", "CMT"));
         assert_eq!(format!("{config:?}"), "Smpp(smpps://::1:9000)");
+        let asked = |parameters: &str| parsed(&format!("smpp://h?{parameters}")).expect("accepted").receipts;
+        assert_eq!((asked("bind=tx"), asked("bind=tx&receipts=all")), (Receipts::None, Receipts::All));
         for (bind, binding) in [("trx", Binding::Transceiver), ("tx", Binding::Transmitter), ("tx%2Brx", Binding::Pair)]
         {
             assert_eq!(parsed(&format!("smpp://h?bind={bind}")).expect("accepted").bind, binding);

@@ -104,6 +104,12 @@ impl<S: AsyncRead + AsyncWrite> Link<S> {
         }
     }
 
+    /// Has bytes written that are no PDU.
+    #[cfg(test)]
+    pub(super) fn put_bytes(&mut self, bytes: &[u8]) {
+        self.unwritten.extend_from_slice(bytes);
+    }
+
     /// The socket itself.
     #[cfg(test)]
     pub(super) fn into_stream(self) -> S

@@ -8,7 +8,7 @@ use std::{
 
 use instruments::names::{self, label};
 use metrics::{Counter, Gauge, Histogram};
-use smpp::Status;
+use smpp::{Status, Unreadable};
 use tokio::time::Instant;
 
 use crate::OperatorName;
@@ -58,7 +58,7 @@ const OTHER: &str = "other";
 /// In the label `status` of responses, that what we wrote was not understood.
 const NOT_UNDERSTOOD: &str = "generic_nack";
 
-/// Settings that an SMSC finds wrong are told so often at most.
+/// What an SMSC finds wrong, or we of it, is told so often at most.
 const TELL_EVERY: Duration = Duration::from_mins(1);
 
 /// The metrics of one operator.
@@ -77,7 +77,10 @@ pub(super) struct Meters {
     pub(super) without_id: Counter,
     pub(super) from_handsets: Counter,
     pub(super) receipts_refused: Counter,
-    told_at: Mutex<Option<Instant>>,
+    pub(super) receipts_put_off: Counter,
+    pub(super) unreadable: Counter,
+    settings_told: Told,
+    unreadable_told: Told,
 }
 
 impl Meters {
@@ -101,7 +104,10 @@ impl Meters {
             without_id: counter(names::SMPP_ANSWERS_WITHOUT_ID_TOTAL),
             from_handsets: counter(names::SMPP_MESSAGES_FROM_HANDSETS_TOTAL),
             receipts_refused: counter(names::SMPP_RECEIPTS_REFUSED_TOTAL),
-            told_at: Mutex::new(None),
+            receipts_put_off: counter(names::SMPP_RECEIPTS_PUT_OFF_TOTAL),
+            unreadable: counter(names::SMPP_UNREADABLE_PDUS_TOTAL),
+            settings_told: Told::default(),
+            unreadable_told: Told::default(),
         }
     }
 
@@ -112,9 +118,10 @@ impl Meters {
     }
 
     /// The SMSC could not read a part.
-    pub(super) fn not_understood(&self, after: Duration) {
+    pub(super) fn not_understood(&self, status: Status, after: Duration) {
         self.responses.count(NOT_UNDERSTOOD);
         self.submit_seconds.record(after);
+        self.settings_are_wrong(status);
     }
 
     pub(super) fn ended(&self, reason: &'static str) {
@@ -127,12 +134,41 @@ impl Meters {
 
     /// The SMSC finds our way of writing messages wrong: that is told once a minute, however many it refuses.
     pub(super) fn settings_are_wrong(&self, status: Status) {
-        let mut told_at = self.told_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if told_at.is_none_or(|at| at.elapsed() >= TELL_EVERY) {
-            *told_at = Some(Instant::now());
+        if self.settings_told.is_due() {
             let operator = &self.operator;
             tracing::error!(%operator, %status, "an SMSC refuses messages for how they are written; look at its parameters in OPERATORS");
         }
+    }
+
+    /// The SMSC sent what cannot be read: told as often at most.
+    pub(super) fn cannot_read(&self, unreadable: &Unreadable) {
+        self.unreadable.increment(1);
+        if self.unreadable_told.is_due() {
+            tracing::warn!(operator = %self.operator, %unreadable, "PDUs of an SMSC are left out");
+        }
+    }
+
+    /// The SMSC could not read something, and does not say what.
+    pub(super) fn something_not_understood(&self, status: Status) {
+        if self.unreadable_told.is_due() {
+            tracing::warn!(operator = %self.operator, %status, "an SMSC did not understand something");
+        }
+    }
+}
+
+/// When something was told last.
+#[derive(Default)]
+struct Told(Mutex<Option<Instant>>);
+
+impl Told {
+    /// Whether it is to be told again.
+    fn is_due(&self) -> bool {
+        let mut told_at = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = told_at.is_none_or(|at| at.elapsed() >= TELL_EVERY);
+        if is_due {
+            *told_at = Some(Instant::now());
+        }
+        is_due
     }
 }
 

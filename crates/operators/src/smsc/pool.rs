@@ -93,10 +93,13 @@ struct Line {
     fresh: VecDeque<Job>,
 }
 
-/// How many sessions can send.
+/// How many sessions there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sessions {
+    /// Those that can send.
     pub(super) bound: u16,
+    /// Those that only receive.
+    pub(super) receivers: u16,
     /// When there were none any more.
     pub(super) since: Option<Instant>,
 }
@@ -104,7 +107,7 @@ pub(super) struct Sessions {
 impl Pool {
     pub(super) fn new(tps: u32, wait: Duration, timeout: Duration) -> Self {
         let waiting = Waiting { lanes: PerLane::from_fn(|_| Line::default()), pace: Pace::new(tps) };
-        let sessions = Sessions { bound: 0, since: Some(Instant::now()) };
+        let sessions = Sessions { bound: 0, receivers: 0, since: Some(Instant::now()) };
         let (added, sessions) = (watch::Sender::new(0), watch::Sender::new(sessions));
         Self { waiting: Mutex::new(waiting), added, sessions, wait, timeout }
     }
@@ -193,11 +196,16 @@ impl Pool {
         self.added.subscribe()
     }
 
-    /// A session begins or ends to send.
-    pub(super) fn session(&self, begins: bool) {
+    /// A session, which sends or only receives, begins or ends to work.
+    pub(super) fn session(&self, begins: bool, sends: bool) {
+        let change = |count: u16| if begins { count + 1 } else { count.saturating_sub(1) };
         self.sessions.send_modify(|sessions| {
-            let bound = if begins { sessions.bound + 1 } else { sessions.bound.saturating_sub(1) };
-            *sessions = Sessions { bound, since: (bound == 0).then(Instant::now) };
+            if !sends {
+                sessions.receivers = change(sessions.receivers);
+                return;
+            }
+            sessions.bound = change(sessions.bound);
+            sessions.since = (sessions.bound == 0).then(Instant::now);
         });
     }
 

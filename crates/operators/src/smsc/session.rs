@@ -101,10 +101,10 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
         ended
     }
 
-    /// It begins or ends to send, if it is one that sends.
+    /// It begins or ends to work.
     fn count(&self, begins: bool) {
+        self.shared.pool.session(begins, self.sends);
         if self.sends {
-            self.shared.pool.session(begins);
             let (size, places) = (&self.shared.meters.window_size, f64::from(self.shared.config.window));
             if begins { size.increment(places) } else { size.decrement(places) }
         }
@@ -203,8 +203,7 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
         let Pdu { status, sequence, body } = match Pdu::read(frame) {
             Ok(pdu) => pdu,
             Err(unreadable) => {
-                let operator = &self.shared.operator;
-                tracing::warn!(%operator, %unreadable, "a PDU of an SMSC is left out");
+                self.shared.meters.cannot_read(&unreadable);
                 if let Some(answer) = unreadable.answer() {
                     self.link.put(&answer);
                 }
@@ -275,13 +274,11 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
     }
 
     fn not_understood(&mut self, sequence: u32, status: Status) {
-        let operator = &self.shared.operator;
         let Some(entry) = self.window.take(sequence) else {
-            tracing::warn!(%operator, %status, sequence, "an SMSC did not understand something");
+            self.shared.meters.something_not_understood(status);
             return;
         };
-        tracing::error!(%operator, %status, "an SMSC does not understand what we write; look at its parameters in OPERATORS");
-        self.shared.meters.not_understood(entry.sent_at.elapsed());
+        self.shared.meters.not_understood(status, entry.sent_at.elapsed());
         self.throttle.answered(entry.sent_at);
         self.reply(entry, Reply::NotUnderstood(status), SubmitClass::Rejected(Fault::Settings));
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::{MessageId, MessageType, ProviderMessageId, Recipient, Sender};
+use futures_util::future::join_all;
 use operator_simulator::{
     Smsc, SmscBehaviour, SmscBindMode, SmscEnd, SmscEvent, SmscMode, SmscOptions, SmscReceipt, SmscRule, SmscSubmit,
     local_certificate, local_tls,
@@ -206,6 +207,56 @@ async fn a_retry_sends_only_the_parts_that_are_missing() {
     smsc.stop().await;
 }
 
+/// More long messages than a slow account takes in time: some are sent and some are not, and none is in part.
+#[tokio::test]
+async fn at_a_slow_account_messages_are_sent_as_a_whole_or_not_at_all() {
+    let smsc = smsc();
+    let mut config = config(&format!("a={}?tps=10&timeout_ms=4000", smsc.url()));
+    config.max_retries = 0;
+    let it = Fixture::with(config);
+    it.bound().await;
+    let text = "a".repeat(153 * 5 + 1);
+    let messages: Vec<_> = (0..10).map(|number| submission("m", &format!("+4915112345{number:02}"), &text)).collect();
+    let verdicts = join_all(messages.iter().map(|message| it.send(message))).await;
+    let sent = submits(&smsc);
+    let mut whole = 0;
+    for (message, verdict) in messages.iter().zip(&verdicts) {
+        let number = message.recipient.as_str().trim_start_matches('+');
+        let parts = sent.iter().filter(|submit| submit.destination.address == number).count();
+        match class(verdict) {
+            "accepted" => assert_eq!(parts, 6, "{number}"),
+            "waiting" => assert_eq!(parts, 0, "{number}"),
+            other => panic!("{number} is {other}"),
+        }
+        whole += usize::from(parts == 6);
+    }
+    assert!((1..10).contains(&whole), "{whole} of ten in a second");
+    it.end().await;
+    smsc.stop().await;
+}
+
+/// A round that ends in the middle of a message is gone on with, and not begun anew.
+#[tokio::test]
+async fn the_next_round_sends_what_the_last_one_left() {
+    let smsc = smsc();
+    let mut config = config(&format!("a={}?tps=2&timeout_ms=2000", smsc.url()));
+    config.max_retries = 0;
+    let it = Fixture::with(config);
+    it.bound().await;
+    let message = submission("m", "+4915112345", &"a".repeat(153 * 9 + 1));
+    let mut verdict = it.send(&message).await;
+    let mut rounds = 1;
+    while class(&verdict) != "accepted" {
+        assert_eq!(class(&verdict), "unknown", "some of it is there");
+        verdict = timeout(DEADLINE, it.operators.send(&message, Prior::Resumed)).await.expect("a round has an end");
+        rounds += 1;
+    }
+    assert_eq!(submits(&smsc).len(), 10, "each part once");
+    assert!(rounds > 1, "one round has not the time for it");
+    it.end().await;
+    smsc.stop().await;
+}
+
 #[tokio::test]
 async fn a_message_of_which_a_part_is_rejected_is_rejected() {
     let smsc = smsc();
@@ -269,6 +320,23 @@ async fn one_bind_too_many_is_refused_and_harms_no_other() {
     assert_eq!(it.operators.sessions().next().map(|(_, state)| state), Some(SessionsState::Some));
     assert_eq!(class(&it.send(&hello("+4915112345")).await), "accepted");
     assert_eq!(smsc.stats().binds_refused, 1, "it waits before it tries again");
+    it.end().await;
+    smsc.stop().await;
+}
+
+#[tokio::test]
+async fn a_pair_without_one_of_its_two_is_not_all() {
+    let smsc = smsc();
+    smsc.set_behaviour(SmscBehaviour { max_binds: Some(1), ..SmscBehaviour::default() }).expect("valid");
+    let it = Fixture::new(&format!("a={}?bind=tx+rx", smsc.url()));
+    let state = || it.operators.sessions().next().map(|(_, state)| state);
+    eventually(|| smsc.stats().binds_refused == 1 && smsc.stats().sessions == 1).await;
+    assert_ne!(state(), Some(SessionsState::All));
+    it.end().await;
+    smsc.set_behaviour(SmscBehaviour::default()).expect("valid");
+    let it = Fixture::new(&format!("a={}?bind=tx+rx", smsc.url()));
+    eventually(|| it.operators.sessions().next().map(|(_, state)| state) == Some(SessionsState::All)).await;
+    assert_eq!(smsc.stats().sessions, 2);
     it.end().await;
     smsc.stop().await;
 }

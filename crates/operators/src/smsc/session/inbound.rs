@@ -4,6 +4,7 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use domain::{ErrorCode, ProviderMessageId, Receipt, ReceiptState, ReportedNumber};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use metrics::Counter;
 use smpp::{Body, Pdu, Response, Status};
 use tokio::{sync::oneshot, time::timeout};
 
@@ -46,13 +47,15 @@ impl Inbound {
         };
         let meters = &self.shared.meters;
         let status = match receipt.as_ref().map(|receipt| read(self.shared.config.receipt_id, receipt)) {
-            Some(Some(receipt)) => match self.store(receipt) {
-                Some(stored) => {
-                    self.in_hand.push(Box::pin(when_stored(stored, sequence, answer)));
+            Some(Some(receipt)) => {
+                let put_off = meters.receipts_put_off.clone();
+                if let Some(stored) = self.store(receipt) {
+                    self.in_hand.push(Box::pin(when_stored(stored, sequence, answer, put_off)));
                     return None;
                 }
-                None => Status::TEMPORARY_APPLICATION_ERROR,
-            },
+                put_off.increment(1);
+                Status::TEMPORARY_APPLICATION_ERROR
+            }
             // Nobody can find out what it is about, however often it comes.
             Some(None) => {
                 meters.receipts_refused.increment(1);
@@ -75,9 +78,13 @@ impl Inbound {
     }
 }
 
-async fn when_stored(stored: oneshot::Receiver<()>, sequence: u32, answer: Body) -> Pdu {
-    let is_stored = matches!(timeout(STORED_WITHIN, stored).await, Ok(Ok(())));
-    let status = if is_stored { Status::OK } else { Status::TEMPORARY_APPLICATION_ERROR };
+async fn when_stored(stored: oneshot::Receiver<()>, sequence: u32, answer: Body, put_off: Counter) -> Pdu {
+    let status = if matches!(timeout(STORED_WITHIN, stored).await, Ok(Ok(()))) {
+        Status::OK
+    } else {
+        put_off.increment(1);
+        Status::TEMPORARY_APPLICATION_ERROR
+    };
     Pdu::response(sequence, status, answer)
 }
 

@@ -110,7 +110,11 @@ impl Fixture {
     }
 
     async fn put(&mut self, pdu: Pdu) {
-        self.smsc.put(&pdu);
+        self.put_bytes(&pdu.to_bytes()).await;
+    }
+
+    async fn put_bytes(&mut self, bytes: &[u8]) {
+        self.smsc.put_bytes(bytes);
         // Until nothing is left to write or read; the pipe has room for it.
         while matches!(timeout(Duration::from_millis(1), self.smsc.step()).await, Ok(Ok(()))) {}
     }
@@ -326,6 +330,22 @@ async fn a_receipt_is_answered_when_it_is_stored_and_not_before() {
     it.put(receipt(3)).await;
     drop(it.reports.recv().await);
     assert_eq!(it.next().await, receipt_answer(3, Status::TEMPORARY_APPLICATION_ERROR));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_smsc_is_to_send_again_and_what_cannot_be_read_is_counted() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let mut it = metrics::with_local_recorder(&recorder, || Fixture::new("enquire_s=3600"));
+    it.put(receipt(1)).await;
+    drop(it.reports.recv().await);
+    assert_eq!(it.next().await, receipt_answer(1, Status::TEMPORARY_APPLICATION_ERROR));
+    // A deliver_sm of a header and one byte.
+    it.put_bytes(&[0, 0, 0, 17, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 2, 65]).await;
+    assert_eq!(it.next().await, receipt_answer(2, Status::SYSTEM_ERROR));
+    let text = recorder.handle().render();
+    for metric in ["smpp_receipts_put_off_total", "smpp_unreadable_pdus_total"] {
+        assert!(text.contains(&format!(r#"{metric}{{operator="a"}} 1"#)), "no {metric} in\n{text}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
