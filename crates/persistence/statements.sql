@@ -963,7 +963,7 @@ INSERT INTO callback_events (public_id, customer_id, endpoint_id, url, type, pay
     VALUES (?);
 
 -- receipts_join: joining receipts with their messages
-SELECT receipts.id, receipts.operator, receipts.provider_id, receipts.recipient, receipts.state, receipts.error_code, receipts.part, receipts.digest, receipts.matched_row, receipts.received_at
+SELECT receipts.id, receipts.operator, receipts.provider_id, receipts.recipient, receipts.state, receipts.error_code, receipts.part, receipts.digest, receipts.matched_row, receipts.received_at, receipts.exact
     FROM receipts
     WHERE receipts.matched_row IS NULL AND received_at > (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND)
     ORDER BY receipts.received_at DESC, receipts.id DESC
@@ -974,7 +974,7 @@ SELECT *
     WHERE om.operator = ? AND om.provider_id = ?
     ORDER BY om.id DESC
     LIMIT 16) AS newest;
-SELECT receipts.id, receipts.operator, receipts.provider_id, receipts.recipient, receipts.state, receipts.error_code, receipts.part, receipts.digest, receipts.matched_row, receipts.received_at
+SELECT receipts.id, receipts.operator, receipts.provider_id, receipts.recipient, receipts.state, receipts.error_code, receipts.part, receipts.digest, receipts.matched_row, receipts.received_at, receipts.exact
     FROM receipts
     WHERE receipts.matched_row IS NULL AND received_at > (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND) AND received_at <= ? AND (received_at < ? OR (received_at = ? AND receipts.id < ?))
     ORDER BY receipts.received_at DESC, receipts.id DESC
@@ -1008,11 +1008,11 @@ DELETE
     WHERE receipts.id IN (?);
 
 -- receipts_take: storing receipts
-SELECT receipts.id, receipts.operator, receipts.provider_id, receipts.recipient, receipts.state, receipts.error_code, receipts.part, receipts.digest, receipts.matched_row, receipts.received_at
+SELECT receipts.id, receipts.operator, receipts.provider_id, receipts.recipient, receipts.state, receipts.error_code, receipts.part, receipts.digest, receipts.matched_row, receipts.received_at, receipts.exact
     FROM receipts
     WHERE receipts.operator = ? AND receipts.digest IN (?)
     LIMIT ?;
-INSERT INTO receipts (operator, provider_id, recipient, state, error_code, part, digest)
+INSERT INTO receipts (operator, provider_id, recipient, state, error_code, part, digest, exact)
     VALUES (?) ON DUPLICATE KEY UPDATE id = id;
 SELECT *
     FROM (SELECT om.id, om.provider_id, om.message_row, om.part, om.created_at, om.state, ms.recipient
@@ -1042,7 +1042,7 @@ UPDATE operator_messages
     SET receipt_due_at = ?
     WHERE operator_messages.message_row IN (?);
 SELECT UTC_TIMESTAMP(6) AS now;
-SELECT receipts.id, receipts.operator, receipts.provider_id, receipts.recipient, receipts.state, receipts.error_code, receipts.part, receipts.digest, receipts.matched_row, receipts.received_at
+SELECT receipts.id, receipts.operator, receipts.provider_id, receipts.recipient, receipts.state, receipts.error_code, receipts.part, receipts.digest, receipts.matched_row, receipts.received_at, receipts.exact
     FROM receipts
     WHERE receipts.id IN (?) FOR UPDATE;
 UPDATE receipts
@@ -1138,7 +1138,7 @@ UPDATE message_status
     WHERE id IN (?);
 INSERT INTO operator_messages (operator, provider_id, given_id, message_row, receipt_due_at)
     VALUES (?, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND);
-SELECT receipts.id, receipts.operator, receipts.provider_id, receipts.recipient, receipts.state, receipts.error_code, receipts.part, receipts.digest, receipts.matched_row, receipts.received_at
+SELECT receipts.id, receipts.operator, receipts.provider_id, receipts.recipient, receipts.state, receipts.error_code, receipts.part, receipts.digest, receipts.matched_row, receipts.received_at, receipts.exact
     FROM receipts
     WHERE receipts.operator = ? AND receipts.provider_id IN (?) AND receipts.matched_row IS NULL
     LIMIT ?;
@@ -1224,7 +1224,7 @@ UPDATE message_status
     WHERE id IN (?);
 INSERT INTO operator_messages (operator, provider_id, given_id, message_row, receipt_due_at)
     VALUES (?, UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND);
-SELECT receipts.id, receipts.operator, receipts.provider_id, receipts.recipient, receipts.state, receipts.error_code, receipts.part, receipts.digest, receipts.matched_row, receipts.received_at
+SELECT receipts.id, receipts.operator, receipts.provider_id, receipts.recipient, receipts.state, receipts.error_code, receipts.part, receipts.digest, receipts.matched_row, receipts.received_at, receipts.exact
     FROM receipts
     WHERE receipts.operator = ? AND receipts.provider_id IN (?) AND receipts.matched_row IS NULL
     LIMIT ?;

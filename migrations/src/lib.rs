@@ -22,6 +22,7 @@ mod m0009_message_details;
 mod m0010_receipts;
 mod m0011_validity;
 mod m0012_callbacks;
+mod m0013_exact_receipts;
 mod migrator;
 mod steps;
 
@@ -46,6 +47,7 @@ pub const CHANGES: &[Change] = &[
     m0010_receipts::CHANGE,
     m0011_validity::CHANGE,
     m0012_callbacks::CHANGE,
+    m0013_exact_receipts::CHANGE,
 ];
 
 /// That of this release.

@@ -34,8 +34,8 @@ impl Reports {
         let mut batch = Vec::new();
         while let Some(1..) = stop.run_until_cancelled(self.told.recv_many(&mut batch, TOGETHER)).await {
             let began = Instant::now();
-            let receipts = batch.drain(..).map(|Report { operator, receipt, stored }| {
-                (NewReceipt { operator: operator.to_string(), receipt }, stored)
+            let receipts = batch.drain(..).map(|Report { operator, receipt, exact, stored }| {
+                (NewReceipt { operator: operator.to_string(), receipt, exact }, stored)
             });
             self.store(receipts.collect(), &stop).await;
             stop.run_until_cancelled(tokio::time::sleep_until(began + PACE)).await;

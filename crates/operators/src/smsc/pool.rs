@@ -10,7 +10,7 @@ use domain::{Lane, PerLane};
 use smpp::{Sm, Status};
 use tokio::{
     sync::{oneshot, watch},
-    time::{Instant, timeout},
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::{pace::Pace, submitted::Submitted};
@@ -119,6 +119,8 @@ impl Pool {
         if self.is_away() {
             return Submitting::NoSession;
         }
+        // However late it is taken, an attempt has its end.
+        let until = Instant::now() + self.wait + self.timeout;
         let (taken, mut is_taken) = oneshot::channel();
         let (answer, mut answered) = oneshot::channel();
         let job = Job { sm, submitted: Arc::clone(submitted), part, taken, answer };
@@ -129,7 +131,7 @@ impl Pool {
             let has_session = self.sessions.borrow().bound > 0;
             return if has_session { Submitting::Busy } else { Submitting::NoSession };
         }
-        match timeout(self.timeout, &mut answered).await {
+        match timeout_at(until.min(Instant::now() + self.timeout), &mut answered).await {
             Ok(Ok(reply)) => Submitting::Replied(reply),
             // A session that ends answers for all it has.
             Ok(Err(_)) => Submitting::Replied(Reply::Lost),

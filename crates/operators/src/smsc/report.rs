@@ -14,6 +14,8 @@ pub struct Report {
     pub operator: OperatorName,
     /// What it tells.
     pub receipt: Receipt,
+    /// Whether its id is written as in the operator's answers.
+    pub exact: bool,
     /// To be told that the receipt is stored. The operator is answered then; dropped, it is asked to tell it again.
     pub stored: oneshot::Sender<()>,
 }

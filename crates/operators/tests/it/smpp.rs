@@ -109,7 +109,7 @@ async fn a_message_is_taken_with_its_id_and_its_receipt_comes_back() {
     assert_eq!((submit.source.ton, submit.source.address.as_str()), (5, "BANK"));
     assert_eq!((submit.destination.ton, submit.destination.address.as_str()), (1, "4915112345"));
     assert_eq!((submit.text.as_deref(), submit.registered_delivery), (Some("hello"), 1));
-    let Report { operator, receipt, stored } =
+    let Report { operator, receipt, stored, .. } =
         timeout(DEADLINE, it.told.recv()).await.expect("in time").expect("a receipt");
     assert_eq!((operator.as_str(), Some(receipt.id)), ("a", ids[0].clone()));
     stored.send(()).expect("the session waits for it");

@@ -19,6 +19,8 @@ pub struct Model {
     /// `message_status.id`; `None` while it waits for its message, 0 where that was given up.
     pub matched_row: Option<i64>,
     pub received_at: DateTime,
+    /// Its id is as the operator answered it: the same number in other digits is another message's.
+    pub exact: bool,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

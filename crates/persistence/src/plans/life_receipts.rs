@@ -62,5 +62,5 @@ pub(super) fn receipt(id: &str, state: ReceiptState) -> NewReceipt {
     let id = ProviderMessageId::parse(id).expect("an id");
     let recipient = ReportedNumber::parse("4912345").ok();
     let receipt = Receipt { id, state, recipient, error_code: ErrorCode::read("000"), part: None };
-    NewReceipt { operator: "operator".to_owned(), receipt }
+    NewReceipt { operator: "operator".to_owned(), receipt, exact: false }
 }

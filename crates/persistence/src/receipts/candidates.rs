@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::NaiveDateTime;
-use domain::{DeliveryStatus, IdMatch, ReceiptState, ReportedNumber, provider_message_id::other_digits};
+use domain::{DeliveryStatus, IdMatch, ReceiptState, ReportedNumber};
 use sea_orm::FromQueryResult;
 
 use super::parked::Parked;
@@ -51,7 +51,7 @@ pub(super) async fn find(tx: &Tx, operator: &str, parked: &[Parked]) -> Result<V
     let ids = parked.iter().map(|receipt| receipt.provider_id.clone()).collect();
     let exact = newest(tx, operator, ids).await?;
     let mut found: Vec<_> = parked.iter().map(|receipt| choose(receipt, &exact, IdMatch::Same)).collect();
-    let others: Vec<_> = parked.iter().map(|receipt| other_digits(&receipt.provider_id)).collect();
+    let others: Vec<_> = parked.iter().map(Parked::other_digits).collect();
     let is_open = |found: &Option<Found>, others: &[_]| found.is_none() && !others.is_empty();
     let open = found.iter().zip(&others).filter(|(found, others)| is_open(found, others));
     let ids: Vec<_> = open.flat_map(|(_, others)| others.iter().map(|(_, id)| id.clone())).collect();

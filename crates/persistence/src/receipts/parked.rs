@@ -1,7 +1,7 @@
 //! Receipts whose message is not known yet.
 
 use chrono::NaiveDateTime;
-use domain::{ReceiptState, provider_message_id::other_digits};
+use domain::{IdMatch, ReceiptState, provider_message_id::other_digits};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use crate::{
@@ -22,6 +22,7 @@ pub(crate) struct Parked {
     pub(super) error_code: Option<String>,
     pub(super) part: Option<i16>,
     pub(super) received_at: NaiveDateTime,
+    pub(super) exact: bool,
 }
 
 impl Parked {
@@ -36,7 +37,13 @@ impl Parked {
             error_code: row.error_code,
             part: row.part,
             received_at: row.received_at,
+            exact: row.exact,
         })
+    }
+
+    /// The same number in the other digits that its operator may have answered with.
+    pub(super) fn other_digits(&self) -> Vec<(IdMatch, String)> {
+        if self.exact { Vec::new() } else { other_digits(&self.provider_id) }
     }
 }
 

@@ -33,6 +33,8 @@ pub struct NewReceipt {
     pub operator: String,
     /// What it tells.
     pub receipt: Receipt,
+    /// Whether its id is written as in the operator's answers, so that the same number in other digits names another message.
+    pub exact: bool,
 }
 
 /// What became of receipts.
@@ -55,7 +57,7 @@ impl Database {
         let (new, tally) =
             transaction!(self, Query::ReceiptsTake, |tx| take(tx, receipts, self.receipts(), &watched)).await?;
         for place in &new {
-            let NewReceipt { operator, receipt } = &receipts[*place];
+            let NewReceipt { operator, receipt, .. } = &receipts[*place];
             meters::stored(operator, receipt.state);
         }
         let received = Received { new: new.len() as u64, joined: tally.joined() };
@@ -181,6 +183,7 @@ fn row(new: &NewReceipt, digest: &[u8; 32]) -> ActiveModel {
         error_code: Set(error_code.as_ref().map(ErrorCode::as_str).map(str::to_owned)),
         part: Set(part.map(i16::from)),
         digest: Set(digest.to_vec()),
+        exact: Set(new.exact),
         ..Default::default()
     }
 }

@@ -9,7 +9,7 @@ use sea_orm::DbBackend;
 use crate::support::{Fixture, LEASE};
 
 /// Changes from `m0007_lean_tables` on.
-const SINCE_LEAN: u32 = 6;
+const SINCE_LEAN: u32 = 7;
 
 /// Events in every state of the schema before, each of a message with one recipient: its state, the message's, the lease or retry.
 const EVENTS: [(&str, &str, &str); 9] = [

@@ -115,6 +115,7 @@ test_support::on_each_backend! {
         a_stuck_message_is_found_beside_scheduled_ones,
     }
     receipts {
+        an_exact_id_names_nothing_in_other_digits,
         a_receipt_tells_what_became_of_a_message,
         ids_are_the_same_in_other_forms,
         ids_that_come_again_are_told_apart_by_the_number,

@@ -25,12 +25,29 @@ pub(crate) fn of_operator(operator: &str, id: &str, state: &str) -> NewReceipt {
         error_code: ErrorCode::read(if state == "delivered" { "000" } else { "1B" }),
         part: None,
     };
-    NewReceipt { operator: operator.to_owned(), receipt }
+    NewReceipt { operator: operator.to_owned(), receipt, exact: false }
 }
 
 fn to(mut receipt: NewReceipt, number: Option<&str>) -> NewReceipt {
     receipt.receipt.recipient = number.map(|number| ReportedNumber::parse(number).expect("a number"));
     receipt
+}
+
+/// Its message may be recorded before or after it.
+pub(crate) async fn an_exact_id_names_nothing_in_other_digits(f: &Fixture) {
+    f.fund(1, 100).await;
+    let exact = |id| NewReceipt { exact: true, ..receipt(id, "delivered") };
+    let (sent, claim) = f.sending(NUMBER).await;
+    assert_eq!(f.take(&[exact("6699")]).await, (1, 0));
+    assert_eq!(f.db.settle(&[done_by(OPERATOR, &claim, "1a2b")]).await.expect("settles"), [true]);
+    f.db.join_parked(None).await.expect("looks");
+    assert_eq!(f.ends(&sent).await, ["done - -"]);
+    assert_eq!(f.take(&[exact("1A2B")]).await, (1, 1));
+    assert_eq!(f.ends(&sent).await, ["done delivered 000"]);
+    let (in_others, claim) = f.sending(NUMBER).await;
+    assert_eq!(f.db.settle(&[done_by(OPERATOR, &claim, "ff")]).await.expect("settles"), [true]);
+    assert_eq!(f.take(&[exact("255"), receipt("255", "undelivered")]).await, (2, 1), "the other one is");
+    assert_eq!(f.ends(&in_others).await, ["done undelivered 1B"]);
 }
 
 pub(crate) fn done_by(operator: &str, claim: &ClaimedRecipient, id: &str) -> Settlement {

@@ -90,7 +90,7 @@ pub(crate) async fn handler(
     state.limits.check_receipts(Some(&sender.operator))?;
     let receipts = read(&body).inspect_err(|_| sender.count_invalid())?;
     let accepted = receipts.len();
-    let new = |receipt| NewReceipt { operator: sender.operator.clone(), receipt };
+    let new = |receipt| NewReceipt { operator: sender.operator.clone(), receipt, exact: false };
     state.receipts.store(receipts.into_iter().map(new).collect()).await?;
     Ok(HttpResponse::Accepted().json(ReceiptsTaken { accepted }))
 }

@@ -72,7 +72,8 @@ impl Inbound {
     /// Has it stored; `None` where too many are.
     fn store(&self, receipt: Receipt) -> Option<oneshot::Receiver<()>> {
         let (stored, is_stored) = oneshot::channel();
-        let report = Report { operator: self.shared.operator.clone(), receipt, stored };
+        let exact = self.shared.config.receipt_id != ReceiptId::Auto;
+        let report = Report { operator: self.shared.operator.clone(), receipt, exact, stored };
         let has_room = self.in_hand.len() < MOST_IN_HAND;
         (has_room && self.shared.reports.try_send(report).is_ok()).then_some(is_stored)
     }

@@ -316,8 +316,8 @@ async fn a_receipt_is_answered_when_it_is_stored_and_not_before() {
     let mut it = Fixture::new("enquire_s=3600");
     // Its numbers are its own: ours begin where its do.
     it.put(receipt(1)).await;
-    let Report { operator, receipt: told, stored } = it.reports.recv().await.expect("a receipt");
-    assert_eq!((operator.as_str(), told.id.as_str()), ("a", "id-1"));
+    let Report { operator, receipt: told, exact, stored } = it.reports.recv().await.expect("a receipt");
+    assert_eq!((operator.as_str(), told.id.as_str(), exact), ("a", "id-1", false));
     assert!(it.is_quiet(4).await);
     stored.send(()).expect("the session waits");
     assert_eq!(it.next().await, receipt_answer(1, Status::OK));
