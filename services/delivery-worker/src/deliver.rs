@@ -4,18 +4,19 @@ use std::{sync::Arc, time::Duration};
 
 use domain::{EncodingChoice, Expiry, Lane, MessageBody, PerLane, Recipient, Segmentation, Sender};
 use futures_util::future::join_all;
-use operators::{Coding, Operators, Prior, Room, Submission, Verdict};
+use operators::{Coding, Operators, Prior, Submission, Verdict};
 use persistence::{Begin, BeginRequest, ClaimedRecipient, Deferral, Deferred, Outcome, PutOff, Resumed, Settlement};
 use rand::RngExt as _;
 use telemetry::names;
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    CHUNK, WorkerConfig, age,
+    WorkerConfig, age,
     end::{End, Rules},
     series,
     state_writer::{StateWriter, Stopping},
+    turn::{Share, Turn},
 };
 
 /// What the lease leaves for the database on top of the longest round of calls.
@@ -26,10 +27,6 @@ const OVERDUE: Duration = Duration::from_secs(30);
 
 /// How soon a message is tried again: half of its age, within these.
 const DEFER: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
-
-/// How long a message waits for room at an operator before it is put off: RabbitMQ takes back what is not acknowledged for half an hour,
-/// and counts that.
-const ROOM_WAIT: Duration = Duration::from_mins(10);
 
 /// How often a message is looked at again that somebody else holds or that cannot be put off yet.
 const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(1));
@@ -51,6 +48,7 @@ pub(crate) struct Deliver {
     operators: Operators,
     states: StateWriter,
     calls: Arc<Semaphore>,
+    in_hand: Duration,
     default_sender: Option<Sender>,
     /// How long messages may be sent that do not say.
     validity: PerLane<Option<Duration>>,
@@ -67,8 +65,9 @@ impl Deliver {
         stop: CancellationToken,
     ) -> Self {
         let calls = Arc::new(Semaphore::new(config.max_calls));
-        let (default_sender, validity) = (config.default_sender.clone(), config.validity);
-        Self { operators, states, calls, default_sender, validity, rules, stop }
+        let WorkerConfig { in_hand, validity, .. } = *config;
+        let default_sender = config.default_sender.clone();
+        Self { operators, states, calls, in_hand, default_sender, validity, rules, stop }
     }
 
     /// How long recipients are taken for: no round of calls takes longer.
@@ -85,15 +84,37 @@ impl Deliver {
             coding: coding(body),
             expiry: self.expiry(body),
         };
-        let (segments, together) = self.at_once(body, shared.coding);
+        match self.deliver_all(body, &shared).await {
+            Ok(Chunk::Known | Chunk::OutOfTime) => Decision::Ack,
+            Ok(Chunk::NeverAccepted) => Decision::DeadLetter("it was never accepted".into()),
+            Err(Stopping) => Decision::Requeue,
+        }
+    }
+
+    async fn deliver_all(&self, body: &MessageBody, shared: &Shared) -> Result<Chunk, Stopping> {
+        let until = Instant::now() + self.in_hand;
+        let Share { segments, together } = Share::of(&self.operators, body, shared.coding);
         for chunk in body.recipients.as_slice().chunks(together) {
-            match self.deliver_chunk(body, chunk, segments * chunk.len(), &shared).await {
-                Ok(Chunk::Known) => {}
-                Ok(Chunk::NeverAccepted) => return Decision::DeadLetter("it was never accepted".into()),
-                Err(Stopping) => return Decision::Requeue,
+            match self.deliver_chunk(body, chunk, segments * chunk.len(), shared, until).await? {
+                Chunk::Known => {}
+                Chunk::NeverAccepted => return Ok(Chunk::NeverAccepted),
+                Chunk::OutOfTime => return self.put_off_rest(body, shared.expiry).await,
             }
         }
-        Decision::Ack
+        Ok(Chunk::Known)
+    }
+
+    /// Has the message published again, for those that were not taken yet.
+    async fn put_off_rest(&self, body: &MessageBody, expiry: Option<Expiry>) -> Result<Chunk, Stopping> {
+        tracing::info!(
+            outage = "operators",
+            "there is no room for the rest of a message for long; it comes again later"
+        );
+        let deferral = Deferral { maybe_taken: Vec::new(), untaken: Vec::new(), put_off: Self::pause(DEFER.1, expiry) };
+        while self.states.defer(task_key(body), &body.message_identifier, &deferral).await? == Deferred::NotYet {
+            self.sleep(LOOK_AGAIN.1).await?;
+        }
+        Ok(Chunk::OutOfTime)
     }
 
     /// When a message may not be sent any more: as its request said, or as those do that say nothing.
@@ -111,6 +132,7 @@ impl Deliver {
         recipients: &[Recipient],
         segments: usize,
         shared: &Shared,
+        until: Instant,
     ) -> Result<Chunk, Stopping> {
         let message_id = body.message_identifier.clone();
         let request = BeginRequest {
@@ -121,7 +143,11 @@ impl Deliver {
         };
         loop {
             // Before the lease begins: waiting for room or a free call must not use it up.
-            let room = self.room(body, segments, shared.expiry).await?;
+            let room = match self.turn(body, segments, shared, until).await? {
+                Turn::Room(room) => Some(room),
+                Turn::Expired => None,
+                Turn::OutOfTime => return Ok(Chunk::OutOfTime),
+            };
             let calls = u32::try_from(recipients.len()).unwrap_or(u32::MAX);
             let permits = self.stop.run_until_cancelled(self.calls.acquire_many(calls)).await;
             let Some(Ok(permits)) = permits.filter(|_| !self.stop.is_cancelled()) else { return Err(Stopping) };
@@ -145,35 +171,25 @@ impl Deliver {
                 // Another worker, or another copy of this message, holds some of them.
                 (_, Some(lease_left)) => lease_left.clamp(LOOK_AGAIN.0, LOOK_AGAIN.1),
             };
-            if self.stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
-                return Err(Stopping);
-            }
+            self.sleep(wait).await?;
         }
     }
 
-    /// How many segments the text has, and how many recipients are taken together: no more than one operator takes at once.
-    fn at_once(&self, body: &MessageBody, coding: Option<Coding>) -> (usize, usize) {
-        let Some(most) = self.operators.most_at_once() else { return (1, CHUNK) };
-        let counted =
-            || Segmentation::of(&body.text, EncodingChoice::Auto).map_or(1, |segmentation| segmentation.count());
-        let segments = coding.map_or_else(counted, |coding| coding.segments);
-        // Without a session nothing is known of that.
-        let together = if most == 0 { CHUNK } else { (most / segments).clamp(1, CHUNK) };
-        (segments, together)
+    async fn sleep(&self, time: Duration) -> Result<(), Stopping> {
+        self.stop.run_until_cancelled(tokio::time::sleep(time)).await.ok_or(Stopping)
     }
 
     /// Waits for room at an operator, also where none can be asked: given back to its queue again and again a message would end among the
-    /// dead letters. `None` where there is none in time.
-    async fn room(
+    /// dead letters.
+    async fn turn(
         &self,
         body: &MessageBody,
         segments: usize,
-        expiry: Option<Expiry>,
-    ) -> Result<Option<Room>, Stopping> {
-        let room = self.operators.room(Lane::of(body.kind), segments);
-        let rest = expiry.map(|expiry| expiry.rest(age::now(), age::of(body).unwrap_or_default()));
-        let room = timeout(rest.unwrap_or(ROOM_WAIT).min(ROOM_WAIT), room);
-        self.stop.run_until_cancelled(room).await.map(Result::ok).ok_or(Stopping)
+        shared: &Shared,
+        until: Instant,
+    ) -> Result<Turn, Stopping> {
+        let turn = Turn::wait_for(&self.operators, body, segments, shared.expiry, until);
+        self.stop.run_until_cancelled(turn).await.ok_or(Stopping)
     }
 
     async fn send_and_settle(
@@ -194,8 +210,7 @@ impl Deliver {
         let verdicts = if has_room {
             join_all(claimed.iter().map(|recipient| self.send(body, recipient, shared))).await
         } else {
-            let reason = || "no operator had room for it".to_owned();
-            claimed.iter().map(|_| Verdict::Waiting { reason: reason() }).collect()
+            claimed.iter().map(without_room).collect()
         };
         let mut settlements: Vec<_> =
             given_up.iter().map(|recipient| Settlement::new(recipient, Outcome::NeverKnown)).collect();
@@ -244,6 +259,12 @@ impl Deliver {
         self.operators.send(&submission, prior).await
     }
 
+    /// How long it waits: half of its age, at most so long.
+    fn pause(most: Duration, expiry: Option<Expiry>) -> PutOff {
+        let jitter = rand::rng().random_range(0.8..=1.2);
+        PutOff::of_age(0.5 * jitter, (DEFER.0.mul_f64(jitter), most.mul_f64(jitter))).until(expiry)
+    }
+
     async fn put_off(
         &self,
         body: &MessageBody,
@@ -255,10 +276,9 @@ impl Deliver {
         if recipients == 0 {
             return Ok(LeftOver::Nothing);
         }
-        let jitter = rand::rng().random_range(0.8..=1.2);
         // What no operator has is not kept waiting for what one may have.
         let most = if untaken.is_empty() { self.rules.longest_pause(DEFER.1) } else { DEFER.1 };
-        let put_off = PutOff::of_age(0.5 * jitter, (DEFER.0.mul_f64(jitter), most.mul_f64(jitter))).until(expiry);
+        let put_off = Self::pause(most, expiry);
         tracing::warn!(
             outage = "operators",
             maybe_taken = maybe_taken.len(),
@@ -281,6 +301,14 @@ impl Deliver {
 enum Chunk {
     Known,
     NeverAccepted,
+    /// It was not begun, for its delivery was in hand for long.
+    OutOfTime,
+}
+
+/// What no operator was asked about.
+fn without_room(recipient: &ClaimedRecipient) -> Verdict {
+    let reason = "no operator had room for it".to_owned();
+    if recipient.resumed.is_some() { Verdict::Unknown { reason } } else { Verdict::Waiting { reason } }
 }
 
 /// What a round leaves to do for this delivery.

@@ -81,8 +81,9 @@ impl Rules {
             Verdict::Rejected { operator, .. } => failed(operator.to_string()),
             Verdict::NeverKnown { .. } => End::Settled(Settlement::new(recipient, Outcome::NeverKnown)),
             Verdict::Waiting { .. } if recipient.resumed.is_none() && (expiry.is_some() || is_fresh) => End::Untaken,
-            Verdict::Failed { .. } | Verdict::Waiting { .. } if expiry.is_none() => failed(String::new()),
-            Verdict::Failed { .. } | Verdict::Waiting { .. } if recipient.resumed.is_none() => End::Untaken,
+            Verdict::Waiting { .. } if recipient.resumed.is_none() => failed(String::new()),
+            Verdict::Failed { .. } if expiry.is_none() => failed(String::new()),
+            Verdict::Failed { .. } if recipient.resumed.is_none() => End::Untaken,
             Verdict::Failed { .. } | Verdict::Waiting { .. } | Verdict::Unknown { .. } => End::MaybeTaken,
         }
     }

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use domain::RetrySchedule;
 use operators::{Late, LateVerdict};
-use persistence::{Database, LateAnswer, Said};
+use persistence::{Database, Error, LateAnswer, Said};
 use service_kit::retry::until_ok;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{end::Rules, series};
 
-/// Answers that may wait to be recorded: more than all windows of a process hold, however long the database is away.
+/// Answers that may wait to be recorded; more are lost, and their messages stay as they are. No more come than windows hold: while the
+/// database is away nothing new is sent.
 pub(crate) const WAITING: usize = 65_536;
 /// Answers that are recorded together.
 const TOGETHER: usize = 256;
@@ -31,14 +32,19 @@ pub(crate) struct LateAnswers {
 impl LateAnswers {
     /// Records until no operator can answer any more, which is some time after `finish`.
     pub(crate) async fn run(mut self, finish: CancellationToken) {
-        let mut batch = Vec::new();
+        let (mut batch, mut lost) = (Vec::new(), 0);
         while self.told.recv_many(&mut batch, TOGETHER).await > 0 {
             let began = Instant::now();
             let answers: Vec<_> = batch.drain(..).filter_map(|late| self.answer(late)).collect();
-            if !answers.is_empty() {
-                self.record(&answers, &finish).await;
+            // Without a database at the end each batch would be waited for anew.
+            if lost > 0 || !self.is_recorded(&answers, &finish).await {
+                lost += answers.len();
             }
             finish.run_until_cancelled(tokio::time::sleep_until(began + PACE)).await;
+        }
+        if lost > 0 {
+            // Their rows stay as they are, and are asked about again.
+            tracing::error!(outage = "database", lost, "late answers were not recorded before the end");
         }
     }
 
@@ -47,33 +53,53 @@ impl LateAnswers {
         let Late { operator, message_id, recipient, verdict } = late;
         let said = match verdict {
             LateVerdict::Taken(ids) => Said::Accepted(self.rules.called(&operator, ids)),
-            LateVerdict::Rejected if self.rules.sends_once() => Said::Rejected,
-            LateVerdict::Refused if self.rules.sends_once() => Said::Refused,
-            LateVerdict::Rejected | LateVerdict::Refused => return None,
+            LateVerdict::NotTaken if self.rules.sends_once() => Said::Refused,
+            LateVerdict::NotTaken => return None,
         };
         Some(LateAnswer { message_id, recipient, operator: operator.to_string(), said })
     }
 
-    async fn record(&self, answers: &[LateAnswer], finish: &CancellationToken) {
-        let recording = until_ok(
-            || self.database.settle_late(answers),
-            |_, failures| PAUSES.delay(failures, &mut rand::rng()),
-            None,
-        );
+    /// Records them as soon as the database is there; `false` where the process ends before.
+    async fn is_recorded(&self, answers: &[LateAnswer], finish: &CancellationToken) -> bool {
+        if answers.is_empty() {
+            return true;
+        }
         let given_up = async {
             finish.cancelled().await;
             tokio::time::sleep(AT_THE_END).await;
         };
         tokio::select! {
-            recorded = recording => {
-                if let Ok(recorded) = recorded {
-                    series::settled_late(answers, &recorded);
+            () = self.record(answers) => true,
+            () = given_up => false,
+        }
+    }
+
+    async fn record(&self, answers: &[LateAnswer]) {
+        match until_ok(|| self.database.settle_late(answers), pause_while_away, None).await {
+            Ok(recorded) => series::settled_late(answers, &recorded),
+            // Whichever of them it is that the database refuses: it is not to hold up the others.
+            Err(_) if answers.len() > 1 => {
+                for answer in answers.chunks(1) {
+                    Box::pin(self.record(answer)).await;
                 }
             }
-            // Their rows stay as they are, and are asked about again.
-            () = given_up => {
-                tracing::error!(outage = "database", messages = answers.len(), "late answers were not recorded before the end");
+            Err(error) => {
+                let message = answers.first().map(|answer| answer.message_id.as_str());
+                tracing::error!(
+                    outage = "database",
+                    error = error.with_cause(),
+                    message,
+                    "a late answer is not recorded"
+                );
             }
         }
     }
+}
+
+fn pause_while_away(error: &Error, retry: u32) -> Option<Duration> {
+    if !error.is_unavailable() {
+        return None;
+    }
+    tracing::warn!(outage = "database", error = error.with_cause(), retry, "late answers wait for the database");
+    PAUSES.delay(retry, &mut rand::rng())
 }

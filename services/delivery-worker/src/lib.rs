@@ -18,6 +18,7 @@ mod sending;
 mod series;
 mod settings;
 mod state_writer;
+mod turn;
 
 pub use self::{
     sending::Sending,

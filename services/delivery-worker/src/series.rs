@@ -69,7 +69,7 @@ pub(crate) fn settled_late(answers: &[LateAnswer], recorded: &[bool]) {
         answers.iter().zip(recorded).filter(|(answer, recorded)| **recorded && is_end(&answer.said)).count() as u64
     };
     count("done", of(|said| matches!(said, Said::Accepted(_))));
-    count("failed", of(|said| *said == Said::Rejected));
+    count("failed", of(|said| *said == Said::Refused));
 }
 
 /// Counts recipients that were not sent in time: they failed.

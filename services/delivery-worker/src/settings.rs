@@ -32,6 +32,9 @@ pub struct Settings {
     pub drain: Duration,
 }
 
+/// RabbitMQ takes back what is not acknowledged for half an hour, and counts that.
+const IN_HAND: Duration = Duration::from_mins(10);
+
 /// How messages are taken and worked on.
 #[derive(Debug, Clone)]
 pub struct WorkerConfig {
@@ -39,6 +42,8 @@ pub struct WorkerConfig {
     pub prefetch: PerLane<u16>,
     /// `WORKER_MAX_CALLS` (512): operator calls at the same time.
     pub max_calls: usize,
+    /// For how long a delivery begins anything new before the rest of it is put off; 10 minutes.
+    pub in_hand: Duration,
     /// `WORKER_STATE_LANES` (half as many as processors, 1 to 4): transactions that write states at the same time, for each
     /// queue.
     pub state_lanes: usize,
@@ -87,6 +92,7 @@ impl WorkerConfig {
                 normal: source.integer("WORKER_NORMAL_PREFETCH", 200, 1..=2_000)?,
             },
             max_calls: source.integer("WORKER_MAX_CALLS", 512, crate::CHUNK..=10_000)?,
+            in_hand: IN_HAND,
             state_lanes: source.integer("WORKER_STATE_LANES", (processors() / 2).clamp(1, 4), 1..=16)?,
             pace: PerLane {
                 express: source.duration_ms("WORKER_EXPRESS_PACE_MS", 15, 0..=1_000)?,

@@ -39,14 +39,14 @@ impl Begun {
         )
     }
 
-    /// A try is over: remembers what is to follow, or that nothing is.
-    pub(super) fn left(&self, submitted: &Arc<Submitted>, is_whole: bool) {
-        if submitted.count() == 1 || !submitted.is_begun() {
+    /// A try is over: remembers what is there, if more is to follow.
+    pub(super) fn left(&self, submitted: &Arc<Submitted>, more_follows: bool) {
+        if submitted.count() == 1 {
             return;
         }
         let key = (submitted.message_id.clone(), submitted.recipient.clone());
         let mut messages = self.lock();
-        if is_whole {
+        if !more_follows || !submitted.has_any() {
             messages.remove(&key);
             return;
         }
@@ -85,7 +85,7 @@ mod tests {
         submitted.begin();
         submitted.sent(0);
         submitted.accept(0, None);
-        begun.left(&submitted, false);
+        begun.left(&submitted, true);
     }
 
     #[test]
@@ -99,17 +99,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_whole_or_was_not_sent_is_not_remembered() {
+    fn what_is_over_or_was_not_taken_is_not_remembered() {
         let begun = Begun::default();
-        begun.left(&begun.of(&submission(1), 3), false);
+        begun.left(&begun.of(&submission(1), 3), true);
         let single = begun.of(&submission(2), 1);
-        single.sent(0);
-        begun.left(&single, false);
+        single.accept(0, None);
+        begun.left(&single, true);
         assert!(begun.lock().is_empty());
         begin(&begun, &submission(3));
         let whole = begun.of(&submission(3), 3);
-        begun.left(&whole, false);
         begun.left(&whole, true);
+        begun.left(&whole, false);
         assert!(begun.lock().is_empty());
     }
 

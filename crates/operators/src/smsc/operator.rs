@@ -14,7 +14,7 @@ use tower::Service;
 use super::{
     LateVerdict, Shared, message,
     pool::{Reply, Submitting},
-    submitted::{PartIds, Submitted},
+    submitted::{Left, PartState, Submitted},
 };
 use crate::{
     outcome::{Answer, BoxFuture, Failure, Outcome},
@@ -40,20 +40,22 @@ impl SmppOperator {
             Err(error) => return Ok(Answer::Rejected { reason: error.to_string(), of_every_copy: true }),
         };
         let submitted = round.submitted(operator, || begun.of(submission, sms.len()));
-        let waiting = Waiting { submitted: &submitted, shared: &self.shared, is_over: false };
+        let mut waiting = Waiting { submitted: &submitted, shared: &self.shared, is_over: false };
         let (lane, missing) = (Lane::of(submission.kind), submitted.begin());
         let submits = sms.into_iter().enumerate().filter(|(part, _)| missing.contains(part));
-        let submit = async |(part, sm)| self.judge(&pool.submit(lane, Box::new(sm), &submitted, part).await);
+        let submit = async |(part, sm)| (part, self.judge(&pool.submit(lane, Box::new(sm), &submitted, part).await));
         let results = join_all(submits.map(submit)).await;
-        let ids = waiting.over();
-        self.outcome(&submitted, results, ids)
+        let left = waiting.over();
+        let outcome = self.outcome(&left, results);
+        begun.left(&submitted, outcome.is_err());
+        outcome
     }
 
     fn judge(&self, submitting: &Submitting) -> PartResult {
         let status = match *submitting {
             Submitting::Replied(Reply::Answered(status, _)) => status,
             Submitting::Replied(Reply::NotUnderstood(status)) => {
-                return PartResult::Rejected(format!("did not understand the message: {status}"), status);
+                return PartResult::rejected(format!("did not understand the message: {status}"));
             }
             Submitting::Replied(Reply::Lost) => {
                 return PartResult::Failed(Failure::Unanswered { reason: "the session ended before it answered" });
@@ -70,7 +72,9 @@ impl SmppOperator {
                 if fault == Fault::Settings {
                     self.shared.meters.settings_are_wrong(status);
                 }
-                PartResult::Rejected(format!("answered {status}"), status)
+                // No copy of a message with such a number was ever taken.
+                let of_every_copy = [Status::INVALID_SOURCE, Status::INVALID_DESTINATION].contains(&status);
+                PartResult::Rejected { reason: format!("answered {status}"), of_every_copy }
             }
             SubmitClass::Throttled => PartResult::Failed(Failure::Throttled { answer: status.to_string() }),
             SubmitClass::Temporary | SubmitClass::SessionBroken => PartResult::Failed(temporary(status)),
@@ -78,20 +82,18 @@ impl SmppOperator {
     }
 
     /// What the parts come to. A rejection of one is one of the message, whatever became of the others: it can never be whole.
-    fn outcome(&self, submitted: &Submitted, results: Vec<PartResult>, ids: Option<PartIds>) -> Outcome {
-        if let Some(ids) = ids {
+    fn outcome(&self, left: &Left, results: Vec<(usize, PartResult)>) -> Outcome {
+        if let Some(ids) = left.ids() {
             return Ok(Answer::Accepted { ids });
         }
         let mut failed: Option<Failure> = None;
-        for result in results {
-            match result {
+        for (part, result) in results {
+            match result.or_late(left, part) {
                 PartResult::Accepted => {}
-                PartResult::Rejected(reason, status) => {
-                    if submitted.has_any() {
+                PartResult::Rejected { reason, of_every_copy } => {
+                    if left.parts.iter().any(|part| matches!(part, PartState::Taken(_))) {
                         self.shared.meters.partial.increment(1);
                     }
-                    // No copy of a message with such a number was ever taken.
-                    let of_every_copy = [Status::INVALID_SOURCE, Status::INVALID_DESTINATION].contains(&status);
                     return Ok(Answer::Rejected { reason, of_every_copy });
                 }
                 PartResult::Failed(failure) => {
@@ -114,8 +116,28 @@ fn temporary(status: Status) -> Failure {
 /// What became of one part.
 enum PartResult {
     Accepted,
-    Rejected(String, Status),
+    Rejected { reason: String, of_every_copy: bool },
     Failed(Failure),
+}
+
+impl PartResult {
+    fn rejected(reason: String) -> Self {
+        Self::Rejected { reason, of_every_copy: false }
+    }
+
+    /// The same, unless its answer came too late for itself while others were waited for.
+    fn or_late(self, left: &Left, part: usize) -> Self {
+        match (&self, &left.parts[part]) {
+            (Self::Failed(Failure::Unanswered { .. }), PartState::Taken(_)) => Self::Accepted,
+            (Self::Failed(Failure::Unanswered { .. }), PartState::Missing) if left.is_rejected => {
+                Self::rejected("rejected it late".to_owned())
+            }
+            (Self::Failed(Failure::Unanswered { .. }), PartState::Missing) => {
+                Self::Failed(Failure::Temporary { answer: "a refusal, late".to_owned(), retry_after: None })
+            }
+            _ => self,
+        }
+    }
 }
 
 /// Somebody waits for the answers about a message, until this is gone.
@@ -126,12 +148,10 @@ struct Waiting<'a> {
 }
 
 impl Waiting<'_> {
-    /// All answers are in, or were waited for. The ids of all parts, where all were taken.
-    fn over(mut self) -> Option<PartIds> {
+    /// All answers are in, or were waited for.
+    fn over(&mut self) -> Left {
         self.is_over = true;
-        let ids = self.submitted.leave();
-        self.shared.begun.left(self.submitted, ids.is_some());
-        ids
+        self.submitted.leave()
     }
 }
 
@@ -141,8 +161,8 @@ impl Drop for Waiting<'_> {
         if self.is_over {
             return;
         }
-        let ids = self.submitted.leave();
-        self.shared.begun.left(self.submitted, ids.is_some());
+        let ids = self.submitted.leave().ids();
+        self.shared.begun.left(self.submitted, ids.is_none());
         if let Some(ids) = ids {
             self.shared.tell_late(self.submitted, LateVerdict::Taken(ids));
         }
@@ -169,4 +189,29 @@ impl Service<Arc<Round>> for SmppOperator {
 )]
 fn now() -> DateTime<Utc> {
     Utc::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a part without an answer in time comes to.
+    fn unanswered(state: PartState, is_rejected: bool) -> &'static str {
+        let left = Left { parts: vec![state], is_rejected };
+        match PartResult::Failed(Failure::Unanswered { reason: "no answer in time" }).or_late(&left, 0) {
+            PartResult::Accepted => "accepted",
+            PartResult::Rejected { .. } => "rejected",
+            PartResult::Failed(failure) if failure.is_unknown() => "unknown",
+            PartResult::Failed(_) => "temporary",
+        }
+    }
+
+    #[test]
+    fn an_answer_that_comes_while_others_are_waited_for_is_one() {
+        assert_eq!(unanswered(PartState::Open(1), false), "unknown");
+        assert_eq!(unanswered(PartState::Open(1), true), "unknown");
+        assert_eq!(unanswered(PartState::Taken(None), false), "accepted");
+        assert_eq!(unanswered(PartState::Missing, false), "temporary");
+        assert_eq!(unanswered(PartState::Missing, true), "rejected");
+    }
 }

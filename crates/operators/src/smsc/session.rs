@@ -92,7 +92,9 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
         let ended = self.serve(stop, &mut added, shown).await;
         // Before anybody learns of it: what is told to be lost is not sent again to this session.
         self.count(false);
-        self.window.end(self.link.written());
+        for (submitted, verdict) in self.window.end(self.link.written()) {
+            self.shared.tell_late(&submitted, verdict);
+        }
         let ended = match (ended.err().unwrap_or(Ended::Stopped), self.broken) {
             (Ended::Stopped, Some(status)) if !stop.is_cancelled() => Ended::State(status),
             (ended, _) => ended,

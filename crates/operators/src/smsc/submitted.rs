@@ -29,24 +29,30 @@ struct State {
 
 /// What is known of one part.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum PartState {
+pub(crate) enum PartState {
     /// The SMSC has not taken it.
     Missing,
-    /// It was sent, and is not answered.
-    Open,
+    /// So many copies of it were sent, and are not answered.
+    Open(u32),
     /// The SMSC has it, and calls it this.
     Taken(Option<ProviderMessageId>),
 }
 
-/// What the last answer says of a message, where it came when nobody waited for it.
+/// What is known of a message's parts when nobody waits for answers any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Left {
+    pub(crate) parts: Vec<PartState>,
+    /// One of them was refused for good.
+    pub(crate) is_rejected: bool,
+}
+
+/// What an answer says of a message, where it came when nobody waited for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LateVerdict {
     /// The operator has it, and calls its parts this.
     Taken(PartIds),
-    /// It rejected the message, or a part of it: it can never be whole.
-    Rejected,
-    /// It has nothing of it, and may take it another time.
-    Refused,
+    /// It has nothing of it, or rejected a part, so that it can never be whole.
+    NotTaken,
 }
 
 impl Submitted {
@@ -59,47 +65,47 @@ impl Submitted {
     /// The parts that the SMSC has not taken. Somebody waits for their answers from now on.
     pub(crate) fn begin(&self) -> Vec<usize> {
         let mut state = self.lock();
-        state.is_left = false;
-        let is_taken = |part: &usize| matches!(state.parts[*part], PartState::Taken(_));
-        (0..state.parts.len()).filter(|part| !is_taken(part)).collect()
+        (state.is_left, state.is_rejected) = (false, false);
+        (0..state.parts.len()).filter(|part| !state.is_taken(*part)).collect()
     }
 
     /// A session sends this part.
     pub(crate) fn sent(&self, part: usize) {
         let mut state = self.lock();
         state.is_begun = true;
-        if state.parts[part] == PartState::Missing {
-            state.parts[part] = PartState::Open;
+        match &mut state.parts[part] {
+            PartState::Open(copies) => *copies += 1,
+            PartState::Taken(_) => {}
+            missing @ PartState::Missing => *missing = PartState::Open(1),
         }
     }
 
-    /// The SMSC took this part. What that says of the message, where nobody waits for it and nothing else is open.
+    /// The SMSC took this part. What that says of the message, where nobody waits for it.
     pub(crate) fn accept(&self, part: usize, id: Option<ProviderMessageId>) -> Option<LateVerdict> {
-        self.judge(part, |state| state.parts[part] = PartState::Taken(id))
-    }
-
-    /// The SMSC did not take this part, or it was never sent; `for_good` where it is not to come again. As [`accept`](Self::accept).
-    pub(crate) fn refuse(&self, part: usize, for_good: bool) -> Option<LateVerdict> {
-        self.judge(part, |state| {
-            state.is_rejected |= for_good;
-            if state.parts[part] == PartState::Open {
-                state.parts[part] = PartState::Missing;
-            }
-        })
-    }
-
-    fn judge(&self, part: usize, change: impl FnOnce(&mut State)) -> Option<LateVerdict> {
         let mut state = self.lock();
-        let was_open = state.parts[part] == PartState::Open;
-        change(&mut state);
-        if was_open && state.is_left { state.verdict() } else { None }
+        let is_new = !state.is_taken(part);
+        state.parts[part] = PartState::Taken(id);
+        if is_new { state.late_verdict() } else { None }
     }
 
-    /// Nobody waits any more. The ids, where all parts were taken.
-    pub(crate) fn leave(&self) -> Option<PartIds> {
+    /// The SMSC did not take this copy of a part, or it was never sent; `for_good` where it is not to come again. As
+    /// [`accept`](Self::accept).
+    pub(crate) fn refuse(&self, part: usize, for_good: bool) -> Option<LateVerdict> {
+        let mut state = self.lock();
+        state.is_rejected |= for_good;
+        match &mut state.parts[part] {
+            PartState::Open(copies @ 2..) => *copies -= 1,
+            PartState::Taken(_) => {}
+            open => *open = PartState::Missing,
+        }
+        state.late_verdict()
+    }
+
+    /// Nobody waits any more.
+    pub(crate) fn leave(&self) -> Left {
         let mut state = self.lock();
         state.is_left = true;
-        state.ids()
+        Left { parts: state.parts.clone(), is_rejected: state.is_rejected }
     }
 
     /// Whether some parts were taken.
@@ -123,29 +129,40 @@ impl Submitted {
 }
 
 impl State {
+    fn is_taken(&self, part: usize) -> bool {
+        matches!(self.parts[part], PartState::Taken(_))
+    }
+
     fn has_any(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, PartState::Taken(_)))
+        (0..self.parts.len()).any(|part| self.is_taken(part))
     }
 
-    fn ids(&self) -> Option<PartIds> {
-        let id = |part: &PartState| match part {
-            PartState::Missing | PartState::Open => None,
-            PartState::Taken(id) => Some(id.clone()),
-        };
-        self.parts.iter().map(id).collect()
-    }
-
-    /// `None` while a part is open, and where some of it was taken and the rest may come another time.
-    fn verdict(&self) -> Option<LateVerdict> {
-        if let Some(ids) = self.ids() {
+    /// `None` while somebody waits or a part is open, and where some of it was taken and the rest may come another time.
+    fn late_verdict(&self) -> Option<LateVerdict> {
+        if !self.is_left {
+            return None;
+        }
+        if let Some(ids) = ids(&self.parts) {
             return Some(LateVerdict::Taken(ids));
         }
-        match (self.parts.contains(&PartState::Open), self.is_rejected, self.has_any()) {
-            (true, ..) | (false, false, true) => None,
-            (false, true, _) => Some(LateVerdict::Rejected),
-            (false, false, false) => Some(LateVerdict::Refused),
-        }
+        let is_open = self.parts.iter().any(|part| matches!(part, PartState::Open(_)));
+        (self.is_rejected || !is_open && !self.has_any()).then_some(LateVerdict::NotTaken)
     }
+}
+
+impl Left {
+    /// The ids, where all parts were taken.
+    pub(crate) fn ids(&self) -> Option<PartIds> {
+        ids(&self.parts)
+    }
+}
+
+fn ids(parts: &[PartState]) -> Option<PartIds> {
+    let id = |part: &PartState| match part {
+        PartState::Missing | PartState::Open(_) => None,
+        PartState::Taken(id) => Some(id.clone()),
+    };
+    parts.iter().map(id).collect()
 }
 
 #[cfg(test)]
@@ -175,11 +192,11 @@ mod tests {
         let submitted = submitted(3);
         assert_eq!(submitted.begin(), [0, 1, 2]);
         submitted.accept(1, id("b"));
-        assert!(submitted.has_any() && submitted.leave().is_none());
+        assert!(submitted.has_any() && submitted.leave().ids().is_none());
         assert_eq!(submitted.begin(), [0, 2]);
         submitted.accept(0, id("a"));
         submitted.accept(2, None);
-        assert_eq!(submitted.leave(), Some(vec![id("a"), id("b"), None]));
+        assert_eq!(submitted.leave().ids(), Some(vec![id("a"), id("b"), None]));
     }
 
     #[test]
@@ -189,21 +206,43 @@ mod tests {
         submitted.sent(0);
         submitted.sent(1);
         assert_eq!(submitted.accept(0, id("a")), None, "somebody still waits, and will tell");
-        assert_eq!(submitted.leave(), None);
+        assert_eq!(submitted.leave().parts, [PartState::Taken(id("a")), PartState::Open(1)]);
         assert_eq!(submitted.accept(1, id("b")), Some(LateVerdict::Taken(vec![id("a"), id("b")])));
         assert_eq!(submitted.accept(1, id("b")), None);
     }
 
     #[test]
     fn a_late_refusal_speaks_for_the_message_once_nothing_is_open() {
-        assert_eq!(left(1).refuse(0, false), Some(LateVerdict::Refused));
-        assert_eq!(left(1).refuse(0, true), Some(LateVerdict::Rejected));
-        let rejected = left(2);
-        assert_eq!((rejected.refuse(1, true), rejected.accept(0, id("a"))), (None, Some(LateVerdict::Rejected)));
+        assert_eq!(left(1).refuse(0, false), Some(LateVerdict::NotTaken));
+        assert_eq!(left(1).refuse(0, true), Some(LateVerdict::NotTaken));
+        let refused = left(2);
+        assert_eq!((refused.refuse(0, false), refused.refuse(1, false)), (None, Some(LateVerdict::NotTaken)));
+        assert_eq!(left(2).refuse(1, true), Some(LateVerdict::NotTaken), "whatever becomes of the other part");
         let in_part = left(2);
         assert_eq!((in_part.accept(0, None), in_part.refuse(1, false)), (None, None), "some of it is there");
         let sent_again = left(1);
         sent_again.begin();
         assert_eq!(sent_again.refuse(0, true), None, "somebody waits");
+        assert!(sent_again.leave().is_rejected);
+        sent_again.begin();
+        assert!(!sent_again.leave().is_rejected, "that was another copy");
+    }
+
+    #[test]
+    fn of_several_copies_each_answer_is_about_one() {
+        let submitted = submitted(1);
+        submitted.begin();
+        submitted.sent(0);
+        submitted.leave();
+        submitted.begin();
+        submitted.sent(0);
+        assert_eq!(submitted.refuse(0, false), None);
+        assert_eq!(submitted.leave().parts, [PartState::Open(1)], "the other one is on its way");
+        assert_eq!(submitted.accept(0, id("a")), Some(LateVerdict::Taken(vec![id("a")])));
+        let first = left(1);
+        first.begin();
+        first.sent(0);
+        first.leave();
+        assert_eq!((first.refuse(0, false), first.refuse(0, false)), (None, Some(LateVerdict::NotTaken)));
     }
 }

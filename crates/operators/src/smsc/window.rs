@@ -11,7 +11,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     pool::{Reply, Taken},
-    submitted::Submitted,
+    submitted::{LateVerdict, Submitted},
 };
 
 /// The highest number of a PDU (section 5.1.4).
@@ -97,18 +97,22 @@ impl Window {
         self.order.first().map(|(sent_at, _)| *sent_at)
     }
 
-    /// The session is over, after so many bytes were written: tells all who wait.
-    pub(super) fn end(&mut self, written: u64) {
+    /// The session is over, after so many bytes were written: tells all who wait. What that says of messages for which nobody does.
+    pub(super) fn end(&mut self, written: u64) -> Vec<(Arc<Submitted>, LateVerdict)> {
+        let mut late = Vec::new();
         for (_, entry) in self.entries.drain() {
             self.used.decrement(1.0);
             let reply = if entry.offset >= written { Reply::NotSent } else { Reply::Lost };
-            if reply == Reply::NotSent {
-                entry.submitted.refuse(entry.part, false);
+            if reply == Reply::NotSent
+                && let Some(verdict) = entry.submitted.refuse(entry.part, false)
+            {
+                late.push((entry.submitted, verdict));
             }
             // Who does not wait any more knows already that nothing is known.
             let _left = entry.answer.send(reply);
         }
         self.order.clear();
+        late
     }
 }
 

@@ -325,23 +325,6 @@ async fn one_bind_too_many_is_refused_and_harms_no_other() {
 }
 
 #[tokio::test]
-async fn a_pair_without_one_of_its_two_is_not_all() {
-    let smsc = smsc();
-    smsc.set_behaviour(SmscBehaviour { max_binds: Some(1), ..SmscBehaviour::default() }).expect("valid");
-    let it = Fixture::new(&format!("a={}?bind=tx+rx", smsc.url()));
-    let state = || it.operators.sessions().next().map(|(_, state)| state);
-    eventually(|| smsc.stats().binds_refused == 1 && smsc.stats().sessions == 1).await;
-    assert_ne!(state(), Some(SessionsState::All));
-    it.end().await;
-    smsc.set_behaviour(SmscBehaviour::default()).expect("valid");
-    let it = Fixture::new(&format!("a={}?bind=tx+rx", smsc.url()));
-    eventually(|| it.operators.sessions().next().map(|(_, state)| state) == Some(SessionsState::All)).await;
-    assert_eq!(smsc.stats().sessions, 2);
-    it.end().await;
-    smsc.stop().await;
-}
-
-#[tokio::test]
 async fn an_smsc_that_unbinds_or_restarts_has_a_session_again() {
     let smsc = smsc();
     let it = Fixture::new(&format!("a={}", smsc.url()));

@@ -40,9 +40,7 @@ pub struct LateAnswer {
 pub enum Said {
     /// It took it, and calls it this: one id, one for each part, or none.
     Accepted(Vec<Called>),
-    /// It rejected it for good. Only for a message that no other operator can have, and that this one was sent but once.
-    Rejected,
-    /// It did not take it, and may another time. The same.
+    /// It did not take it. Only for a message that no other operator can have, and that this one was sent but once.
     Refused,
 }
 
@@ -55,14 +53,8 @@ impl LateAnswer {
     fn becomes(&self) -> MessageStatus {
         match self.said {
             Said::Accepted(_) => MessageStatus::Done,
-            Said::Rejected => MessageStatus::Failed,
-            Said::Refused => MessageStatus::Pending,
+            Said::Refused => MessageStatus::Failed,
         }
-    }
-
-    /// Who decided about it.
-    fn provider(&self) -> &str {
-        if self.said == Said::Refused { "" } else { &self.operator }
     }
 }
 
@@ -71,8 +63,7 @@ impl Database {
     /// recorded.
     ///
     /// A recipient that is still `sending` becomes `done`, or `failed` and is refunded, as if its worker had settled it,
-    /// whoever has a lease on it: what that one settles afterwards changes nothing. What was refused is `pending` again,
-    /// as before it was sent: its event is published again, as of all that was put off. One that is `pending`, `done`,
+    /// whoever has a lease on it: what that one settles afterwards changes nothing. One that is `pending`, `done`,
     /// `failed` or not stored is left as it is; of two answers about one recipient the first counts.
     ///
     /// No money moves by an acceptance. Where one of its receipts came first, what the [`ReceiptPolicy`] gives back for
@@ -120,16 +111,16 @@ async fn settle(
 fn accepted<'a>((answer, row): &(&'a LateAnswer, &Model)) -> Option<Accepted<'a>> {
     match &answer.said {
         Said::Accepted(called) => Some(Accepted { message_row: row.id, operator: &answer.operator, called }),
-        Said::Rejected | Said::Refused => None,
+        Said::Refused => None,
     }
 }
 
 /// Sets these to what they become by their operators, and ends their leases.
 async fn record(tx: &Tx, settled: &[(&LateAnswer, &Model)]) -> Result<(), StepError> {
-    for status in [MessageStatus::Done, MessageStatus::Failed, MessageStatus::Pending] {
+    for status in [MessageStatus::Done, MessageStatus::Failed] {
         let mut by_operator: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
         for (answer, row) in settled.iter().filter(|(answer, _)| answer.becomes() == status) {
-            by_operator.entry(answer.provider()).or_default().push(row.id);
+            by_operator.entry(&answer.operator).or_default().push(row.id);
         }
         for (operator, rows) in by_operator {
             end(tx, status, operator, &rows).await?;

@@ -221,29 +221,25 @@ pub(crate) async fn of_two_late_answers_the_first_counts(f: &Fixture) {
 }
 
 /// Whoever had the lease, and what it says afterwards.
-pub(crate) async fn what_is_rejected_late_is_refunded_once_and_what_is_refused_is_as_before(f: &Fixture) {
+pub(crate) async fn what_is_refused_late_fails_and_is_refunded_once(f: &Fixture) {
     f.fund(1, 100).await;
     f.endpoint(1, "https://example.com/").await;
     f.db.refresh_callback_customers().await.expect("looks");
-    let (rejected, refused, leased) = (f.sending(NUMBER).await, f.sending(NUMBER).await, f.sending(NUMBER).await);
+    let (put_off, leased) = (f.sending(NUMBER).await, f.sending(NUMBER).await);
     f.publish().await;
-    for (sent, claim) in [&rejected, &refused] {
-        let deferral = maybe_taken(std::slice::from_ref(claim), Duration::from_mins(1));
-        assert_eq!(f.db.defer(message_id(sent), deferral).await.expect("defers"), Deferred::Scheduled);
+    let deferral = maybe_taken(std::slice::from_ref(&put_off.1), Duration::from_mins(1));
+    assert_eq!(f.db.defer(message_id(&put_off.0), deferral).await.expect("defers"), Deferred::Scheduled);
+    let answers = [&put_off.0, &leased.0].map(|sent| LateAnswer { said: Said::Refused, ..late(sent, "") });
+    assert_eq!(f.settle_late(&answers).await, [true; 2]);
+    for (sent, _) in [&put_off, &leased] {
+        assert_eq!(f.statuses(message_id(sent)).await, [format!("{NUMBER} failed {OPERATOR}")]);
     }
-    let said = |sent, said| LateAnswer { said, ..late(sent, "") };
-    let answers = [said(&rejected.0, Said::Rejected), said(&refused.0, Said::Refused), said(&leased.0, Said::Rejected)];
-    assert_eq!(f.settle_late(&answers).await, [true; 3]);
-    assert_eq!(f.statuses(message_id(&rejected.0)).await, [format!("{NUMBER} failed {OPERATOR}")]);
-    assert_eq!(f.statuses(message_id(&refused.0)).await, [format!("{NUMBER} pending ")]);
-    assert_eq!(f.balance(1).await, 100 - 3 + 2);
-    assert_eq!(f.settle_late(&answers).await, [false; 3], "said again");
+    assert_eq!(f.balance(1).await, 100);
+    assert_eq!(f.settle_late(&answers).await, [false; 2], "said again");
     let late = Settlement::new(&leased.1, by("operatorB"));
     assert_eq!(f.db.settle(&[late]).await.expect("answers"), [false], "its lease is over");
-    assert_eq!(f.balance(1).await, 99);
+    assert_eq!(f.balance(1).await, 100);
     assert_eq!(f.strings("SELECT type FROM callback_events").await, ["message.failed", "message.failed"]);
-    let again = f.begin(&refused.0).await;
-    assert!(again.len() == 1 && again[0].resumed.is_none(), "no operator can have it");
     f.assert_conserved().await;
 }
 

@@ -144,7 +144,7 @@ test_support::on_each_backend! {
         a_late_answer_gives_back_only_what_its_receipt_does,
         a_late_answer_is_told_once,
         of_two_late_answers_the_first_counts,
-        what_is_rejected_late_is_refunded_once_and_what_is_refused_is_as_before,
+        what_is_refused_late_fails_and_is_refunded_once,
         late_answers_at_once_are_each_recorded_once,
     }
     callbacks {

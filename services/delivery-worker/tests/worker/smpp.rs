@@ -9,6 +9,7 @@ use domain::PerLane;
 use operator_simulator::{Smsc, SmscBehaviour, SmscEvent, SmscMode, SmscOptions, SmscReceipt, SmscRule};
 use operators::OperatorsConfig;
 use smpp::{MessageState, Status};
+use uuid::Uuid;
 
 use crate::support::{Fixture, PRICE, config, eventually, express, message, operators};
 
@@ -129,33 +130,28 @@ async fn a_late_acceptance_settles_what_is_never_sent_again() {
 
 /// With `unknown=hold` a message is sent but once, so what its SMSC says of it is so whenever it says it.
 #[tokio::test]
-async fn a_late_refusal_ends_what_is_held_or_has_it_sent_again() {
-    let (fixture, smsc) = (Fixture::new().await, smsc());
-    let late = |code| SmscRule::from(SmscMode::Status { code, delay: Duration::from_secs(2) });
-    let behaviour = SmscBehaviour::default()
-        .with_suffix("01", late(Status::INVALID_DESTINATION))
-        .with_suffix("02", late(Status::SYSTEM_ERROR).times(1));
-    smsc.set_behaviour(behaviour).expect("valid");
-    let worker = fixture.worker(&config(), over_smpp(&smsc, "timeout_ms=300&unknown=hold")).await;
-    let requests = [express("rejected", "+491511201"), express("refused", "+491511202")];
-    fixture.send(&requests).await;
-    fixture.metrics.reaches(r#"recipients_settled_total{result="deferred"}"#, 2).await;
-    eventually("the rejection", async || fixture.sql.rows("rejected").await == ["failed a"]).await;
-    eventually("the refusal", async || fixture.sql.rows("refused").await == ["pending"]).await;
-    assert_eq!((submits(&smsc), fixture.spent().await), (2, PRICE));
-    fixture.publish(&requests).await;
-    eventually("the second try", async || fixture.sql.rows("refused").await == ["done a"]).await;
-    assert_eq!((submits(&smsc), fixture.spent().await), (3, PRICE));
-    worker.stop().await;
-    smsc.stop().await;
-    fixture.remove().await;
+async fn a_late_refusal_refunds_what_is_held_and_nothing_that_is_sent_again() {
+    for (rule, expected, spent) in [("hold", "failed a", 0), ("resubmit", "sending", PRICE)] {
+        let (fixture, smsc) = (Fixture::new().await, smsc());
+        let late = SmscMode::Status { code: Status::SYSTEM_ERROR, delay: Duration::from_secs(1) };
+        smsc.set_behaviour(late).expect("valid");
+        let worker = fixture.worker(&config(), over_smpp(&smsc, &format!("timeout_ms=300&unknown={rule}"))).await;
+        fixture.send(&[express("refused", "+491511201")]).await;
+        fixture.metrics.reaches(r#"recipients_settled_total{result="deferred"}"#, 1).await;
+        fixture.metrics.reaches(r#"smpp_responses_total{operator="a",status="ESME_RSYSERR"}"#, 1).await;
+        worker.stop().await;
+        assert_eq!((fixture.sql.rows("refused").await, fixture.spent().await), (vec![expected.to_owned()], spent));
+        smsc.stop().await;
+        fixture.remove().await;
+    }
 }
 
 /// Late answers are said but once: they wait for the database however long it is away.
 #[tokio::test]
 async fn a_late_acceptance_waits_for_the_database() {
     let (fixture, smsc) = (Fixture::new().await, smsc());
-    smsc.set_behaviour(SmscMode::Accept { delay: Duration::from_secs(2) }).expect("valid");
+    // Long enough for the lock to be there before it.
+    smsc.set_behaviour(SmscMode::Accept { delay: Duration::from_secs(8) }).expect("valid");
     let parameters = "timeout_ms=300&unknown=hold";
     let worker = fixture.hasty_worker(&config(), over_smpp(&smsc, parameters), Duration::from_millis(200)).await;
     fixture.send(&[express("late", "+491511201")]).await;
@@ -186,9 +182,54 @@ async fn what_waits_in_hand_for_a_session_is_refunded_when_its_time_is_over() {
     smsc.stop().await;
     let bound = r#"smpp_sessions{operator="a",state="bound"}"#;
     eventually("the end of the session", async || fixture.metrics.value(bound) == 0).await;
-    fixture.send(&[message("waits", &["+491511201"])]).await;
-    eventually("its end", async || fixture.sql.rows("waits").await == ["failed"]).await;
+    // Its identifier is a little older than its row, as those of the API are.
+    let waits = Uuid::now_v7().to_string();
+    fixture.send(&[message(&waits, &["+491511201"])]).await;
+    eventually("its end", async || fixture.sql.rows(&waits).await == ["failed"]).await;
     assert_eq!(fixture.spent().await, PRICE);
+    worker.stop().await;
+    fixture.remove().await;
+}
+
+/// The same of what an SMSC may have: nobody knows, and nothing is given back.
+#[tokio::test]
+async fn what_an_smsc_may_have_is_not_refunded_for_want_of_a_session() {
+    let (fixture, smsc) = (Fixture::new().await, smsc());
+    smsc.set_behaviour(SmscMode::Cut).expect("valid");
+    let valid =
+        delivery_worker::WorkerConfig { validity: PerLane::from_fn(|_| Some(Duration::from_secs(10))), ..config() };
+    let worker = fixture.worker(&valid, over_smpp(&smsc, "timeout_ms=60000")).await;
+    let request = express(&Uuid::now_v7().to_string(), "+491511201");
+    let id = request.payload.message.message_identifier.to_string();
+    fixture.send(std::slice::from_ref(&request)).await;
+    fixture.metrics.reaches(r#"recipients_settled_total{result="deferred"}"#, 1).await;
+    // In hand again when there is no session.
+    smsc.stop().await;
+    let bound = r#"smpp_sessions{operator="a",state="bound"}"#;
+    eventually("the end of the session", async || fixture.metrics.value(bound) == 0).await;
+    fixture.publish(std::slice::from_ref(&request)).await;
+    is_told(&fixture, &id, "unknown").await;
+    assert_eq!((fixture.sql.rows(&id).await, fixture.spent().await), (vec!["done".to_owned()], PRICE));
+    worker.stop().await;
+    fixture.remove().await;
+}
+
+/// RabbitMQ takes back what is in hand for too long.
+#[tokio::test]
+async fn what_waits_for_a_session_for_long_is_put_off_as_it_is() {
+    let (fixture, smsc) = (Fixture::new().await, smsc());
+    let hasty = delivery_worker::WorkerConfig { in_hand: Duration::from_secs(2), ..config() };
+    let worker = fixture.worker(&hasty, over_smpp(&smsc, "timeout_ms=60000")).await;
+    fixture.send(&[message("before", &["+491511201"])]).await;
+    fixture.answered("ok", 1).await;
+    smsc.stop().await;
+    let bound = r#"smpp_sessions{operator="a",state="bound"}"#;
+    eventually("the end of the session", async || fixture.metrics.value(bound) == 0).await;
+    fixture.send(&[message("waits", &["+491511201", "+491511202"])]).await;
+    fixture.answered("ok", 2).await;
+    assert_eq!(fixture.sql.rows("waits").await, ["pending", "pending"]);
+    let waiting = "SELECT COUNT(*) FROM outbox_events WHERE aggregate_id = 'waits' AND status = 'pending'";
+    assert_eq!((fixture.sql.number(waiting).await, fixture.spent().await), (1, 3 * PRICE));
     worker.stop().await;
     fixture.remove().await;
 }

@@ -12,9 +12,9 @@ use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::{
-    Late, LateVerdict, Report,
+    Late, LateVerdict, Report, SessionsState,
     smsc::{
-        Pool,
+        Pool, Sessions,
         begun::Begun,
         config::tests::parsed,
         meters::{Meters, Shown},
@@ -204,19 +204,15 @@ async fn the_rest_of_a_message_waits_for_longer_and_goes_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_late_refusal_is_told_for_what_it_is() {
+async fn a_late_refusal_is_told() {
     let mut it = Fixture::new("timeout_ms=1000&enquire_s=3600&reject=401");
-    for (status, verdict) in [
-        (Status::INVALID_DESTINATION, LateVerdict::Rejected),
-        (Status(0x401), LateVerdict::Rejected),
-        (Status::SYSTEM_ERROR, LateVerdict::Refused),
-    ] {
+    for status in [Status::INVALID_DESTINATION, Status(0x401), Status::SYSTEM_ERROR] {
         let (submitted, silent) = it.submit(Lane::Express, "one");
         let (sequence, _) = it.next_message().await;
         assert_eq!(silent.await.expect("told"), Submitting::NoAnswer);
-        assert_eq!(submitted.leave(), None);
+        assert_eq!(submitted.leave().ids(), None);
         it.answer(sequence, status, "").await;
-        assert_eq!(it.late.recv().await.expect("told").verdict, verdict, "{status}");
+        assert_eq!(it.late.recv().await.expect("told").verdict, LateVerdict::NotTaken, "{status}");
     }
 }
 
@@ -226,7 +222,7 @@ async fn a_late_answer_is_told_once_and_frees_its_place() {
     let (submitted, silent) = it.submit(Lane::Normal, "one");
     let (sequence, _) = it.next_message().await;
     assert_eq!(silent.await.expect("told"), Submitting::NoAnswer);
-    assert_eq!(submitted.leave(), None);
+    assert_eq!(submitted.leave().ids(), None);
     let (_, second) = it.submit(Lane::Normal, "two");
     assert_eq!(second.await.expect("told"), Submitting::Busy, "the SMSC still has the first one");
     it.answer(sequence, Status::OK, "late").await;
@@ -296,6 +292,19 @@ async fn segments_keep_to_their_pace() {
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(1_900) && took <= Duration::from_millis(2_200), "{took:?}");
     drop(all);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pair_is_all_there_with_its_receiver() {
+    use SessionsState::{All, None, Some};
+    let it = Fixture::new("bind=tx%2Brx&binds=2");
+    let sessions = Sessions { shared: Arc::clone(&it.shared) };
+    let mut states = Vec::new();
+    for (begins, sends) in [(true, false), (true, true), (true, true), (true, false), (false, false)] {
+        it.shared.pool.session(begins, sends);
+        states.push(sessions.state());
+    }
+    assert_eq!(states, [None, Some, Some, All, Some]);
 }
 
 fn receipt(sequence: u32) -> Pdu {

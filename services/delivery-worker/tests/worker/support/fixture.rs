@@ -249,6 +249,7 @@ pub(crate) fn config() -> WorkerConfig {
     WorkerConfig {
         prefetch: PerLane { express: 50, normal: 50 },
         max_calls: 100,
+        in_hand: Duration::from_mins(10),
         state_lanes: 1,
         pace: PerLane::from_fn(|_| Duration::ZERO),
         default_sender: None,
