@@ -149,12 +149,12 @@ impl Sessions {
     /// Waits until there is room for so many segments.
     pub(crate) async fn room(&self, lane: Lane, segments: usize) -> Places {
         let sessions = self.shared.pool.sessions();
-        self.shared.room.take(lane, segments, || sessions.borrow().bound).await
+        self.shared.room.take(lane, segments, || *sessions.borrow()).await
     }
 
     /// For how many segments there is room where none is taken; 0 without a session.
     pub(crate) fn most(&self) -> usize {
-        self.shared.room.most(self.shared.pool.sessions().borrow().bound)
+        self.shared.room.most(*self.shared.pool.sessions().borrow())
     }
 
     pub(crate) fn state(&self) -> SessionsState {

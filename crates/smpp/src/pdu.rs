@@ -11,6 +11,8 @@ use crate::{
 /// What answers have set in their command.
 const RESPONSE: u32 = 0x8000_0000;
 const GENERIC_NACK: u32 = RESPONSE;
+const OUTBIND: u32 = 0x0B;
+const ALERT_NOTIFICATION: u32 = 0x102;
 const SUBMIT_SM: u32 = 0x04;
 const DELIVER_SM: u32 = 0x05;
 const UNBIND: u32 = 0x06;
@@ -135,10 +137,11 @@ pub struct Unreadable {
 }
 
 impl Unreadable {
-    /// What is to be answered, if anything: to a request that is known that it failed, to another one that it is not.
+    /// What is to be answered, if anything: to a request that is known that it failed, to another one that it is not; to none that has no
+    /// answer in the protocol.
     pub fn answer(&self) -> Option<Pdu> {
         let Header { command, sequence, .. } = self.header;
-        if command & RESPONSE != 0 {
+        if command & RESPONSE != 0 || [OUTBIND, ALERT_NOTIFICATION].contains(&command) {
             return None;
         }
         let body = match command {

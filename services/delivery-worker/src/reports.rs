@@ -13,7 +13,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 /// Receipts that may wait to be stored; operators are asked to tell more of them again.
-pub(crate) const WAITING: usize = 1_024;
+pub(crate) const WAITING: usize = 8_192;
 /// Receipts that are stored together.
 const TOGETHER: usize = 192;
 /// The least time from one transaction to the next: few large ones cost less than many small ones.

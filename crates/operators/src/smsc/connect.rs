@@ -20,6 +20,9 @@ use super::{
     link::{Broken, Link},
 };
 
+/// What an SMSC may send before it answers a bind.
+const MOST_EARLY: usize = 1_000;
+
 /// What carries a session.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
@@ -87,13 +90,17 @@ impl Connector {
         Ok(Self { tls: Some((TlsConnector::from(Arc::new(client)), name)) })
     }
 
-    /// Connects and binds, within the operator's time for that.
-    pub(super) async fn bind(&self, config: &SmppConfig, mode: BindMode) -> Result<Link<Box<dyn Stream>>, NoSession> {
+    /// Connects and binds, within the operator's time for that. With the link comes what the SMSC sent before its answer.
+    pub(super) async fn bind(
+        &self,
+        config: &SmppConfig,
+        mode: BindMode,
+    ) -> Result<(Link<Box<dyn Stream>>, Vec<Pdu>), NoSession> {
         let limit = config.connect_timeout;
         timeout(limit, async {
             let mut link = Link::new(self.connect(config).await?);
-            bind(&mut link, config, mode).await?;
-            Ok(link)
+            let early = bind(&mut link, config, mode).await?;
+            Ok((link, early))
         })
         .await
         .unwrap_or(Err(NoSession::TooLong(limit)))
@@ -113,8 +120,9 @@ async fn bind<S: AsyncRead + AsyncWrite>(
     link: &mut Link<S>,
     config: &SmppConfig,
     mode: BindMode,
-) -> Result<(), NoSession> {
+) -> Result<Vec<Pdu>, NoSession> {
     const NUMBER: u32 = 1;
+    let mut early = Vec::new();
     let bind = Bind {
         system_id: config.system_id.clone(),
         password: config.password.clone(),
@@ -127,11 +135,15 @@ async fn bind<S: AsyncRead + AsyncWrite>(
     loop {
         let Ok(Pdu { status, sequence, body }) = Pdu::read(link.receive().await?) else { continue };
         match body {
-            Body::BindResp(..) if status == Status::OK => return Ok(()),
+            Body::BindResp(..) if status == Status::OK => return Ok(early),
             Body::BindResp(..) => return Err(NoSession::Refused(status)),
             Body::GenericNack if sequence == NUMBER || sequence == 0 => return Err(NoSession::Refused(status)),
             Body::EnquireLink => {
                 link.put(&Pdu::response(sequence, Status::OK, Body::EnquireLinkResp));
+            }
+            // Receipts that wait for us: left without an answer they would hold up what is behind them.
+            body @ (Body::DeliverSm(_) | Body::DataSm(_)) if early.len() < MOST_EARLY => {
+                early.push(Pdu { status, sequence, body });
             }
             // Nothing else has a meaning before the bind.
             _ => {}

@@ -12,10 +12,10 @@ use super::{
     connect::{Connector, NoSession},
     link::Broken,
     meters::{SessionState, Shown},
-    session::{Ended, Session},
+    session::{Ended, Over, Session},
 };
 
-/// A session that lasted for so long worked: what comes next is no repetition of what was before.
+/// A session that lasted for so long worked, as did one on which a message was taken: what comes next is no repetition of what was before.
 const WORKED: Duration = Duration::from_secs(10);
 
 /// Keeps a session until `stop`. The old socket is closed before a new one is made: SMSCs count (linxGnu/gosmpp issue 159).
@@ -27,12 +27,12 @@ pub(super) async fn keep(shared: Arc<Shared>, connector: Connector, mode: BindMo
         let bound = stop.run_until_cancelled(connector.bind(&shared.config, mode)).await;
         let after = match bound {
             None => return,
-            Some(Ok(link)) => {
+            Some(Ok((link, early))) => {
                 tracing::info!(operator = %shared.operator, ?mode, "a session with an SMSC is bound");
                 let began = Instant::now();
                 let session = Session::new(link, Arc::clone(&shared), mode != BindMode::Receiver);
-                let ended = session.run(&stop, &mut shown).await;
-                if began.elapsed() >= WORKED {
+                let Over { ended, has_worked } = session.run(early, &stop, &mut shown).await;
+                if has_worked || began.elapsed() >= WORKED {
                     backoff.reset();
                 }
                 shown.set(SessionState::Waiting);

@@ -98,6 +98,8 @@ struct Line {
 pub(super) struct Sessions {
     /// Those that can send.
     pub(super) bound: u16,
+    /// Those of them that were asked to slow down.
+    pub(super) throttled: u16,
     /// Those that only receive.
     pub(super) receivers: u16,
     /// When there were none any more.
@@ -107,7 +109,7 @@ pub(super) struct Sessions {
 impl Pool {
     pub(super) fn new(tps: u32, wait: Duration, timeout: Duration) -> Self {
         let waiting = Waiting { lanes: PerLane::from_fn(|_| Line::default()), pace: Pace::new(tps) };
-        let sessions = Sessions { bound: 0, receivers: 0, since: Some(Instant::now()) };
+        let sessions = Sessions { bound: 0, throttled: 0, receivers: 0, since: Some(Instant::now()) };
         let (added, sessions) = (watch::Sender::new(0), watch::Sender::new(sessions));
         Self { waiting: Mutex::new(waiting), added, sessions, wait, timeout }
     }
@@ -208,6 +210,13 @@ impl Pool {
             }
             sessions.bound = change(sessions.bound);
             sessions.since = (sessions.bound == 0).then(Instant::now);
+        });
+    }
+
+    /// A session was asked to slow down, or is so no more.
+    pub(super) fn throttle(&self, begins: bool) {
+        self.sessions.send_modify(|sessions| {
+            sessions.throttled = if begins { sessions.throttled + 1 } else { sessions.throttled.saturating_sub(1) };
         });
     }
 

@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::config::SmppConfig;
+use super::{config::SmppConfig, pool::Sessions};
 
 /// How often what changes by itself is looked at: the pace of the last seconds, and how many sessions there are.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -68,7 +68,7 @@ impl Room {
     }
 
     /// Waits for `count` places in a lane; one that asks for more than there are gets them when nobody else has any. Cancel safe.
-    pub(super) async fn take(self: &Arc<Self>, lane: Lane, count: usize, sessions: impl Fn() -> u16) -> Places {
+    pub(super) async fn take(self: &Arc<Self>, lane: Lane, count: usize, sessions: impl Fn() -> Sessions) -> Places {
         let Entrance { turn, freed } = &self.lanes[lane];
         let _turn = turn.acquire().await.expect("the semaphore is never closed");
         loop {
@@ -79,11 +79,11 @@ impl Room {
         }
     }
 
-    fn fits(&self, lane: Lane, count: usize, sessions: u16) -> bool {
+    fn fits(&self, lane: Lane, count: usize, sessions: Sessions) -> bool {
         let mut state = self.lock();
         let most = self.most_by(&mut state.pace, sessions);
         let taken = state.taken[lane];
-        let fits = sessions > 0 && (taken == 0 || taken + count <= most);
+        let fits = sessions.bound > 0 && (taken == 0 || taken + count <= most);
         if fits {
             state.taken[lane] += count;
         }
@@ -91,15 +91,17 @@ impl Room {
     }
 
     /// How many places each lane has.
-    pub(super) fn most(&self, sessions: u16) -> usize {
+    pub(super) fn most(&self, sessions: Sessions) -> usize {
         self.most_by(&mut self.lock().pace, sessions)
     }
 
     /// What is unanswered, and what waits. The last of these waits until all before it are sent, so at a bounded pace both are as many as
-    /// it can send in that time.
-    fn most_by(&self, pace: &mut Pace, sessions: u16) -> usize {
-        let in_windows = self.window * usize::from(sessions);
-        let by_pace = pace.of(Instant::now()).saturating_mul(halves(self.wait)) / 1_000;
+    /// it can send in that time. A session that was asked to slow down takes one at a time, whatever its pace was.
+    fn most_by(&self, pace: &mut Pace, Sessions { bound, throttled, .. }: Sessions) -> usize {
+        let free = usize::from(bound.saturating_sub(throttled));
+        let in_windows = self.window * free + usize::from(throttled);
+        let pace = if free > 0 { pace.of(Instant::now()) } else { 0 };
+        let by_pace = pace.saturating_mul(halves(self.wait)) / 1_000;
         let bounded = self.bounded.unwrap_or(usize::MAX);
         in_windows.min(bounded) + by_pace.max(WINDOWS * in_windows).min(bounded)
     }
@@ -152,10 +154,14 @@ mod tests {
         Arc::new(Room::new(&parsed(&format!("smpp://u:p@host?{parameters}")).expect("accepted")))
     }
 
+    fn sessions(bound: u16, throttled: u16) -> Sessions {
+        Sessions { bound, throttled, receivers: 0, since: None }
+    }
+
     /// How many single places there are now.
     async fn free(room: &Arc<Room>, lane: Lane) -> Vec<Places> {
         let mut places = Vec::new();
-        while let Ok(place) = timeout(Duration::from_secs(1), room.take(lane, 1, || 1)).await {
+        while let Ok(place) = timeout(Duration::from_secs(1), room.take(lane, 1, || sessions(1, 0))).await {
             places.push(place);
         }
         places
@@ -177,9 +183,23 @@ mod tests {
         for _ in 0..1_000 {
             room.sent(Instant::now());
         }
-        let place = room.take(Lane::Normal, 2_500, || 1).await;
-        assert!(timeout(Duration::from_millis(100), room.take(Lane::Normal, 11, || 1)).await.is_err());
-        drop(room.take(Lane::Normal, 10, || 1).await);
+        let place = room.take(Lane::Normal, 2_500, || sessions(1, 0)).await;
+        assert!(timeout(Duration::from_millis(100), room.take(Lane::Normal, 11, || sessions(1, 0))).await.is_err());
+        drop(room.take(Lane::Normal, 10, || sessions(1, 0)).await);
+        drop(place);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_throttled_session_gets_little_whatever_its_pace_was() {
+        let room = room("window=10");
+        for _ in 0..1_000 {
+            room.sent(Instant::now());
+        }
+        assert_eq!(room.most(sessions(1, 1)), 3);
+        assert!(room.most(sessions(2, 1)) > 2_500);
+        let place = room.take(Lane::Normal, 3, || sessions(1, 1)).await;
+        assert!(timeout(Duration::from_secs(1), room.take(Lane::Normal, 1, || sessions(1, 1))).await.is_err());
+        drop(room.take(Lane::Express, 3, || sessions(1, 1)).await);
         drop(place);
     }
 
@@ -192,16 +212,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn places_come_in_order_and_large_wishes_are_met_alone() {
         let room = room("window=1");
-        let first = room.take(Lane::Normal, 3, || 1).await;
-        let large = room.take(Lane::Normal, 64, || 1);
+        let first = room.take(Lane::Normal, 3, || sessions(1, 0)).await;
+        let large = room.take(Lane::Normal, 64, || sessions(1, 0));
         tokio::pin!(large);
         assert!(timeout(Duration::from_secs(1), &mut large).await.is_err());
         drop(first);
         let large = timeout(Duration::from_secs(1), large).await.expect("it is alone");
-        assert!(timeout(Duration::from_secs(1), room.take(Lane::Normal, 1, || 1)).await.is_err());
+        assert!(timeout(Duration::from_secs(1), room.take(Lane::Normal, 1, || sessions(1, 0))).await.is_err());
         drop(large);
         assert!(
-            timeout(Duration::from_secs(1), room.take(Lane::Normal, 1, || 0)).await.is_err(),
+            timeout(Duration::from_secs(1), room.take(Lane::Normal, 1, || sessions(0, 0))).await.is_err(),
             "no session, no room"
         );
     }

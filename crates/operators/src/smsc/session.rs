@@ -55,6 +55,13 @@ impl From<NotSmpp> for Ended {
     }
 }
 
+/// A session that is over.
+pub(super) struct Over {
+    pub(super) ended: Ended,
+    /// Whether the SMSC took a message on it.
+    pub(super) has_worked: bool,
+}
+
 /// A bound session.
 pub(super) struct Session<S> {
     link: Link<S>,
@@ -71,24 +78,45 @@ pub(super) struct Session<S> {
     asked_at: Option<Instant>,
     /// The status that says that the session is in no state to send.
     broken: Option<Status>,
+    /// The pool knows that the SMSC asked to slow down.
+    is_throttled: bool,
+    has_worked: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite> Session<S> {
     pub(super) fn new(link: Link<S>, shared: Arc<Shared>, sends: bool) -> Self {
         let config = &shared.config;
         let window = Window::new(config.window, config.timeout + LATE, shared.meters.window_used.clone());
-        let throttle = Throttle::new(config.timeout);
+        let throttle = Throttle::new(config.timeout, config.window);
         let (inbound, phase) = (Inbound::new(Arc::clone(&shared)), Phase::Open);
         let heard_at = Instant::now();
-        Self { link, shared, sends, window, throttle, inbound, phase, heard_at, asked_at: None, broken: None }
+        let (asked_at, broken, is_throttled, has_worked) = (None, None, false, false);
+        Self {
+            link,
+            shared,
+            sends,
+            window,
+            throttle,
+            inbound,
+            phase,
+            heard_at,
+            asked_at,
+            broken,
+            is_throttled,
+            has_worked,
+        }
     }
 
     /// Works until the session is over. Whatever was sent and not answered is told to be unknown then.
-    pub(super) async fn run(mut self, stop: &CancellationToken, shown: &mut Shown) -> Ended {
+    /// `early` is what the SMSC sent before it answered the bind.
+    pub(super) async fn run(mut self, early: Vec<Pdu>, stop: &CancellationToken, shown: &mut Shown) -> Over {
         // The bind was number one.
         let _bind = self.window.sequence();
         let mut added = self.shared.pool.additions();
         self.count(true);
+        for pdu in early {
+            self.handle(pdu);
+        }
         let ended = self.serve(stop, &mut added, shown).await;
         // Before anybody learns of it: what is told to be lost is not sent again to this session.
         self.count(false);
@@ -100,12 +128,13 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
             (ended, _) => ended,
         };
         let _closed = timeout(CLOSED_WITHIN, self.link.close()).await;
-        ended
+        Over { ended, has_worked: self.has_worked }
     }
 
     /// It begins or ends to work.
-    fn count(&self, begins: bool) {
+    fn count(&mut self, begins: bool) {
         self.shared.pool.session(begins, self.sends);
+        self.tell_throttled(begins && self.is_throttled);
         if self.sends {
             let (size, places) = (&self.shared.meters.window_size, f64::from(self.shared.config.window));
             if begins { size.increment(places) } else { size.decrement(places) }
@@ -124,13 +153,13 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
             }
             let now = Instant::now();
             let wake_at = self.look_around(now)?;
-            let is_throttled = self.throttle.not_before(now).is_some();
-            shown.set(if is_throttled { SessionState::Throttled } else { SessionState::Bound });
-            let (is_awaited, all_stored) = (self.window.is_awaited(), self.inbound.is_empty());
-            if self.phase.leaves_now(now, is_awaited, all_stored) {
+            self.tell_throttled(self.throttle.is_paused());
+            shown.set(if self.is_throttled { SessionState::Throttled } else { SessionState::Bound });
+            let all_stored = self.inbound.is_empty();
+            if self.phase.leaves_now(now, self.window.is_awaited(), all_stored) {
                 self.say_farewell();
             }
-            if self.phase.is_over(now, is_awaited, all_stored, self.link.all_written()) {
+            if self.phase.is_over(now, self.window.is_empty(), all_stored, self.link.all_written()) {
                 return self.phase.end();
             }
             let (may_send, send_at) = self.send_waiting(now, added);
@@ -144,6 +173,14 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
                 () = sleep_until(wake_at) => {}
                 () = stop.cancelled(), if !self.phase.is_farewell() => self.phase.we_stop(Instant::now()),
             }
+        }
+    }
+
+    /// The pool is told whether the SMSC has asked to slow down.
+    fn tell_throttled(&mut self, is_throttled: bool) {
+        if self.is_throttled != is_throttled {
+            self.is_throttled = is_throttled;
+            self.shared.pool.throttle(is_throttled);
         }
     }
 
@@ -202,16 +239,19 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
         let now = Instant::now();
         self.heard_at = now;
         self.asked_at = None;
-        let Pdu { status, sequence, body } = match Pdu::read(frame) {
-            Ok(pdu) => pdu,
+        match Pdu::read(frame) {
+            Ok(pdu) => self.handle(pdu),
             Err(unreadable) => {
                 self.shared.meters.cannot_read(&unreadable);
                 if let Some(answer) = unreadable.answer() {
                     self.link.put(&answer);
                 }
-                return;
             }
-        };
+        }
+    }
+
+    fn handle(&mut self, Pdu { status, sequence, body }: Pdu) {
+        let now = self.heard_at;
         match body {
             Body::SubmitSmResp(Response { message_id }) => self.answered(sequence, status, message_id, now),
             Body::GenericNack => self.not_understood(sequence, status),
@@ -250,8 +290,9 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
         let class = self.shared.config.class_of(status);
         match class {
             SubmitClass::Throttled => self.throttle.throttled(entry.sent_at, now),
-            _ => self.throttle.answered(entry.sent_at),
+            _ => self.throttle.answered(entry.sent_at, now),
         }
+        self.has_worked |= class == SubmitClass::Accepted;
         self.reply(entry, Reply::Answered(status, id), class);
         if class == SubmitClass::SessionBroken && self.phase.is_open() {
             // Others may have their answers already: they are heard before the session is made anew.
@@ -281,7 +322,7 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
             return;
         };
         self.shared.meters.not_understood(status, entry.sent_at.elapsed());
-        self.throttle.answered(entry.sent_at);
+        self.throttle.answered(entry.sent_at, self.heard_at);
         self.reply(entry, Reply::NotUnderstood(status), SubmitClass::Rejected(Fault::Settings));
     }
 

@@ -7,13 +7,16 @@ use tokio::time::Instant;
 /// The first pause, and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
-/// Pauses of one session, each twice as long as the one before. After one a single message goes first; the others follow when the SMSC
-/// has taken it.
+/// Pauses of one session, each twice as long as the one before. After one a single message goes first; when the SMSC has taken it the others
+/// follow, two for each that it takes, until it either asks again or has taken a window of them: all at once they would mostly be refused.
 pub(super) struct Throttle {
     /// When the last pause began and ends, and how long it is.
     pause: Option<Pause>,
-    /// How long a message that goes first is waited for.
+    /// After one, what may follow.
+    start: Option<Start>,
+    /// How long an answer is waited for before another message goes.
     patience: Duration,
+    window: u16,
 }
 
 struct Pause {
@@ -24,9 +27,17 @@ struct Pause {
     probed_at: Option<Instant>,
 }
 
+struct Start {
+    began: Instant,
+    /// So many may go at once.
+    may_follow: u16,
+    /// When the last one went.
+    sent_at: Instant,
+}
+
 impl Throttle {
-    pub(super) fn new(patience: Duration) -> Self {
-        Self { pause: None, patience }
+    pub(super) fn new(patience: Duration, window: u16) -> Self {
+        Self { pause: None, start: None, patience, window }
     }
 
     /// The SMSC asks to slow down, for a message that was sent then. Those sent before a pause say nothing new.
@@ -36,14 +47,20 @@ impl Throttle {
             Some(pause) => (pause.length * 2).min(PAUSE.1),
             None => PAUSE.0,
         };
+        self.start = None;
         self.pause = Some(Pause { began: now, until: now + length, length, probed_at: None });
     }
 
     /// The SMSC took or judged a message that was sent then.
-    pub(super) fn answered(&mut self, sent_at: Instant) {
+    pub(super) fn answered(&mut self, sent_at: Instant, now: Instant) {
         if self.pause.as_ref().is_some_and(|pause| sent_at > pause.began) {
             self.pause = None;
+            self.start = Some(Start { began: sent_at, may_follow: 0, sent_at: now });
         }
+        if let Some(start) = self.start.as_mut().filter(|start| sent_at >= start.began) {
+            start.may_follow = start.may_follow.saturating_add(2);
+        }
+        self.start = self.start.take().filter(|start| start.may_follow < self.window);
     }
 
     /// A message is sent.
@@ -51,13 +68,25 @@ impl Throttle {
         if let Some(pause) = &mut self.pause {
             pause.probed_at = Some(now);
         }
+        if let Some(start) = &mut self.start {
+            start.may_follow = start.may_follow.saturating_sub(1);
+            start.sent_at = now;
+        }
+    }
+
+    /// Whether the SMSC has asked to slow down, and taken nothing since.
+    pub(super) fn is_paused(&self) -> bool {
+        self.pause.is_some()
     }
 
     /// Until when nothing may be sent.
     pub(super) fn not_before(&self, now: Instant) -> Option<Instant> {
-        let pause = self.pause.as_ref()?;
-        let probed = pause.probed_at.map(|at| at + self.patience);
-        Some(probed.unwrap_or(pause.until)).filter(|until| *until > now)
+        let until = match (&self.pause, &self.start) {
+            (Some(pause), _) => pause.probed_at.map_or(pause.until, |at| at + self.patience),
+            (None, Some(Start { may_follow: 0, sent_at, .. })) => *sent_at + self.patience,
+            (None, _) => return None,
+        };
+        Some(until).filter(|until| *until > now)
     }
 }
 
@@ -69,29 +98,57 @@ mod tests {
     fn pauses_double_and_one_message_goes_first() {
         let start = Instant::now();
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
-        let mut throttle = Throttle::new(Duration::from_secs(10));
+        let mut throttle = Throttle::new(Duration::from_secs(10), 10);
         assert_eq!(throttle.not_before(at(0)), None);
         throttle.throttled(at(0), at(100));
         assert_eq!(throttle.not_before(at(100)), Some(at(1_100)));
         throttle.throttled(at(50), at(120));
         assert_eq!(throttle.not_before(at(120)), Some(at(1_100)), "it was on its way before the pause");
-        throttle.answered(at(60));
+        throttle.answered(at(60), at(130));
         assert_eq!(throttle.not_before(at(1_100)), None);
         throttle.sent(at(1_100));
         assert_eq!(throttle.not_before(at(1_200)), Some(at(11_100)), "the others wait for its answer");
         throttle.throttled(at(1_100), at(1_300));
         assert_eq!(throttle.not_before(at(1_300)), Some(at(3_300)));
         throttle.sent(at(3_300));
-        throttle.answered(at(3_300));
+        throttle.answered(at(3_300), at(3_400));
         assert_eq!(throttle.not_before(at(3_400)), None);
         throttle.throttled(at(3_400), at(3_500));
         assert_eq!(throttle.not_before(at(3_500)), Some(at(4_500)), "they begin anew");
     }
 
     #[test]
+    fn after_a_pause_two_follow_each_that_is_taken() {
+        let start = Instant::now();
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        let mut throttle = Throttle::new(Duration::from_secs(10), 10);
+        throttle.throttled(at(0), at(0));
+        throttle.sent(at(1_000));
+        throttle.answered(at(0), at(1_005));
+        assert!(throttle.is_paused(), "that one was sent before");
+        throttle.answered(at(1_000), at(1_010));
+        assert!(!throttle.is_paused());
+        // How many go at once after each answer.
+        let follow = |throttle: &mut Throttle, now| {
+            let sent = std::iter::from_fn(|| throttle.not_before(now).is_none().then(|| throttle.sent(now)));
+            sent.take(100).count()
+        };
+        assert_eq!(follow(&mut throttle, at(1_010)), 2);
+        throttle.answered(at(1_010), at(1_020));
+        throttle.answered(at(1_010), at(1_020));
+        assert_eq!(follow(&mut throttle, at(1_020)), 4);
+        assert_eq!(throttle.not_before(at(1_020)), Some(at(11_020)), "no answer comes");
+        assert_eq!(follow(&mut throttle, at(11_020)), 1);
+        for _ in 0..5 {
+            throttle.answered(at(1_020), at(11_030));
+        }
+        assert_eq!(follow(&mut throttle, at(11_030)), 100, "it takes what comes");
+    }
+
+    #[test]
     fn no_pause_is_longer_than_half_a_minute() {
         let start = Instant::now();
-        let mut throttle = Throttle::new(Duration::from_secs(10));
+        let mut throttle = Throttle::new(Duration::from_secs(10), 10);
         let mut now = start;
         for _ in 0..10 {
             throttle.throttled(now, now + Duration::from_millis(1));

@@ -60,6 +60,11 @@ impl Window {
         self.entries.len() < self.most
     }
 
+    /// Whether nothing is unanswered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Whether somebody waits for one of the answers.
     pub(super) fn is_awaited(&self) -> bool {
         self.entries.values().any(|entry| !entry.answer.is_closed())

@@ -159,9 +159,16 @@ fn a_request_that_ends_early_is_answered_at_every_length() {
 
 #[test]
 fn an_unknown_command_is_answered_with_a_nack() {
-    for command in [0, 0x03, 0x07, 0x08, 0x0B, 0x21, 0x102, 0x111, 0x0001_0000, 0x7FFF_FFFF] {
+    for command in [0, 0x03, 0x07, 0x08, 0x21, 0x111, 0x0001_0000, 0x7FFF_FFFF] {
         let answer = unreadable(command, b"whatever").answer();
         assert_eq!(answer, Some(Pdu::response(7, Status::INVALID_COMMAND, Body::GenericNack)), "{command:#x}");
+    }
+}
+
+#[test]
+fn what_has_no_answer_in_the_protocol_gets_none() {
+    for outbind_or_alert in [0x0B, 0x102] {
+        assert_eq!(unreadable(outbind_or_alert, b"\0\0").answer(), None);
     }
 }
 

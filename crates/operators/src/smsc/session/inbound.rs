@@ -13,7 +13,7 @@ use crate::smsc::{Report, Shared, config::ReceiptId};
 /// How long a receipt may take to be stored. After that the SMSC is to send it again.
 const STORED_WITHIN: Duration = Duration::from_secs(5);
 /// Receipts of one session that are being stored; more are to be sent again.
-const MOST_IN_HAND: usize = 512;
+const MOST_IN_HAND: usize = 4_096;
 
 /// The receipts of one session that are being stored.
 pub(super) struct Inbound {

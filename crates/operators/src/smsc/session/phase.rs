@@ -72,11 +72,11 @@ impl Phase {
         }
     }
 
-    /// Whether nothing is left to wait for: answers that are awaited, receipts that are stored, and what is still to be written.
-    pub(super) fn is_over(self, now: Instant, is_awaited: bool, all_stored: bool, all_written: bool) -> bool {
+    /// Whether nothing is left to wait for: answers that are owed, be it late, receipts that are stored, and what is still to be written.
+    pub(super) fn is_over(self, now: Instant, all_answered: bool, all_stored: bool, all_written: bool) -> bool {
         match self {
             Self::Open | Self::WeStop { .. } => false,
-            Self::SmscLeaves { until } => until <= now || !is_awaited && all_stored && all_written,
+            Self::SmscLeaves { until } => until <= now || all_answered && all_stored && all_written,
             Self::WeLeave { until } => until <= now,
             Self::Left { until } => until <= now || all_written,
         }
@@ -109,14 +109,14 @@ mod tests {
     fn a_session_that_its_smsc_ends_waits_for_what_is_owed() {
         let now = Instant::now();
         let mut phase = Phase::Open;
-        assert!(!phase.is_over(now, false, true, true));
+        assert!(!phase.is_over(now, true, true, true));
         phase.smsc_leaves(now);
         assert!(
-            !phase.is_over(now, true, true, true)
-                && !phase.is_over(now, false, false, true)
-                && phase.is_over(now, false, true, true)
+            !phase.is_over(now, false, true, true)
+                && !phase.is_over(now, true, false, true)
+                && phase.is_over(now, true, true, true)
         );
-        assert!(phase.is_over(now + Duration::from_secs(5), true, false, false));
+        assert!(phase.is_over(now + Duration::from_secs(5), false, false, false));
         assert!(matches!(phase.end(), Err(Ended::Unbound)));
     }
 

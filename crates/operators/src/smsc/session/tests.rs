@@ -41,6 +41,11 @@ struct Fixture {
 
 impl Fixture {
     fn new(parameters: &str) -> Self {
+        Self::with(parameters, Vec::new())
+    }
+
+    /// One whose SMSC sent these before it answered the bind.
+    fn with(parameters: &str, early: Vec<Pdu>) -> Self {
         let config = parsed(&format!("smpp://u:p@host?{parameters}")).expect("accepted");
         let ((reports, told), (late, told_late)) = (mpsc::channel(10), mpsc::channel(10));
         let operator = testing::name("a");
@@ -61,7 +66,7 @@ impl Fixture {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let session = Session::new(Link::new(ours), Arc::clone(&shared), true);
         let (stopped, mut shown) = (stop.clone(), Shown::new(&shared.meters, SessionState::Binding));
-        let ended = tasks.spawn(async move { session.run(&stopped, &mut shown).await });
+        let ended = tasks.spawn(async move { session.run(early, &stopped, &mut shown).await.ended });
         Self { shared, smsc: Link::new(theirs), reports: told, late: told_late, _late: late, stop, ended, tasks }
     }
 
@@ -339,6 +344,15 @@ async fn a_receipt_is_answered_when_it_is_stored_and_not_before() {
     it.put(receipt(3)).await;
     drop(it.reports.recv().await);
     assert_eq!(it.next().await, receipt_answer(3, Status::TEMPORARY_APPLICATION_ERROR));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receipt_that_comes_before_the_bind_is_answered_is_one() {
+    let mut it = Fixture::with("enquire_s=3600", vec![receipt(1), Pdu::request(2, Body::DeliverSm(Box::default()))]);
+    assert_eq!(it.next().await, receipt_answer(2, Status::REJECTED_BY_APPLICATION));
+    let Report { stored, .. } = it.reports.recv().await.expect("a receipt");
+    stored.send(()).expect("the session waits");
+    assert_eq!(it.next().await, receipt_answer(1, Status::OK));
 }
 
 #[tokio::test(start_paused = true)]

@@ -64,6 +64,22 @@ async fn an_smsc_that_unbinds_gets_its_answer_and_may_answer_what_it_has() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_smsc_that_unbinds_may_answer_late() {
+    let mut it = Fixture::new("timeout_ms=1000");
+    let (submitted, silent) = it.submit(Lane::Normal, "one");
+    let (sequence, _) = it.next_message().await;
+    it.put(Pdu::request(9, Body::Unbind)).await;
+    assert_eq!(it.next().await, Pdu::response(9, Status::OK, Body::UnbindResp));
+    assert_eq!(silent.await.expect("told"), Submitting::NoAnswer);
+    submitted.leave();
+    tokio::time::advance(Duration::from_millis(500)).await;
+    it.answer(sequence, Status::OK, "late").await;
+    let taken = LateVerdict::Taken(vec![ProviderMessageId::parse("late")]);
+    assert_eq!(it.late.recv().await.expect("told").verdict, taken);
+    assert!(matches!(it.ended.await.expect("it ended"), Ended::Unbound));
+}
+
+#[tokio::test(start_paused = true)]
 async fn we_unbind_and_wait_for_the_answer_or_the_end() {
     for closes in [false, true] {
         let mut it = Fixture::new("");
