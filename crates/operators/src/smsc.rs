@@ -152,9 +152,10 @@ impl Sessions {
         self.shared.room.take(lane, segments, || *sessions.borrow()).await
     }
 
-    /// For how many segments there is room where none is taken; 0 without a session.
+    /// For how many segments there is room where none is taken, and nothing goes slowly; 0 without a session.
     pub(crate) fn most(&self) -> usize {
-        self.shared.room.most(*self.shared.pool.sessions().borrow())
+        let sessions = *self.shared.pool.sessions().borrow();
+        self.shared.room.most(pool::Sessions { throttled: 0, paused: 0, ..sessions })
     }
 
     pub(crate) fn state(&self) -> SessionsState {

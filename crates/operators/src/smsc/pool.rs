@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{pace::Pace, submitted::Submitted};
+use super::{pace::Pace, submitted::Submitted, throttle::Slowness};
 
 /// Parts that may wait; more are told at once that there is no room.
 const MOST_WAITING: usize = 10_000;
@@ -98,18 +98,30 @@ struct Line {
 pub(super) struct Sessions {
     /// Those that can send.
     pub(super) bound: u16,
-    /// Those of them that were asked to slow down.
+    /// Those of them that were asked to slow down, and send one message at a time.
     pub(super) throttled: u16,
+    /// Those that were, and send nothing now.
+    pub(super) paused: u16,
     /// Those that only receive.
     pub(super) receivers: u16,
     /// When there were none any more.
     pub(super) since: Option<Instant>,
 }
 
+impl Sessions {
+    fn going(&mut self, slowness: Slowness) -> Option<&mut u16> {
+        match slowness {
+            Slowness::None => None,
+            Slowness::Throttled => Some(&mut self.throttled),
+            Slowness::Paused => Some(&mut self.paused),
+        }
+    }
+}
+
 impl Pool {
     pub(super) fn new(tps: u32, wait: Duration, timeout: Duration) -> Self {
         let waiting = Waiting { lanes: PerLane::from_fn(|_| Line::default()), pace: Pace::new(tps) };
-        let sessions = Sessions { bound: 0, throttled: 0, receivers: 0, since: Some(Instant::now()) };
+        let sessions = Sessions { bound: 0, throttled: 0, paused: 0, receivers: 0, since: Some(Instant::now()) };
         let (added, sessions) = (watch::Sender::new(0), watch::Sender::new(sessions));
         Self { waiting: Mutex::new(waiting), added, sessions, wait, timeout }
     }
@@ -213,10 +225,15 @@ impl Pool {
         });
     }
 
-    /// A session was asked to slow down, or is so no more.
-    pub(super) fn throttle(&self, begins: bool) {
+    /// A session goes slowly, or no more.
+    pub(super) fn slowness(&self, before: Slowness, now: Slowness) {
         self.sessions.send_modify(|sessions| {
-            sessions.throttled = if begins { sessions.throttled + 1 } else { sessions.throttled.saturating_sub(1) };
+            if let Some(count) = sessions.going(before) {
+                *count = count.saturating_sub(1);
+            }
+            if let Some(count) = sessions.going(now) {
+                *count += 1;
+            }
         });
     }
 

@@ -83,7 +83,7 @@ impl Room {
         let mut state = self.lock();
         let most = self.most_by(&mut state.pace, sessions);
         let taken = state.taken[lane];
-        let fits = sessions.bound > 0 && (taken == 0 || taken + count <= most);
+        let fits = most > 0 && (taken == 0 || taken + count <= most);
         if fits {
             state.taken[lane] += count;
         }
@@ -96,9 +96,10 @@ impl Room {
     }
 
     /// What is unanswered, and what waits. The last of these waits until all before it are sent, so at a bounded pace both are as many as
-    /// it can send in that time. A session that was asked to slow down takes one at a time, whatever its pace was.
-    fn most_by(&self, pace: &mut Pace, Sessions { bound, throttled, .. }: Sessions) -> usize {
-        let free = usize::from(bound.saturating_sub(throttled));
+    /// it can send in that time. A session that was asked to slow down takes one at a time, whatever its pace was, and none while it pauses:
+    /// what waits for it in vain would come back from the outbox long after it goes on.
+    fn most_by(&self, pace: &mut Pace, Sessions { bound, throttled, paused, .. }: Sessions) -> usize {
+        let free = usize::from(bound.saturating_sub(throttled + paused));
         let in_windows = self.window * free + usize::from(throttled);
         let pace = if free > 0 { pace.of(Instant::now()) } else { 0 };
         let by_pace = pace.saturating_mul(halves(self.wait)) / 1_000;
@@ -155,7 +156,7 @@ mod tests {
     }
 
     fn sessions(bound: u16, throttled: u16) -> Sessions {
-        Sessions { bound, throttled, receivers: 0, since: None }
+        Sessions { bound, throttled, paused: 0, receivers: 0, since: None }
     }
 
     /// How many single places there are now.
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_throttled_session_gets_little_whatever_its_pace_was() {
+    async fn a_throttled_session_gets_little_and_a_paused_one_nothing() {
         let room = room("window=10");
         for _ in 0..1_000 {
             room.sent(Instant::now());
@@ -201,6 +202,8 @@ mod tests {
         assert!(timeout(Duration::from_secs(1), room.take(Lane::Normal, 1, || sessions(1, 1))).await.is_err());
         drop(room.take(Lane::Express, 3, || sessions(1, 1)).await);
         drop(place);
+        let paused = || Sessions { paused: 1, ..sessions(1, 0) };
+        assert!(timeout(Duration::from_secs(1), room.take(Lane::Normal, 1, paused)).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]

@@ -19,7 +19,7 @@ use super::{
     link::{Broken, Link},
     meters::{SessionState, Shown},
     pool::{Next, Reply},
-    throttle::Throttle,
+    throttle::{Slowness, Throttle},
     window::{Entry, Window},
 };
 
@@ -78,8 +78,8 @@ pub(super) struct Session<S> {
     asked_at: Option<Instant>,
     /// The status that says that the session is in no state to send.
     broken: Option<Status>,
-    /// The pool knows that the SMSC asked to slow down.
-    is_throttled: bool,
+    /// What the pool knows of it.
+    slowness: Slowness,
     has_worked: bool,
 }
 
@@ -90,21 +90,8 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
         let throttle = Throttle::new(config.timeout, config.window);
         let (inbound, phase) = (Inbound::new(Arc::clone(&shared)), Phase::Open);
         let heard_at = Instant::now();
-        let (asked_at, broken, is_throttled, has_worked) = (None, None, false, false);
-        Self {
-            link,
-            shared,
-            sends,
-            window,
-            throttle,
-            inbound,
-            phase,
-            heard_at,
-            asked_at,
-            broken,
-            is_throttled,
-            has_worked,
-        }
+        let (asked_at, broken, slowness, has_worked) = (None, None, Slowness::None, false);
+        Self { link, shared, sends, window, throttle, inbound, phase, heard_at, asked_at, broken, slowness, has_worked }
     }
 
     /// Works until the session is over. Whatever was sent and not answered is told to be unknown then.
@@ -134,7 +121,7 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
     /// It begins or ends to work.
     fn count(&mut self, begins: bool) {
         self.shared.pool.session(begins, self.sends);
-        self.tell_throttled(begins && self.is_throttled);
+        self.tell_slowness(if begins { self.slowness } else { Slowness::None });
         if self.sends {
             let (size, places) = (&self.shared.meters.window_size, f64::from(self.shared.config.window));
             if begins { size.increment(places) } else { size.decrement(places) }
@@ -153,8 +140,9 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
             }
             let now = Instant::now();
             let wake_at = self.look_around(now)?;
-            self.tell_throttled(self.throttle.is_paused());
-            shown.set(if self.is_throttled { SessionState::Throttled } else { SessionState::Bound });
+            self.tell_slowness(self.throttle.at(now));
+            let is_throttled = self.slowness != Slowness::None;
+            shown.set(if is_throttled { SessionState::Throttled } else { SessionState::Bound });
             let all_stored = self.inbound.is_empty();
             if self.phase.leaves_now(now, self.window.is_awaited(), all_stored) {
                 self.say_farewell();
@@ -177,10 +165,10 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
     }
 
     /// The pool is told whether the SMSC has asked to slow down.
-    fn tell_throttled(&mut self, is_throttled: bool) {
-        if self.is_throttled != is_throttled {
-            self.is_throttled = is_throttled;
-            self.shared.pool.throttle(is_throttled);
+    fn tell_slowness(&mut self, slowness: Slowness) {
+        if self.slowness != slowness && self.sends {
+            self.shared.pool.slowness(self.slowness, slowness);
+            self.slowness = slowness;
         }
     }
 

@@ -19,6 +19,16 @@ pub(super) struct Throttle {
     window: u16,
 }
 
+/// Whether a session goes slowly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slowness {
+    None,
+    /// One message may go.
+    Throttled,
+    /// None may.
+    Paused,
+}
+
 struct Pause {
     began: Instant,
     until: Instant,
@@ -75,8 +85,12 @@ impl Throttle {
     }
 
     /// Whether the SMSC has asked to slow down, and taken nothing since.
-    pub(super) fn is_paused(&self) -> bool {
-        self.pause.is_some()
+    pub(super) fn at(&self, now: Instant) -> Slowness {
+        match &self.pause {
+            None => Slowness::None,
+            Some(pause) if pause.probed_at.is_none() && pause.until > now => Slowness::Paused,
+            Some(_) => Slowness::Throttled,
+        }
     }
 
     /// Until when nothing may be sent.
@@ -123,11 +137,12 @@ mod tests {
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
         let mut throttle = Throttle::new(Duration::from_secs(10), 10);
         throttle.throttled(at(0), at(0));
+        assert_eq!([999, 1_000].map(|now| throttle.at(at(now))), [Slowness::Paused, Slowness::Throttled]);
         throttle.sent(at(1_000));
         throttle.answered(at(0), at(1_005));
-        assert!(throttle.is_paused(), "that one was sent before");
+        assert_eq!(throttle.at(at(1_005)), Slowness::Throttled, "that one was sent before");
         throttle.answered(at(1_000), at(1_010));
-        assert!(!throttle.is_paused());
+        assert_eq!(throttle.at(at(1_010)), Slowness::None);
         // How many go at once after each answer.
         let follow = |throttle: &mut Throttle, now| {
             let sent = std::iter::from_fn(|| throttle.not_before(now).is_none().then(|| throttle.sent(now)));
