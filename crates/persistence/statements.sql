@@ -63,6 +63,10 @@ SELECT user_balances.balance
 UPDATE message_status
     SET status = ?, claimed_by = ?, claimed_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, updated_at = UTC_TIMESTAMP(6)
     WHERE status = ? AND ((message_identifier = ? AND recipient = ?) OR (message_identifier = ? AND recipient = ?);
+SELECT message_status.recipient
+    FROM message_status
+    WHERE message_status.message_identifier = ? AND message_status.status IN (?)
+    LIMIT ?;
 SELECT message_status.id, message_status.message_identifier, message_status.recipient, message_status.status, message_status.claimed_by, TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS age_millis, TIMESTAMPDIFF(MICROSECOND, claimed_until, UTC_TIMESTAMP(6)) DIV 1000 AS lease_over_millis, UTC_TIMESTAMP(6) AS now
     FROM message_status
     WHERE (message_status.message_identifier = ? AND message_status.recipient = ?) OR (message_status.message_identifier = ? AND message_status.recipient = ?) OR (message_status.message_identifier = ? AND message_status.recipient = ?) FOR UPDATE;
@@ -442,7 +446,7 @@ SELECT message_status.id, message_status.user_id, message_status.status, message
 UPDATE message_status
     SET claimed_by = ?, claimed_until = ?, updated_at = UTC_TIMESTAMP(6)
     WHERE message_status.id IN (?);
-SELECT outbox_events.id, outbox_events.status, TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS age_millis, UTC_TIMESTAMP(6) AS now
+SELECT outbox_events.id, outbox_events.status, outbox_events.next_run_at, TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) DIV 1000 AS age_millis, UTC_TIMESTAMP(6) AS now
     FROM outbox_events
     WHERE outbox_events.aggregate_id = ? AND outbox_events.event_type = ?
     LIMIT ? FOR UPDATE SKIP LOCKED;

@@ -152,10 +152,10 @@ impl Sessions {
         self.shared.room.take(lane, segments, || *sessions.borrow()).await
     }
 
-    /// For how many segments there is room where none is taken, and nothing goes slowly; 0 without a session.
+    /// For how many segments there is room where none is taken; 0 without a session, and while all pause.
     pub(crate) fn most(&self) -> usize {
         let sessions = *self.shared.pool.sessions().borrow();
-        self.shared.room.most(pool::Sessions { throttled: 0, paused: 0, ..sessions })
+        self.shared.room.most(sessions)
     }
 
     pub(crate) fn state(&self) -> SessionsState {

@@ -1,6 +1,6 @@
 //! One message: its recipients are taken, sent and recorded in chunks, each under a lease that outlasts its round.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use domain::{EncodingChoice, Expiry, Lane, MessageBody, PerLane, Recipient, Segmentation, Sender};
 use futures_util::future::join_all;
@@ -30,6 +30,9 @@ const DEFER: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins
 
 /// How often a message is looked at again that somebody else holds or that cannot be put off yet.
 const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(1));
+
+/// How often the rest of a message is tried to be put off. Only an event that is being published right now cannot be scheduled.
+const SCHEDULE_TRIES: u32 = 30;
 
 /// What is to become of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,8 +96,12 @@ impl Deliver {
 
     async fn deliver_all(&self, body: &MessageBody, shared: &Shared) -> Result<Chunk, Stopping> {
         let until = Instant::now() + self.in_hand;
-        let Share { segments, together } = Share::of(&self.operators, body, shared.coding);
-        for chunk in body.recipients.as_slice().chunks(together) {
+        let open = self.open_recipients(body, shared.coding).await?;
+        let mut rest = &open[..];
+        while !rest.is_empty() {
+            let Share { segments, together } = Share::of(&self.operators, body, shared.coding);
+            let chunk;
+            (chunk, rest) = rest.split_at(together.min(rest.len()));
             match self.deliver_chunk(body, chunk, segments * chunk.len(), shared, until).await? {
                 Chunk::Known => {}
                 Chunk::NeverAccepted => return Ok(Chunk::NeverAccepted),
@@ -104,6 +111,21 @@ impl Deliver {
         Ok(Chunk::Known)
     }
 
+    /// Those that are to be sent to. A message that takes several turns comes again and again, and takes none for what is over.
+    async fn open_recipients<'a>(
+        &self,
+        body: &'a MessageBody,
+        coding: Option<Coding>,
+    ) -> Result<Cow<'a, [Recipient]>, Stopping> {
+        let all = body.recipients.as_slice();
+        let takes_turns = self.operators.most_at_once().is_some();
+        if !takes_turns || all.len() <= Share::of(&self.operators, body, coding).together {
+            return Ok(Cow::Borrowed(all));
+        }
+        let finished = self.states.finished(&body.message_identifier).await?;
+        Ok(all.iter().filter(|recipient| !finished.contains(recipient.as_str())).cloned().collect())
+    }
+
     /// Has the message published again, for those that were not taken yet.
     async fn put_off_rest(&self, body: &MessageBody, expiry: Option<Expiry>) -> Result<Chunk, Stopping> {
         tracing::info!(
@@ -111,10 +133,14 @@ impl Deliver {
             "there is no room for the rest of a message for long; it comes again later"
         );
         let deferral = Deferral { maybe_taken: Vec::new(), untaken: Vec::new(), put_off: Self::pause(DEFER.1, expiry) };
-        while self.states.defer(task_key(body), &body.message_identifier, &deferral).await? == Deferred::NotYet {
+        for _ in 0..SCHEDULE_TRIES {
+            if self.states.defer(task_key(body), &body.message_identifier, &deferral).await? == Deferred::Scheduled {
+                return Ok(Chunk::OutOfTime);
+            }
             self.sleep(LOOK_AGAIN.1).await?;
         }
-        Ok(Chunk::OutOfTime)
+        // An event that is gone: whoever has room for it finds out that it is over.
+        Err(Stopping)
     }
 
     /// When a message may not be sent any more: as its request said, or as those do that say nothing.

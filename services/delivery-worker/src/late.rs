@@ -75,7 +75,8 @@ impl LateAnswers {
     }
 
     async fn record(&self, answers: &[LateAnswer]) {
-        match until_ok(|| self.database.settle_late(answers), pause_while_away, None).await {
+        let pause = |error: &Error, retry| self.pause_while_away(error, retry);
+        match until_ok(|| self.database.settle_late(answers), pause, None).await {
             Ok(recorded) => series::settled_late(answers, &recorded),
             // Whichever of them it is that the database refuses: it is not to hold up the others.
             Err(_) if answers.len() > 1 => {
@@ -94,12 +95,13 @@ impl LateAnswers {
             }
         }
     }
-}
 
-fn pause_while_away(error: &Error, retry: u32) -> Option<Duration> {
-    if !error.is_unavailable() {
-        return None;
+    /// Also while the schema is being changed.
+    fn pause_while_away(&self, error: &Error, retry: u32) -> Option<Duration> {
+        if !error.is_unavailable() && self.database.is_migrated() {
+            return None;
+        }
+        tracing::warn!(outage = "database", error = error.with_cause(), retry, "late answers wait for the database");
+        PAUSES.delay(retry, &mut rand::rng())
     }
-    tracing::warn!(outage = "database", error = error.with_cause(), retry, "late answers wait for the database");
-    PAUSES.delay(retry, &mut rand::rng())
 }

@@ -34,9 +34,12 @@ impl Reports {
         let mut batch = Vec::new();
         while let Some(1..) = stop.run_until_cancelled(self.told.recv_many(&mut batch, TOGETHER)).await {
             let began = Instant::now();
-            let receipts = batch.drain(..).map(|Report { operator, receipt, exact, stored }| {
-                (NewReceipt { operator: operator.to_string(), receipt, exact }, stored)
-            });
+            // Who waited has answered for what took too long, and is told it again.
+            let receipts = batch.drain(..).filter(|report| !report.stored.is_closed()).map(
+                |Report { operator, receipt, exact, stored }| {
+                    (NewReceipt { operator: operator.to_string(), receipt, exact }, stored)
+                },
+            );
             self.store(receipts.collect(), &stop).await;
             stop.run_until_cancelled(tokio::time::sleep_until(began + PACE)).await;
         }
@@ -44,6 +47,9 @@ impl Reports {
 
     async fn store(&self, receipts: Vec<(NewReceipt, oneshot::Sender<()>)>, stop: &CancellationToken) {
         let (receipts, waiting): (Vec<_>, Vec<_>) = receipts.into_iter().unzip();
+        if receipts.is_empty() {
+            return;
+        }
         match tried(|| self.database.take_receipts(&receipts), stop).await {
             Ok(_) => {
                 for stored in waiting {

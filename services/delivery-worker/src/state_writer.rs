@@ -3,7 +3,7 @@
 //! A worker that cannot reach the database keeps what it holds and tries again, until it works or the worker stops.
 //! Nothing is acknowledged meanwhile, so nothing is lost; when a lease runs out, another worker takes over.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use domain::{MessageId, RetrySchedule};
 use persistence::{Begin, BeginRequest, Database, Deferral, Deferred, Error, Settlement, StateWrite, StateWritten};
@@ -62,6 +62,14 @@ impl StateWriter {
         Self { database: database.clone(), batcher, stop: scope.stop.clone() }
     }
 
+    /// Which of a message's recipients are over.
+    pub(crate) async fn finished(&self, message_id: &MessageId) -> Result<HashSet<String>, Stopping> {
+        let read = || self.database.finished_recipients(message_id);
+        let pause =
+            |error: &Error, retry| self.database.is_migrated().then(|| pause_after_error(error, retry)).flatten();
+        until_ok(read, pause, Some(&self.stop)).await.or(Err(Stopping))
+    }
+
     /// Takes recipients under the lease.
     pub(crate) async fn begin(&self, key: u64, request: &BeginRequest) -> Result<Begin, Stopping> {
         match self.unless_stopped(key, StateWrite::Begin(request.clone())).await? {
@@ -118,6 +126,10 @@ impl StateWriter {
 /// stop.
 fn pause_after(error: &BatchError<Error>, retry: u32) -> Option<Duration> {
     let BatchError::Failed(failure) = error else { return None };
+    pause_after_error(failure, retry)
+}
+
+fn pause_after_error(failure: &Error, retry: u32) -> Option<Duration> {
     let error = failure.with_cause();
     let schedule = if failure.is_unavailable() {
         tracing::warn!(outage = "database", error, retry, "the database is away, trying again");

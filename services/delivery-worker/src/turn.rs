@@ -35,9 +35,7 @@ impl Share {
         let counted =
             || Segmentation::of(&body.text, EncodingChoice::Auto).map_or(1, |segmentation| segmentation.count());
         let segments = coding.map_or_else(counted, |coding| coding.segments);
-        // Without a session nothing is known of that.
-        let together = if most == 0 { CHUNK } else { (most / segments).clamp(1, CHUNK) };
-        Self { segments, together }
+        Self { segments, together: (most / segments).clamp(1, CHUNK) }
     }
 }
 
@@ -50,6 +48,10 @@ impl Turn {
         expiry: Option<Expiry>,
         until: Instant,
     ) -> Self {
+        // Where there is room at once no time passes.
+        if Instant::now() >= until {
+            return Self::OutOfTime;
+        }
         let rest =
             expiry.map(|expiry| expiry.rest(age::now(), age::of(body).unwrap_or_default()).saturating_add(SURELY_OVER));
         let over_at = rest.and_then(|rest| Instant::now().checked_add(rest));

@@ -17,11 +17,13 @@ use super::{
 
 /// A session that lasted for so long worked, as did one on which a message was taken: what comes next is no repetition of what was before.
 const WORKED: Duration = Duration::from_secs(10);
+/// Between two short sessions that worked all the same.
+const RARELY: Duration = Duration::from_mins(1);
 
 /// Keeps a session until `stop`. The old socket is closed before a new one is made: SMSCs count (linxGnu/gosmpp issue 159).
 pub(super) async fn keep(shared: Arc<Shared>, connector: Connector, mode: BindMode, stop: CancellationToken) {
     let mut shown = Shown::new(&shared.meters, SessionState::Waiting);
-    let mut backoff = Backoff::default();
+    let (mut backoff, mut reset_at) = (Backoff::default(), None);
     while !stop.is_cancelled() {
         shown.set(SessionState::Binding);
         let bound = stop.run_until_cancelled(connector.bind(&shared.config, mode)).await;
@@ -32,8 +34,11 @@ pub(super) async fn keep(shared: Arc<Shared>, connector: Connector, mode: BindMo
                 let began = Instant::now();
                 let session = Session::new(link, Arc::clone(&shared), mode != BindMode::Receiver);
                 let Over { ended, has_worked } = session.run(early, &stop, &mut shown).await;
-                if has_worked || began.elapsed() >= WORKED {
+                // One that takes a message and ends each time does not work.
+                let rarely = reset_at.is_none_or(|at: Instant| at.elapsed() >= RARELY);
+                if began.elapsed() >= WORKED || has_worked && rarely {
                     backoff.reset();
+                    reset_at = Some(Instant::now());
                 }
                 shown.set(SessionState::Waiting);
                 let Some(after) = after_session(&shared, &ended) else { return };

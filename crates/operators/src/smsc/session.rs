@@ -78,7 +78,8 @@ pub(super) struct Session<S> {
     asked_at: Option<Instant>,
     /// The status that says that the session is in no state to send.
     broken: Option<Status>,
-    /// What the pool knows of it.
+    /// What the pool knows of it: whether it works, and how.
+    is_counted: bool,
     slowness: Slowness,
     has_worked: bool,
 }
@@ -90,8 +91,22 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
         let throttle = Throttle::new(config.timeout, config.window);
         let (inbound, phase) = (Inbound::new(Arc::clone(&shared)), Phase::Open);
         let heard_at = Instant::now();
-        let (asked_at, broken, slowness, has_worked) = (None, None, Slowness::None, false);
-        Self { link, shared, sends, window, throttle, inbound, phase, heard_at, asked_at, broken, slowness, has_worked }
+        let (asked_at, broken, is_counted, slowness, has_worked) = (None, None, false, Slowness::None, false);
+        Self {
+            link,
+            shared,
+            sends,
+            window,
+            throttle,
+            inbound,
+            phase,
+            heard_at,
+            asked_at,
+            broken,
+            is_counted,
+            slowness,
+            has_worked,
+        }
     }
 
     /// Works until the session is over. Whatever was sent and not answered is told to be unknown then.
@@ -120,6 +135,10 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
 
     /// It begins or ends to work.
     fn count(&mut self, begins: bool) {
+        if self.is_counted == begins {
+            return;
+        }
+        self.is_counted = begins;
         self.shared.pool.session(begins, self.sends);
         self.tell_slowness(if begins { self.slowness } else { Slowness::None });
         if self.sends {
@@ -140,7 +159,12 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
             }
             let now = Instant::now();
             let wake_at = self.look_around(now)?;
-            self.tell_slowness(self.throttle.at(now));
+            if self.phase.is_open() {
+                self.tell_slowness(self.throttle.at(now));
+            } else {
+                // It sends nothing any more.
+                self.count(false);
+            }
             let is_throttled = self.slowness != Slowness::None;
             shown.set(if is_throttled { SessionState::Throttled } else { SessionState::Bound });
             let all_stored = self.inbound.is_empty();

@@ -14,6 +14,8 @@ pub(super) struct Throttle {
     pause: Option<Pause>,
     /// After one, what may follow.
     start: Option<Start>,
+    /// When the last pause began, be it over.
+    last_began: Option<Instant>,
     /// How long an answer is waited for before another message goes.
     patience: Duration,
     window: u16,
@@ -23,7 +25,7 @@ pub(super) struct Throttle {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Slowness {
     None,
-    /// One message may go.
+    /// Few may go.
     Throttled,
     /// None may.
     Paused,
@@ -47,17 +49,19 @@ struct Start {
 
 impl Throttle {
     pub(super) fn new(patience: Duration, window: u16) -> Self {
-        Self { pause: None, start: None, patience, window }
+        Self { pause: None, start: None, last_began: None, patience, window }
     }
 
     /// The SMSC asks to slow down, for a message that was sent then. Those sent before a pause say nothing new.
     pub(super) fn throttled(&mut self, sent_at: Instant, now: Instant) {
+        if self.last_began.is_some_and(|began| sent_at <= began) {
+            return;
+        }
         let length = match &self.pause {
-            Some(pause) if sent_at <= pause.began => return,
             Some(pause) => (pause.length * 2).min(PAUSE.1),
             None => PAUSE.0,
         };
-        self.start = None;
+        (self.start, self.last_began) = (None, Some(now));
         self.pause = Some(Pause { began: now, until: now + length, length, probed_at: None });
     }
 
@@ -84,9 +88,10 @@ impl Throttle {
         }
     }
 
-    /// Whether the SMSC has asked to slow down, and taken nothing since.
+    /// How it goes since the SMSC asked to slow down.
     pub(super) fn at(&self, now: Instant) -> Slowness {
         match &self.pause {
+            None if self.start.is_some() => Slowness::Throttled,
             None => Slowness::None,
             Some(pause) if pause.probed_at.is_none() && pause.until > now => Slowness::Paused,
             Some(_) => Slowness::Throttled,
@@ -142,7 +147,7 @@ mod tests {
         throttle.answered(at(0), at(1_005));
         assert_eq!(throttle.at(at(1_005)), Slowness::Throttled, "that one was sent before");
         throttle.answered(at(1_000), at(1_010));
-        assert_eq!(throttle.at(at(1_010)), Slowness::None);
+        assert_eq!(throttle.at(at(1_010)), Slowness::Throttled);
         // How many go at once after each answer.
         let follow = |throttle: &mut Throttle, now| {
             let sent = std::iter::from_fn(|| throttle.not_before(now).is_none().then(|| throttle.sent(now)));
@@ -158,6 +163,9 @@ mod tests {
             throttle.answered(at(1_020), at(11_030));
         }
         assert_eq!(follow(&mut throttle, at(11_030)), 100, "it takes what comes");
+        assert_eq!(throttle.at(at(11_030)), Slowness::None);
+        throttle.throttled(at(0), at(11_040));
+        assert_eq!(throttle.at(at(11_040)), Slowness::None, "that is of before the pause");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::NaiveDateTime;
+use chrono::{NaiveDateTime, TimeDelta};
 use domain::{CallbackType, DeliveryStatus, EventKind, MessageId, MessageStatus, OutboxStatus, Recipient};
 use sea_orm::{
     ColumnTrait, EntityTrait, QueryFilter, QuerySelect,
@@ -280,9 +280,9 @@ pub(super) async fn defer(tx: &Tx, message_id: &MessageId, deferral: &Deferral) 
 /// Has the message's event published again later.
 async fn schedule(tx: &Tx, message_id: &MessageId, put_off: PutOff) -> Result<Deferred, StepError> {
     // An event that somebody holds is being published, and not recorded yet: nobody waits for that.
-    let event: Option<(i64, String, i64, NaiveDateTime)> = outbox_event::Entity::find()
+    let event: Option<(i64, String, Option<NaiveDateTime>, i64, NaiveDateTime)> = outbox_event::Entity::find()
         .select_only()
-        .columns([Outbox::Id, Outbox::Status])
+        .columns([Outbox::Id, Outbox::Status, Outbox::NextRunAt])
         .expr_as(tx.dialect().millis_since(Expr::col(Outbox::CreatedAt)), "age_millis")
         .expr_as(tx.dialect().now(), "now")
         .filter(Outbox::AggregateId.eq(message_id.as_str()))
@@ -291,21 +291,23 @@ async fn schedule(tx: &Tx, message_id: &MessageId, put_off: PutOff) -> Result<De
         .into_tuple()
         .one(tx)
         .await?;
-    let Some((id, status, age_millis, now)) = event else { return Ok(Deferred::NotYet) };
+    let Some((id, status, next_run_at, age_millis, now)) = event else { return Ok(Deferred::NotYet) };
+    let age = Duration::from_millis(u64::try_from(age_millis).unwrap_or(0));
+    let delay = put_off.after(now.and_utc(), age);
+    // Another part of this message, or an earlier try of ours, may have scheduled it already, and for later than this one needs it.
+    let is_later = || next_run_at.is_some_and(|at| at - now > TimeDelta::from_std(delay).unwrap_or(TimeDelta::MAX));
     match OutboxStatus::parse(&status) {
-        Some(OutboxStatus::Processed | OutboxStatus::Failed) => {
-            let age = Duration::from_millis(u64::try_from(age_millis).unwrap_or(0));
+        Some(OutboxStatus::Pending) if !is_later() => Ok(Deferred::Scheduled),
+        Some(OutboxStatus::Processed | OutboxStatus::Failed | OutboxStatus::Pending) => {
             outbox_event::Entity::update_many()
                 .col_expr(Outbox::Status, Expr::value(OutboxStatus::Pending.as_str()))
-                .col_expr(Outbox::NextRunAt, tx.dialect().after(put_off.after(now.and_utc(), age)))
+                .col_expr(Outbox::NextRunAt, tx.dialect().after(delay))
                 .col_expr(Outbox::UpdatedAt, tx.dialect().now())
                 .filter(Outbox::Id.eq(id))
                 .exec(tx)
                 .await?;
             Ok(Deferred::Scheduled)
         }
-        // Another part of this message, or an earlier try of ours, has scheduled it already.
-        Some(OutboxStatus::Pending) => Ok(Deferred::Scheduled),
         Some(OutboxStatus::Processing | OutboxStatus::Scheduled) | None => Ok(Deferred::NotYet),
     }
 }

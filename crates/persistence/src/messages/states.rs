@@ -1,9 +1,13 @@
 //! A worker's writes: recipients are taken under a lease, what became of them is recorded, or they are put off. Many of these are
 //! one transaction.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
-use domain::{LedgerKind, MessageId};
+use domain::{LedgerKind, MessageId, MessageStatus, message::MAX_RECIPIENTS};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use super::{
     delivery::{Begin, BeginRequest, Deferral, Deferred, Settlement},
@@ -14,7 +18,8 @@ use super::{
 };
 use crate::{
     Database, Error, Query, ReceiptPolicy,
-    engine::{StepError, Tx, transaction},
+    engine::{Session, StepError, Tx, reading, transaction},
+    entity::message_status::{Column, Entity},
     money::{credits, refund::refund},
     receipts::{Tally, join, waiting_for},
     watched::Watched,
@@ -88,6 +93,11 @@ impl Database {
         Ok(self.write_states(&writes, lease).await?.into_iter().filter_map(begun).collect())
     }
 
+    /// A message's recipients that are over, one way or the other; at most as many as a message may have.
+    pub async fn finished_recipients(&self, message_id: &MessageId) -> Result<HashSet<String>, Error> {
+        reading!(self, Query::BeginSending, |db| finished(db, message_id)).await
+    }
+
     /// Records outcomes: [`write_states`](Self::write_states) of nothing else.
     pub async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, Error> {
         let write = [StateWrite::Settle(settlements.to_vec())];
@@ -145,6 +155,20 @@ async fn write(
         StateWrite::Defer(..) => StateWritten::Deferred(deferred.next().unwrap_or(Deferred::NotYet)),
     };
     Ok((writes.iter().map(answer).collect(), refunded, tally))
+}
+
+async fn finished(db: &Session, message_id: &MessageId) -> Result<HashSet<String>, StepError> {
+    let over = [MessageStatus::Done, MessageStatus::Failed].map(MessageStatus::as_str);
+    let recipients: Vec<String> = Entity::find()
+        .select_only()
+        .column(Column::Recipient)
+        .filter(Column::MessageIdentifier.eq(message_id.as_str()))
+        .filter(Column::Status.is_in(over))
+        .limit(MAX_RECIPIENTS as u64)
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(recipients.into_iter().collect())
 }
 
 /// Receipts may have come before the answer of their operator was recorded.

@@ -251,6 +251,7 @@ impl Life {
         self.execute("UPDATE outbox_events SET status = 'processed' ORDER BY id DESC LIMIT 3").await;
         let wanted: Vec<_> = messages.iter().map(begin_request).collect();
         let begun = sent.of(Query::BeginSending, self.db.begin_sending(&wanted, LEASE)).await;
+        sent.of(Query::BeginSending, self.db.finished_recipients(&wanted[0].message_id)).await;
         let claimed: Vec<_> = begun.into_iter().flat_map(|begin| begin.claimed).collect();
         // They are busy now; then others have left them.
         sent.of(Query::BeginSending, self.db.begin_sending(&wanted, LEASE)).await;

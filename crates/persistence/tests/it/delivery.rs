@@ -182,6 +182,38 @@ pub(crate) async fn deferring_needs_a_recorded_publish(f: &Fixture) {
     assert_eq!(defer(&claimed[1..]).await, Deferred::Scheduled, "another part has scheduled it already");
 }
 
+/// What waits for long is not kept waiting with what waits for longer.
+pub(crate) async fn of_two_pauses_the_shorter_counts(f: &Fixture) {
+    let sent = accepted(f, &["111", "222"]).await;
+    publish_all(f).await;
+    let claimed = f.begin(&sent).await;
+    let defer = async |part: &[persistence::ClaimedRecipient], pause| {
+        f.db.defer(message_id(&sent), maybe_taken(part, pause)).await.expect("answers")
+    };
+    let due = async || f.db.promote_due_events().await.expect("promotes");
+    assert_eq!(defer(&claimed[..1], Duration::from_hours(1)).await, Deferred::Scheduled);
+    assert_eq!(due().await, 0);
+    assert_eq!(defer(&claimed[1..], Duration::ZERO).await, Deferred::Scheduled);
+    assert_eq!(due().await, 1);
+    assert_eq!(defer(&[], Duration::from_hours(1)).await, Deferred::Scheduled);
+    assert_eq!(
+        f.number("SELECT COUNT(*) FROM outbox_events WHERE next_run_at IS NOT NULL").await,
+        0,
+        "it is due already"
+    );
+}
+
+pub(crate) async fn what_is_over_is_told_apart(f: &Fixture) {
+    let sent = accepted(f, &["111", "222", "333"]).await;
+    let claimed = f.begin(&sent).await;
+    assert!(f.db.finished_recipients(message_id(&sent)).await.expect("reads").is_empty());
+    let ends = [Settlement::new(&claimed[0], done()), Settlement::new(&claimed[1], failed())];
+    f.db.settle(&ends).await.expect("settles");
+    let mut over: Vec<_> = f.db.finished_recipients(message_id(&sent)).await.expect("reads").into_iter().collect();
+    over.sort();
+    assert_eq!(over, ["111", "222"]);
+}
+
 /// A row in a state that this program never writes is left alone and harms no other.
 pub(crate) async fn odd_rows_harm_no_other(f: &Fixture) {
     let sent = accepted(f, &["111", "222"]).await;

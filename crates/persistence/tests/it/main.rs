@@ -88,6 +88,8 @@ test_support::on_each_backend! {
         one_message_twice_in_a_batch_is_taken_once,
         unknown_messages_are_not_sent,
         a_deferred_message_is_published_again,
+        of_two_pauses_the_shorter_counts,
+        what_is_over_is_told_apart,
         deferring_needs_a_recorded_publish,
         odd_rows_harm_no_other,
         a_refund_survives_a_reset_row,

@@ -303,3 +303,31 @@ async fn throttling_and_a_slow_pace_fail_nothing_and_put_nothing_off() {
     smsc.stop().await;
     fixture.remove().await;
 }
+
+/// A message to many at a slow account: it is given back after its time, and goes on where it was.
+#[tokio::test]
+async fn a_message_to_many_takes_its_time_in_turns() {
+    let (fixture, smsc) = (Fixture::new().await, smsc());
+    let hasty = delivery_worker::WorkerConfig { in_hand: Duration::from_secs(1), ..config() };
+    let worker = fixture.worker(&hasty, over_smpp(&smsc, "tps=5&window=1&timeout_ms=4000")).await;
+    let numbers: Vec<_> = (0..20).map(|number| format!("+4915112{number:02}")).collect();
+    let request = message("many", &numbers.iter().map(String::as_str).collect::<Vec<_>>());
+    fixture.send(std::slice::from_ref(&request)).await;
+    fixture.answered("ok", 1).await;
+    let waiting = "SELECT COUNT(*) FROM message_status WHERE status = 'pending'";
+    let mut left = fixture.sql.number(waiting).await;
+    assert!((1..20).contains(&left), "{left} of 20 wait after a second");
+    let mut turns = 1;
+    while left > 0 {
+        fixture.publish(std::slice::from_ref(&request)).await;
+        turns += 1;
+        fixture.answered("ok", turns).await;
+        let still = fixture.sql.number(waiting).await;
+        assert!(still < left, "each turn sends some: {still} of {left}");
+        left = still;
+    }
+    assert_eq!((submits(&smsc), fixture.spent().await), (20, 20 * PRICE));
+    worker.stop().await;
+    smsc.stop().await;
+    fixture.remove().await;
+}
