@@ -86,6 +86,15 @@ pub enum ParseError {
         /// Whose URL.
         name: OperatorName,
     },
+    /// An SMPP URL is none.
+    #[error(
+        "the url of operator {name} must be smpp(s)://user:password@host:port?parameter=value, with user and password \
+         percent-encoded: %2F for a slash, %3F for a question mark, %23 for a number sign, %2C for a comma"
+    )]
+    SmppUrl {
+        /// Whose URL.
+        name: OperatorName,
+    },
     /// A parameter of an SMPP URL is not known, or has a value that is not accepted.
     #[error("the url of operator {name} is not accepted: {parameter}: {expected}")]
     Parameter {
@@ -144,6 +153,7 @@ fn parse_entry(entry: &str, position: usize) -> Result<OperatorSpec, ParseError>
     let name = OperatorName::parse(name.trim()).ok_or(ParseError::Name { position })?;
     match parse_endpoint(url.trim()) {
         Ok(endpoint) => Ok(OperatorSpec { name, endpoint }),
+        Err(WrongUrl::Form) if url.trim_start().starts_with("smpp") => Err(ParseError::SmppUrl { name }),
         Err(WrongUrl::Form) => Err(ParseError::Url { name }),
         Err(WrongUrl::Parameter { parameter, expected }) => Err(ParseError::Parameter { name, parameter, expected }),
     }
@@ -221,6 +231,7 @@ mod tests {
             ("a=ftp://host", ACCEPTED_URLS),
             ("a=smpp://", "the url of operator a"),
             ("a=smpp://host/path", "the url of operator a"),
+            ("a=smpp://user:se/cret@host", "%2F for a slash"),
             ("a=smpp://host?windows=1", "the url of operator a is not accepted: windows: no such parameter is known"),
             ("a=smpp://host?window=hunter2", "window: a whole number from 1 to 1000"),
             ("a=smpp://host?reject=400,x=1", "the url of operator x"),

@@ -309,7 +309,7 @@ impl Deliver {
             outage = "operators",
             maybe_taken = maybe_taken.len(),
             untaken = untaken.len(),
-            "no operator has answered for good; they are asked again later"
+            "no operator has answered for good; they are put off"
         );
         let deferral = Deferral { maybe_taken, untaken, put_off };
         match self.states.defer(task_key(body), &body.message_identifier, &deferral).await? {

@@ -82,6 +82,6 @@ fn without_session(shared: &Shared, error: &NoSession) -> After {
         NoSession::Connect(_) | NoSession::TooLong(_) | NoSession::Broken(_) => ("connect", After::Failure),
     };
     shared.meters.ended(reason);
-    tracing::warn!(operator = %shared.operator, outage = "operators", %error, "there is no session with an SMSC");
+    tracing::warn!(operator = %shared.operator, outage = "operators", %error, "a session with an SMSC could not be made");
     after
 }

@@ -33,7 +33,7 @@ impl Parameters {
             let wrong = |expected| Wrong::new(name, expected);
             let value = decode(value).ok_or_else(|| wrong("percent-encoded UTF-8"))?;
             if given.iter().any(|(known, _)| known == name) {
-                return Err(wrong("given once"));
+                return Err(wrong("given no more than once"));
             }
             given.push((name.to_owned(), value));
         }

@@ -75,7 +75,7 @@ async fn lines_about_a_message_name_its_trace_and_identifier_and_nothing_private
     platform.relays[0].start();
     let not_published = line_of(&platform.relays[0], TRACE, "an event was not published, trying later").await;
     assert_eq!(platform.tables.execute(&route(&names.normal_queue)).await, 1);
-    let unknown = "no operator has answered for good; they are asked again later";
+    let unknown = "no operator has answered for good; they are put off";
     let unknown = line_of(&platform.workers[0], TRACE, unknown).await;
     let handled = line_of(&platform.workers[0], TRACE, "a message was handled").await;
     for line in [&not_published, &unknown, &handled] {
