@@ -188,7 +188,7 @@ fn build_stack(
             Stack::new(name, by_key, config, operator)
         }
         Endpoint::Smpp(smpp) => {
-            let sessions = Sessions::start(name, smpp, background)
+            let sessions = Sessions::start(name, smpp, config.operators.len() > 1, background)
                 .map_err(|source| BuildError::Tls { name: name.clone(), source })?;
             let manners =
                 Manners { attempt: smpp.attempt(), recognises: false, holds: smpp.unknown == UnknownRule::Hold };

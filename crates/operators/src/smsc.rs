@@ -104,17 +104,18 @@ pub enum SessionsState {
 }
 
 impl Sessions {
-    /// Starts them. They are made, and made anew, in the background.
+    /// Starts them. They are made, and made anew, in the background. With `has_others` what pauses leaves its messages to other operators.
     pub(crate) fn start(
         operator: &OperatorName,
         config: &SmppConfig,
+        has_others: bool,
         background: &Background,
     ) -> Result<Self, TlsError> {
         let connector = Connector::new(config)?;
         let shared = Arc::new(Shared {
             operator: operator.clone(),
             config: config.clone(),
-            pool: Pool::new(config.tps, config.wait(), config.timeout),
+            pool: Pool::new(config, has_others),
             begun: Begun::default(),
             room: Arc::new(Room::new(config)),
             meters: Arc::new(Meters::new(operator)),

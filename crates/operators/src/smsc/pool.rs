@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{pace::Pace, submitted::Submitted, throttle::Slowness};
+use super::{config::SmppConfig, pace::Pace, submitted::Submitted, throttle::Slowness};
 
 /// Parts that may wait; more are told at once that there is no room.
 const MOST_WAITING: usize = 10_000;
@@ -77,6 +77,8 @@ pub(super) struct Pool {
     /// Counts what was added, so that sessions look again.
     added: watch::Sender<u64>,
     sessions: watch::Sender<Sessions>,
+    /// Another operator may take what this one cannot take now.
+    has_others: bool,
     wait: Duration,
     timeout: Duration,
 }
@@ -119,11 +121,12 @@ impl Sessions {
 }
 
 impl Pool {
-    pub(super) fn new(tps: u32, wait: Duration, timeout: Duration) -> Self {
+    pub(super) fn new(config: &SmppConfig, has_others: bool) -> Self {
+        let (tps, wait, timeout) = (config.tps, config.wait(), config.timeout);
         let waiting = Waiting { lanes: PerLane::from_fn(|_| Line::default()), pace: Pace::new(tps) };
         let sessions = Sessions { bound: 0, throttled: 0, paused: 0, receivers: 0, since: Some(Instant::now()) };
         let (added, sessions) = (watch::Sender::new(0), watch::Sender::new(sessions));
-        Self { waiting: Mutex::new(waiting), added, sessions, wait, timeout }
+        Self { waiting: Mutex::new(waiting), added, sessions, has_others, wait, timeout }
     }
 
     /// Sends one part: waits for a session with room, and then for the answer.
@@ -132,6 +135,9 @@ impl Pool {
     pub(super) async fn submit(&self, lane: Lane, sm: Box<Sm>, submitted: &Arc<Submitted>, part: usize) -> Submitting {
         if self.is_away() {
             return Submitting::NoSession;
+        }
+        if self.has_others && self.all_pause() && !submitted.has_any() {
+            return Submitting::Busy;
         }
         // However late it is taken, an attempt has its end.
         let until = Instant::now() + self.wait + self.timeout;
@@ -240,6 +246,12 @@ impl Pool {
     /// How many sessions there are, and each change of it.
     pub(super) fn sessions(&self) -> watch::Receiver<Sessions> {
         self.sessions.subscribe()
+    }
+
+    /// Whether the SMSC has asked all sessions to wait.
+    fn all_pause(&self) -> bool {
+        let Sessions { bound, paused, .. } = *self.sessions.borrow();
+        bound > 0 && paused >= bound
     }
 
     /// Whether there has been no session for longer than anything waits for one.

@@ -41,16 +41,16 @@ struct Fixture {
 
 impl Fixture {
     fn new(parameters: &str) -> Self {
-        Self::with(parameters, Vec::new())
+        Self::with(parameters, false, Vec::new())
     }
 
-    /// One whose SMSC sent these before it answered the bind.
-    fn with(parameters: &str, early: Vec<Pdu>) -> Self {
+    /// One whose SMSC sent these before it answered the bind, alone or beside other operators.
+    fn with(parameters: &str, has_others: bool, early: Vec<Pdu>) -> Self {
         let config = parsed(&format!("smpp://u:p@host?{parameters}")).expect("accepted");
         let ((reports, told), (late, told_late)) = (mpsc::channel(10), mpsc::channel(10));
         let operator = testing::name("a");
         let meters = Arc::new(Meters::new(&operator));
-        let pool = Pool::new(config.tps, config.wait(), config.timeout);
+        let pool = Pool::new(&config, has_others);
         let room = Arc::new(Room::new(&config));
         let shared = Arc::new(Shared {
             operator,
@@ -287,6 +287,23 @@ async fn throttling_stops_the_session_and_not_the_message() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_pauses_leaves_its_messages_to_other_operators() {
+    for has_others in [true, false] {
+        let mut it = Fixture::with("", has_others, Vec::new());
+        let (_, first) = it.submit(Lane::Normal, "one");
+        let (sequence, _) = it.next_message().await;
+        it.answer(sequence, Status::THROTTLED, "").await;
+        first.await.expect("answered");
+        let (began, (_, second)) = (Instant::now(), it.submit(Lane::Normal, "two"));
+        if has_others {
+            assert_eq!((second.await.expect("told"), began.elapsed()), (Submitting::Busy, Duration::ZERO));
+        } else {
+            assert_eq!(it.next_message().await.1, "two", "there is nobody else");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn segments_keep_to_their_pace() {
     let mut it = Fixture::new("window=100&tps=10&timeout_ms=60000");
     let all: Vec<_> = (0..20).map(|_| it.submit(Lane::Normal, "x").1).collect();
@@ -348,7 +365,8 @@ async fn a_receipt_is_answered_when_it_is_stored_and_not_before() {
 
 #[tokio::test(start_paused = true)]
 async fn a_receipt_that_comes_before_the_bind_is_answered_is_one() {
-    let mut it = Fixture::with("enquire_s=3600", vec![receipt(1), Pdu::request(2, Body::DeliverSm(Box::default()))]);
+    let mut it =
+        Fixture::with("enquire_s=3600", false, vec![receipt(1), Pdu::request(2, Body::DeliverSm(Box::default()))]);
     assert_eq!(it.next().await, receipt_answer(2, Status::REJECTED_BY_APPLICATION));
     let Report { stored, .. } = it.reports.recv().await.expect("a receipt");
     stored.send(()).expect("the session waits");
