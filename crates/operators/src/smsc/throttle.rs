@@ -88,6 +88,11 @@ impl Throttle {
         }
     }
 
+    /// Whether the SMSC has asked to slow down, and taken nothing since.
+    pub(super) fn is_paused(&self) -> bool {
+        self.pause.is_some()
+    }
+
     /// How it goes since the SMSC asked to slow down.
     pub(super) fn at(&self, now: Instant) -> Slowness {
         match &self.pause {
@@ -147,7 +152,7 @@ mod tests {
         throttle.answered(at(0), at(1_005));
         assert_eq!(throttle.at(at(1_005)), Slowness::Throttled, "that one was sent before");
         throttle.answered(at(1_000), at(1_010));
-        assert_eq!(throttle.at(at(1_010)), Slowness::Throttled);
+        assert_eq!((throttle.at(at(1_010)), throttle.is_paused()), (Slowness::Throttled, false));
         // How many go at once after each answer.
         let follow = |throttle: &mut Throttle, now| {
             let sent = std::iter::from_fn(|| throttle.not_before(now).is_none().then(|| throttle.sent(now)));
