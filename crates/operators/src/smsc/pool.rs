@@ -102,7 +102,7 @@ pub(super) struct Sessions {
     pub(super) bound: u16,
     /// Those of them that were asked to slow down, and send one message at a time.
     pub(super) throttled: u16,
-    /// Those that were, and send nothing now.
+    /// Those that were, and send nothing for as long as a message waits.
     pub(super) paused: u16,
     /// Those that only receive.
     pub(super) receivers: u16,
@@ -248,7 +248,7 @@ impl Pool {
         self.sessions.subscribe()
     }
 
-    /// Whether the SMSC has asked all sessions to wait.
+    /// Whether the SMSC has asked all sessions to wait for longer than messages do.
     fn all_pause(&self) -> bool {
         let Sessions { bound, paused, .. } = *self.sessions.borrow();
         bound > 0 && paused >= bound

@@ -96,8 +96,8 @@ impl Room {
     }
 
     /// What is unanswered, and what waits. The last of these waits until all before it are sent, so at a bounded pace both are as many as
-    /// it can send in that time. A session that was asked to slow down takes one at a time, whatever its pace was, and none while it pauses:
-    /// what waits for it in vain would come back from the outbox long after it goes on.
+    /// it can send in that time. A session that was asked to slow down takes one at a time, whatever its pace was, and none while it pauses for
+    /// longer than that: what waits for it in vain would come back from the outbox long after it goes on.
     fn most_by(&self, pace: &mut Pace, Sessions { bound, throttled, paused, .. }: Sessions) -> usize {
         let free = usize::from(bound.saturating_sub(throttled + paused));
         let in_windows = self.window * free + usize::from(throttled);

@@ -88,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
     pub(super) fn new(link: Link<S>, shared: Arc<Shared>, sends: bool) -> Self {
         let config = &shared.config;
         let window = Window::new(config.window, config.timeout + LATE, shared.meters.window_used.clone());
-        let throttle = Throttle::new(config.timeout, config.window);
+        let throttle = Throttle::new(config.timeout, config.wait(), config.window);
         let (inbound, phase) = (Inbound::new(Arc::clone(&shared)), Phase::Open);
         let heard_at = Instant::now();
         let (asked_at, broken, is_counted, slowness, has_worked) = (None, None, false, Slowness::None, false);
@@ -243,7 +243,8 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
             None => ask_at,
         };
         let throttled = self.throttle.not_before(now);
-        Ok([freed_at, self.phase.ends_at(), throttled].into_iter().flatten().fold(heard_by, Instant::min))
+        let slower = self.throttle.changes_at(now);
+        Ok([freed_at, self.phase.ends_at(), throttled, slower].into_iter().flatten().fold(heard_by, Instant::min))
     }
 
     fn hear(&mut self, frame: Frame) {

@@ -18,6 +18,8 @@ pub(super) struct Throttle {
     last_began: Option<Instant>,
     /// How long an answer is waited for before another message goes.
     patience: Duration,
+    /// How long a message waits for the session.
+    wait: Duration,
     window: u16,
 }
 
@@ -27,7 +29,7 @@ pub(super) enum Slowness {
     None,
     /// Few may go.
     Throttled,
-    /// None may.
+    /// None may for as long as a message would wait.
     Paused,
 }
 
@@ -48,8 +50,8 @@ struct Start {
 }
 
 impl Throttle {
-    pub(super) fn new(patience: Duration, window: u16) -> Self {
-        Self { pause: None, start: None, last_began: None, patience, window }
+    pub(super) fn new(patience: Duration, wait: Duration, window: u16) -> Self {
+        Self { pause: None, start: None, last_began: None, patience, wait, window }
     }
 
     /// The SMSC asks to slow down, for a message that was sent then. Those sent before a pause say nothing new.
@@ -98,9 +100,15 @@ impl Throttle {
         match &self.pause {
             None if self.start.is_some() => Slowness::Throttled,
             None => Slowness::None,
-            Some(pause) if pause.probed_at.is_none() && pause.until > now => Slowness::Paused,
+            Some(pause) if pause.probed_at.is_none() && pause.until > now + self.wait => Slowness::Paused,
             Some(_) => Slowness::Throttled,
         }
+    }
+
+    /// When it goes otherwise by itself.
+    pub(super) fn changes_at(&self, now: Instant) -> Option<Instant> {
+        let pause = self.pause.as_ref().filter(|pause| pause.probed_at.is_none())?;
+        pause.until.checked_sub(self.wait).filter(|at| *at > now)
     }
 
     /// Until when nothing may be sent.
@@ -122,7 +130,7 @@ mod tests {
     fn pauses_double_and_one_message_goes_first() {
         let start = Instant::now();
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
-        let mut throttle = Throttle::new(Duration::from_secs(10), 10);
+        let mut throttle = Throttle::new(Duration::from_secs(10), Duration::from_millis(600), 10);
         assert_eq!(throttle.not_before(at(0)), None);
         throttle.throttled(at(0), at(100));
         assert_eq!(throttle.not_before(at(100)), Some(at(1_100)));
@@ -145,9 +153,10 @@ mod tests {
     fn after_a_pause_two_follow_each_that_is_taken() {
         let start = Instant::now();
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
-        let mut throttle = Throttle::new(Duration::from_secs(10), 10);
+        let mut throttle = Throttle::new(Duration::from_secs(10), Duration::from_millis(600), 10);
         throttle.throttled(at(0), at(0));
-        assert_eq!([999, 1_000].map(|now| throttle.at(at(now))), [Slowness::Paused, Slowness::Throttled]);
+        assert_eq!(throttle.changes_at(at(0)), Some(at(400)));
+        assert_eq!([399, 400].map(|now| throttle.at(at(now))), [Slowness::Paused, Slowness::Throttled]);
         throttle.sent(at(1_000));
         throttle.answered(at(0), at(1_005));
         assert_eq!(throttle.at(at(1_005)), Slowness::Throttled, "that one was sent before");
@@ -176,7 +185,7 @@ mod tests {
     #[test]
     fn no_pause_is_longer_than_half_a_minute() {
         let start = Instant::now();
-        let mut throttle = Throttle::new(Duration::from_secs(10), 10);
+        let mut throttle = Throttle::new(Duration::from_secs(10), Duration::from_millis(600), 10);
         let mut now = start;
         for _ in 0..10 {
             throttle.throttled(now, now + Duration::from_millis(1));
