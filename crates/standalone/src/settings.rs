@@ -106,7 +106,7 @@ mod tests {
         for (url, file) in [
             ("", "messaging-platform.sqlite"),
             ("sqlite:a.db", "a.db"),
-            ("sqlite:///tmp/a%20%62.db?mode=rwc", "/tmp/a b.db"),
+            ("sqlite:///data/a%20%62.db?mode=rwc", "/data/a b.db"),
         ] {
             let settings = load(url).expect(url);
             assert_eq!(settings.file, Path::new(file), "{url}");

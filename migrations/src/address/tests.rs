@@ -101,9 +101,9 @@ fn the_file_is_the_one_that_the_driver_opens() {
     let table = [
         ("sqlite://a.db", "a.db"),
         ("sqlite:a.db", "a.db"),
-        ("sqlite:///tmp/a.db", "/tmp/a.db"),
-        ("sqlite:/tmp/a.db", "/tmp/a.db"),
-        ("sqlite:////tmp/a.db", "//tmp/a.db"),
+        ("sqlite:///data/a.db", "/data/a.db"),
+        ("sqlite:/data/a.db", "/data/a.db"),
+        ("sqlite:////data/a.db", "//data/a.db"),
         ("sqlite:///tmp/a%20b.db", "/tmp/a b.db"),
         ("sqlite:///tmp/a b.db?mode=rwc", "/tmp/a b.db"),
         ("sqlite:///tmp/%61.db?mode=rw&cache=private", "/tmp/a.db"),

@@ -16,7 +16,7 @@ use crate::{
     end::{End, Rules},
     series,
     state_writer::{StateWriter, Stopping},
-    turn::{Share, Turn},
+    turn::{self, Turn},
 };
 
 /// What the lease leaves for the database on top of the longest round of calls.
@@ -96,12 +96,13 @@ impl Deliver {
 
     async fn deliver_all(&self, body: &MessageBody, shared: &Shared) -> Result<Chunk, Stopping> {
         let until = Instant::now() + self.in_hand;
-        let open = self.open_recipients(body, shared.coding).await?;
+        let segments = turn::segments(&self.operators, body, shared.coding);
+        let open = self.open_recipients(body, segments).await?;
         let mut rest = &open[..];
         while !rest.is_empty() {
-            let Share { segments, together } = Share::of(&self.operators, body, shared.coding);
+            let together = turn::together(&self.operators, segments).min(rest.len());
             let chunk;
-            (chunk, rest) = rest.split_at(together.min(rest.len()));
+            (chunk, rest) = rest.split_at(together);
             match self.deliver_chunk(body, chunk, segments * chunk.len(), shared, until).await? {
                 Chunk::Known => {}
                 Chunk::NeverAccepted => return Ok(Chunk::NeverAccepted),
@@ -115,11 +116,11 @@ impl Deliver {
     async fn open_recipients<'a>(
         &self,
         body: &'a MessageBody,
-        coding: Option<Coding>,
+        segments: usize,
     ) -> Result<Cow<'a, [Recipient]>, Stopping> {
         let all = body.recipients.as_slice();
         let takes_turns = self.operators.most_at_once().is_some();
-        if !takes_turns || all.len() <= Share::of(&self.operators, body, coding).together {
+        if !takes_turns || all.len() <= turn::together(&self.operators, segments) {
             return Ok(Cow::Borrowed(all));
         }
         let finished = self.states.finished(&body.message_identifier).await?;

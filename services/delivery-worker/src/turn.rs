@@ -11,14 +11,6 @@ use crate::{CHUNK, age};
 /// How much longer than until the end of its time a message waits for room: its identifier may be a little older than its row.
 const SURELY_OVER: Duration = Duration::from_secs(1);
 
-/// How much of a message is sent at once.
-pub(crate) struct Share {
-    /// Those of its text.
-    pub(crate) segments: usize,
-    /// Recipients that are taken together: no more than one operator takes at once.
-    pub(crate) together: usize,
-}
-
 /// What comes of waiting for room.
 pub(crate) enum Turn {
     /// There is some, until this is dropped.
@@ -29,14 +21,18 @@ pub(crate) enum Turn {
     OutOfTime,
 }
 
-impl Share {
-    pub(crate) fn of(operators: &Operators, body: &MessageBody, coding: Option<Coding>) -> Self {
-        let Some(most) = operators.most_at_once() else { return Self { segments: 1, together: CHUNK } };
-        let counted =
-            || Segmentation::of(&body.text, EncodingChoice::Auto).map_or(1, |segmentation| segmentation.count());
-        let segments = coding.map_or_else(counted, |coding| coding.segments);
-        Self { segments, together: (most / segments).clamp(1, CHUNK) }
+/// The segments of a message's text, where operators take no more than so many at once; elsewhere nobody counts them.
+pub(crate) fn segments(operators: &Operators, body: &MessageBody, coding: Option<Coding>) -> usize {
+    if operators.most_at_once().is_none() {
+        return 1;
     }
+    let counted = || Segmentation::of(&body.text, EncodingChoice::Auto).map_or(1, |segmentation| segmentation.count());
+    coding.map_or_else(counted, |coding| coding.segments)
+}
+
+/// Recipients that are taken together: no more than one operator takes at once.
+pub(crate) fn together(operators: &Operators, segments: usize) -> usize {
+    operators.most_at_once().map_or(CHUNK, |most| (most / segments).clamp(1, CHUNK))
 }
 
 impl Turn {

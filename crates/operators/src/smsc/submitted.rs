@@ -19,8 +19,6 @@ pub(crate) struct Submitted {
 #[derive(Debug)]
 struct State {
     parts: Vec<PartState>,
-    /// A part is on its way, or was: the others are to follow.
-    is_begun: bool,
     /// A part was refused for good.
     is_rejected: bool,
     /// Nobody waits for answers: whoever hears the last one has to tell.
@@ -58,7 +56,7 @@ pub enum LateVerdict {
 impl Submitted {
     pub(crate) fn new(message_id: MessageId, recipient: Recipient, parts: usize) -> Self {
         let parts = vec![PartState::Missing; parts];
-        let state = State { parts, is_begun: false, is_rejected: false, is_left: false };
+        let state = State { parts, is_rejected: false, is_left: false };
         Self { message_id, recipient, state: Mutex::new(state) }
     }
 
@@ -72,7 +70,6 @@ impl Submitted {
     /// A session sends this part.
     pub(crate) fn sent(&self, part: usize) {
         let mut state = self.lock();
-        state.is_begun = true;
         match &mut state.parts[part] {
             PartState::Open(copies) => *copies += 1,
             PartState::Taken(_) => {}
@@ -113,9 +110,9 @@ impl Submitted {
         self.lock().has_any()
     }
 
-    /// Whether a part was sent.
+    /// Whether a part is on its way, or was taken: the others are to follow.
     pub(crate) fn is_begun(&self) -> bool {
-        self.lock().is_begun
+        self.lock().parts.iter().any(|part| *part != PartState::Missing)
     }
 
     /// In how many parts it goes.

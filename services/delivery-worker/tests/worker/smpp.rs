@@ -40,6 +40,13 @@ async fn is_told(fixture: &Fixture, message: &str, told: &str) {
     eventually(&format!("{message} to be {told}"), async || fixture.sql.number(&query).await == 1).await;
 }
 
+/// Ends the SMSC, and waits until the worker knows of no session.
+async fn goes_away(fixture: &Fixture, smsc: Smsc) {
+    smsc.stop().await;
+    let bound = r#"smpp_sessions{operator="a",state="bound"}"#;
+    eventually("the end of the session", async || fixture.metrics.value(bound) == 0).await;
+}
+
 #[tokio::test]
 async fn receipts_on_a_session_end_where_those_over_http_do() {
     let (fixture, smsc) = (Fixture::new().await, smsc());
@@ -179,9 +186,7 @@ async fn what_waits_in_hand_for_a_session_is_refunded_when_its_time_is_over() {
     let worker = fixture.worker(&valid, over_smpp(&smsc, "timeout_ms=60000")).await;
     fixture.send(&[message("before", &["+491511201"])]).await;
     fixture.answered("ok", 1).await;
-    smsc.stop().await;
-    let bound = r#"smpp_sessions{operator="a",state="bound"}"#;
-    eventually("the end of the session", async || fixture.metrics.value(bound) == 0).await;
+    goes_away(&fixture, smsc).await;
     // Its identifier is a little older than its row, as those of the API are.
     let waits = Uuid::now_v7().to_string();
     fixture.send(&[message(&waits, &["+491511201"])]).await;
@@ -204,9 +209,7 @@ async fn what_an_smsc_may_have_is_not_refunded_for_want_of_a_session() {
     fixture.send(std::slice::from_ref(&request)).await;
     fixture.metrics.reaches(r#"recipients_settled_total{result="deferred"}"#, 1).await;
     // In hand again when there is no session.
-    smsc.stop().await;
-    let bound = r#"smpp_sessions{operator="a",state="bound"}"#;
-    eventually("the end of the session", async || fixture.metrics.value(bound) == 0).await;
+    goes_away(&fixture, smsc).await;
     fixture.publish(std::slice::from_ref(&request)).await;
     is_told(&fixture, &id, "unknown").await;
     assert_eq!((fixture.sql.rows(&id).await, fixture.spent().await), (vec!["done".to_owned()], PRICE));
@@ -222,9 +225,7 @@ async fn what_waits_for_a_session_for_long_is_put_off_as_it_is() {
     let worker = fixture.worker(&hasty, over_smpp(&smsc, "timeout_ms=60000")).await;
     fixture.send(&[message("before", &["+491511201"])]).await;
     fixture.answered("ok", 1).await;
-    smsc.stop().await;
-    let bound = r#"smpp_sessions{operator="a",state="bound"}"#;
-    eventually("the end of the session", async || fixture.metrics.value(bound) == 0).await;
+    goes_away(&fixture, smsc).await;
     fixture.send(&[message("waits", &["+491511201", "+491511202"])]).await;
     fixture.answered("ok", 2).await;
     assert_eq!(fixture.sql.rows("waits").await, ["pending", "pending"]);
