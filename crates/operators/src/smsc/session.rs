@@ -165,7 +165,7 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
                 // It sends nothing any more.
                 self.count(false);
             }
-            shown.set(if self.throttle.is_paused() { SessionState::Throttled } else { SessionState::Bound });
+            shown.set(if self.throttle.is_paused(now) { SessionState::Throttled } else { SessionState::Bound });
             let all_stored = self.inbound.is_empty();
             if self.phase.leaves_now(now, self.window.is_awaited(), all_stored) {
                 self.say_farewell();

@@ -90,9 +90,9 @@ impl Throttle {
         }
     }
 
-    /// Whether the SMSC has asked to slow down, and taken nothing since.
-    pub(super) fn is_paused(&self) -> bool {
-        self.pause.is_some()
+    /// Whether nothing may be sent because the SMSC has asked to slow down. It ends by itself, be there nothing more to send.
+    pub(super) fn is_paused(&self, now: Instant) -> bool {
+        self.pause.is_some() && self.not_before(now).is_some()
     }
 
     /// How it goes since the SMSC asked to slow down.
@@ -161,7 +161,7 @@ mod tests {
         throttle.answered(at(0), at(1_005));
         assert_eq!(throttle.at(at(1_005)), Slowness::Throttled, "that one was sent before");
         throttle.answered(at(1_000), at(1_010));
-        assert_eq!((throttle.at(at(1_010)), throttle.is_paused()), (Slowness::Throttled, false));
+        assert_eq!((throttle.at(at(1_010)), throttle.is_paused(at(1_010))), (Slowness::Throttled, false));
         // How many go at once after each answer.
         let follow = |throttle: &mut Throttle, now| {
             let sent = std::iter::from_fn(|| throttle.not_before(now).is_none().then(|| throttle.sent(now)));
@@ -180,6 +180,19 @@ mod tests {
         assert_eq!(throttle.at(at(11_030)), Slowness::None);
         throttle.throttled(at(0), at(11_040));
         assert_eq!(throttle.at(at(11_040)), Slowness::None, "that is of before the pause");
+    }
+
+    #[test]
+    fn a_pause_is_over_where_nothing_more_is_sent() {
+        let start = Instant::now();
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        let mut throttle = Throttle::new(Duration::from_secs(10), Duration::from_millis(600), 10);
+        throttle.throttled(at(0), at(0));
+        assert_eq!([999, 1_000].map(|now| throttle.is_paused(at(now))), [true, false]);
+        throttle.sent(at(2_000));
+        assert_eq!([2_000, 11_999, 12_000].map(|now| throttle.is_paused(at(now))), [true, true, false]);
+        throttle.throttled(at(2_000), at(12_500));
+        assert_eq!([14_499, 14_500].map(|now| throttle.is_paused(at(now))), [true, false], "twice as long");
     }
 
     #[test]

@@ -139,3 +139,19 @@ async fn a_bind_that_is_refused_in_an_unusual_way_is_counted_as_other() {
     it.end().await;
     smsc.stop().await;
 }
+
+#[tokio::test]
+async fn a_session_is_not_shown_as_throttled_for_want_of_messages() {
+    let smsc = smsc();
+    let throttles = SmscMode::refuse(Status::THROTTLED);
+    smsc.set_behaviour(SmscBehaviour::default().with_suffix("01", throttles)).expect("valid");
+    let (it, metrics) = measured(&format!("a={}?timeout_ms=300", smsc.url()));
+    it.bound().await;
+    it.send(&hello("+491511201")).await;
+    let shows = |state: &str| has(&metrics.render(), &format!(r#"smpp_sessions{{operator="a",state="{state}"}} 1"#));
+    eventually(|| shows("throttled")).await;
+    // Its pause ends, and there is nothing that it could take.
+    eventually(|| shows("bound")).await;
+    it.end().await;
+    smsc.stop().await;
+}
