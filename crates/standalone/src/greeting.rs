@@ -6,6 +6,7 @@ use std::{
 };
 
 use domain::ApiKey;
+use operators::{Endpoint, OperatorSpec};
 
 use crate::settings::Settings;
 
@@ -22,7 +23,7 @@ fn write(
     first_key: Option<&ApiKey>,
 ) -> io::Result<()> {
     let base = format!("http://localhost:{}", address.port());
-    let operators: Vec<_> = settings.operators.operators.iter().map(|operator| operator.name.to_string()).collect();
+    let operators: Vec<_> = settings.operators.operators.iter().map(name_and_kind).collect();
     writeln!(out, "The messaging platform is up: gateway, relay and worker in one process.")?;
     writeln!(out, "  API         {base}")?;
     writeln!(out, "  Swagger UI  {base}/swagger/index.html")?;
@@ -55,4 +56,29 @@ fn write(
     )?;
     writeln!(out, "  curl{key} '{base}/messages/history?user_id=1'")?;
     writeln!(out, "Stop with Ctrl-C.")
+}
+
+/// Whether messages leave the house, and how.
+fn name_and_kind(operator: &OperatorSpec) -> String {
+    let kind = match operator.endpoint {
+        Endpoint::Simulated => "simulated, nothing is sent",
+        Endpoint::Http(_) => "HTTP",
+        Endpoint::Smpp(_) => "SMPP",
+    };
+    format!("{} ({kind})", operator.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use operators::parse_operators;
+
+    use super::*;
+
+    #[test]
+    fn operators_are_told_with_how_they_are_reached_and_no_secret() {
+        let list = "a=simulated:,b=https://user:secret@host/x,c=smpp://user:secret@host";
+        let operators = parse_operators(list).expect("accepted");
+        let told: Vec<_> = operators.iter().map(name_and_kind).collect();
+        assert_eq!(told, ["a (simulated, nothing is sent)", "b (HTTP)", "c (SMPP)"]);
+    }
 }
