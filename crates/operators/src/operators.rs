@@ -164,7 +164,7 @@ fn asks_on(last: &Outcome, round: &Round, stack: &Stack) -> bool {
         (Prior::Overdue, _) => true,
         // One that does not know what comes again says nothing about what it took before; nor does an open breaker, but an answer from
         // before it opened does.
-        (Prior::Resumed, Err(_)) if !recognises => false,
+        (Prior::Resumed, Err(_) | Ok(Answer::Rejected { of_every_copy: false, .. })) if !recognises => false,
         (Prior::Resumed, Err(Failure::BreakerOpen)) => {
             !round.may_be_taken() && round.has_answer_of(operator, recognises)
         }

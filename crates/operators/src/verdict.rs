@@ -91,7 +91,9 @@ pub(crate) fn decide<'a>(
         all_answered &= answered(name, recognises, attempts);
         all_judged &= attempts.iter().any(judges);
     }
-    let is_rejected_by = |operator| rejected.as_ref().is_some_and(|(by, _)| by == operator);
+    let is_rejected_by = |operator: &OperatorName| {
+        attempts.iter().any(|it| it.operator == *operator && matches!(it.outcome, Ok(Answer::Rejected { .. })))
+    };
     let may_be_taken = has_unknown || partly_taken_by.iter().any(|operator| !is_rejected_by(operator));
     let may_be_from_before = prior != Prior::First && !all_answered;
     match rejected {
@@ -288,6 +290,7 @@ mod tests {
             ("a-503 a-reject", &a, "rejected"),
             ("a-busy b-reject", &a, "unknown"),
             ("a-busy b-reject", &b, "rejected"),
+            ("a-reject b-reject", &a, "rejected"),
             ("a-busy b-accept", &a, "accepted"),
         ] {
             let attempts: Vec<_> = words.split_whitespace().map(attempt).collect();

@@ -309,7 +309,7 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
         if class == SubmitClass::SessionBroken && self.phase.is_open() {
             // Others may have their answers already: they are heard before the session is made anew.
             self.broken = Some(status);
-            self.phase.we_stop(now);
+            self.phase.breaks(now + self.shared.config.timeout);
         }
     }
 

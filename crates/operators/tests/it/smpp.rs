@@ -443,6 +443,23 @@ async fn a_rejection_says_nothing_of_what_was_taken_before_unless_it_is_about_a_
     smsc.stop().await;
 }
 
+#[tokio::test]
+async fn what_one_rejects_that_it_may_have_no_other_is_asked_for_at_once() {
+    let (first, second) = (smsc(), smsc());
+    first.set_behaviour(SmscMode::Silent).expect("valid");
+    let it = Fixture::new(&format!("a={}?timeout_ms=300,b={}", first.url(), second.url()));
+    it.bound().await;
+    eventually(|| second.stats().sessions == 1).await;
+    assert_eq!(class(&it.send(&hello("+491511201")).await), "unknown");
+    first.set_behaviour(SmscMode::refuse(Status(0x66))).expect("valid");
+    let again = async |prior| class(&it.operators.send(&hello("+491511201"), prior).await);
+    assert_eq!((again(Prior::Resumed).await, submits(&second).len()), ("unknown", 0), "a may have the first copy");
+    assert_eq!((again(Prior::Overdue).await, submits(&second).len()), ("accepted", 1));
+    it.end().await;
+    first.stop().await;
+    second.stop().await;
+}
+
 #[test]
 fn a_password_with_a_question_mark_is_not_shown() {
     let error = operators::parse_operators("a=smpp://user:12?hunter2@host:2775").expect_err("wrong").to_string();

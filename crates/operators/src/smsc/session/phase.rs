@@ -19,6 +19,8 @@ pub(super) enum Phase {
     Open,
     /// The SMSC has ended it, and answers what it has until then.
     SmscLeaves { until: Instant },
+    /// The SMSC says that it is in no state to send: nothing more is sent, and answers that are owed are waited for until then.
+    Broken { until: Instant },
     /// We stop: nothing more is sent, and what is owed is answered until `unbind_at`. All is over by `until`.
     WeStop { unbind_at: Instant, until: Instant },
     /// We have ended it, and wait for its answer until then.
@@ -41,11 +43,22 @@ impl Phase {
         *self = Self::WeStop { unbind_at: now + OWED, until: now + FAREWELL };
     }
 
+    /// The SMSC takes nothing more on it; what it has may take as long as ever to be answered.
+    pub(super) fn breaks(&mut self, until: Instant) {
+        if self.is_open() {
+            *self = Self::Broken { until };
+        }
+    }
+
     /// Whether the SMSC is to be told now that we leave: once nothing is owed to either side, and soon in any case.
     pub(super) fn leaves_now(&mut self, now: Instant, is_awaited: bool, all_stored: bool) -> bool {
         match *self {
             Self::WeStop { unbind_at, until } if unbind_at <= now || !is_awaited && all_stored => {
                 *self = Self::WeLeave { until };
+                true
+            }
+            Self::Broken { until } if until <= now || !is_awaited && all_stored => {
+                *self = Self::WeLeave { until: now + FAREWELL };
                 true
             }
             _ => false,
@@ -66,7 +79,9 @@ impl Phase {
 
     pub(super) fn ends_at(self) -> Option<Instant> {
         match self {
-            Self::SmscLeaves { until } | Self::WeLeave { until } | Self::Left { until } => Some(until),
+            Self::SmscLeaves { until } | Self::Broken { until } | Self::WeLeave { until } | Self::Left { until } => {
+                Some(until)
+            }
             Self::WeStop { unbind_at, .. } => Some(unbind_at),
             Self::Open => None,
         }
@@ -75,7 +90,7 @@ impl Phase {
     /// Whether nothing is left to wait for: answers that are owed, be it late, receipts that are stored, and what is still to be written.
     pub(super) fn is_over(self, now: Instant, all_answered: bool, all_stored: bool, all_written: bool) -> bool {
         match self {
-            Self::Open | Self::WeStop { .. } => false,
+            Self::Open | Self::Broken { .. } | Self::WeStop { .. } => false,
             Self::SmscLeaves { until } => until <= now || all_answered && all_stored && all_written,
             Self::WeLeave { until } => until <= now,
             Self::Left { until } => until <= now || all_written,
@@ -86,7 +101,7 @@ impl Phase {
     pub(super) fn end(self) -> Result<(), Ended> {
         match self {
             Self::SmscLeaves { .. } => Err(Ended::Unbound),
-            Self::Open | Self::WeStop { .. } | Self::WeLeave { .. } | Self::Left { .. } => Ok(()),
+            Self::Open | Self::Broken { .. } | Self::WeStop { .. } | Self::WeLeave { .. } | Self::Left { .. } => Ok(()),
         }
     }
 
@@ -94,7 +109,9 @@ impl Phase {
     pub(super) fn judge(self, step: Result<(), Broken>) -> Result<(), Ended> {
         match (step, self) {
             (Ok(()), _) => Ok(()),
-            (Err(_), Self::WeStop { .. } | Self::WeLeave { .. } | Self::Left { .. }) => Err(Ended::Stopped),
+            (Err(_), Self::Broken { .. } | Self::WeStop { .. } | Self::WeLeave { .. } | Self::Left { .. }) => {
+                Err(Ended::Stopped)
+            }
             (Err(_), Self::SmscLeaves { .. }) => Err(Ended::Unbound),
             (Err(broken), Self::Open) => Err(broken.into()),
         }
@@ -118,6 +135,20 @@ mod tests {
         );
         assert!(phase.is_over(now + Duration::from_secs(5), false, false, false));
         assert!(matches!(phase.end(), Err(Ended::Unbound)));
+    }
+
+    #[test]
+    fn a_session_that_is_broken_waits_for_all_that_it_has_sent_unless_we_stop() {
+        let (now, mut phase) = (Instant::now(), Phase::Open);
+        let until = now + Duration::from_secs(10);
+        phase.breaks(until);
+        assert!(!phase.is_open() && !phase.is_farewell() && phase.ends_at() == Some(until));
+        assert!(!phase.leaves_now(now + FAREWELL, true, true) && !phase.is_over(now, true, true, true));
+        let mut stopped = phase;
+        stopped.we_stop(now);
+        assert!(stopped.leaves_now(now + OWED, true, true), "we have less time then");
+        assert!(phase.leaves_now(now + OWED, false, true), "all is answered");
+        assert_eq!(phase.ends_at(), Some(now + OWED + FAREWELL));
     }
 
     #[test]

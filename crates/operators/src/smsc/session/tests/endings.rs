@@ -148,3 +148,18 @@ async fn answers_behind_a_status_that_breaks_the_session_are_heard() {
     first.await.expect("told");
     assert_eq!(second.await.expect("told"), accepted("id"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_smsc_may_answer_what_it_has_before_a_broken_session_is_made_anew() {
+    let mut it = Fixture::new("timeout_ms=10000&enquire_s=3600");
+    let (_, first) = it.submit(Lane::Normal, "one");
+    let (one, _) = it.next_message().await;
+    let (_, second) = it.submit(Lane::Normal, "two");
+    let (two, _) = it.next_message().await;
+    it.answer(one, Status::INVALID_BIND_STATUS, "").await;
+    first.await.expect("told");
+    assert!(it.is_quiet(8).await, "an answer is owed");
+    it.answer(two, Status::OK, "id").await;
+    assert_eq!(second.await.expect("told"), accepted("id"));
+    assert_eq!(it.next().await.body, Body::Unbind);
+}
