@@ -133,10 +133,16 @@ impl Deliver {
             outage = "operators",
             "there is no room for the rest of a message for long; it comes again later"
         );
-        let deferral = Deferral { maybe_taken: Vec::new(), untaken: Vec::new(), put_off: Self::pause(DEFER.1, expiry) };
+        self.schedule(body, Self::pause(DEFER.1, expiry)).await?;
+        Ok(Chunk::OutOfTime)
+    }
+
+    /// Has the message published again when this time has come.
+    async fn schedule(&self, body: &MessageBody, put_off: PutOff) -> Result<(), Stopping> {
+        let deferral = Deferral { maybe_taken: Vec::new(), untaken: Vec::new(), put_off };
         for _ in 0..SCHEDULE_TRIES {
             if self.states.defer(task_key(body), &body.message_identifier, &deferral).await? == Deferred::Scheduled {
-                return Ok(Chunk::OutOfTime);
+                return Ok(());
             }
             self.sleep(LOOK_AGAIN.1).await?;
         }
@@ -243,7 +249,7 @@ impl Deliver {
             given_up.iter().map(|recipient| Settlement::new(recipient, Outcome::NeverKnown)).collect();
         let (mut maybe_taken, mut untaken) = (Vec::new(), Vec::new());
         for (recipient, verdict) in claimed.into_iter().zip(verdicts) {
-            match self.rules.end_of(&recipient, verdict, shared.expiry, age::of(body)) {
+            match self.rules.end_of(&recipient, verdict, shared.expiry, body.kind, age::of(body)) {
                 End::Settled(settlement) => settlements.push(settlement),
                 End::MaybeTaken => maybe_taken.push(recipient),
                 End::Untaken => untaken.push(recipient),
@@ -312,13 +318,20 @@ impl Deliver {
             untaken = untaken.len(),
             "no operator has answered for good; they are put off"
         );
+        let may_send_twice = !maybe_taken.is_empty() && !self.operators.recognise_repetitions();
         let deferral = Deferral { maybe_taken, untaken, put_off };
         match self.states.defer(task_key(body), &body.message_identifier, &deferral).await? {
             Deferred::Scheduled => {
                 series::deferred(recipients);
                 Ok(LeftOver::Nothing)
             }
-            // The relay has not recorded its publish yet: hold the message and ask again from here.
+            // The relay has not recorded its publish yet. To ask again at once could deliver it once more.
+            Deferred::NotYet if may_send_twice => {
+                self.schedule(body, Self::pause(most, expiry)).await?;
+                series::deferred(recipients);
+                Ok(LeftOver::Nothing)
+            }
+            // Here it could not: hold the message and ask again from here.
             Deferred::NotYet => Ok(LeftOver::TryAgain),
         }
     }

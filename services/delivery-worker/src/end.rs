@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use callbacks::OperatorSecrets;
-use domain::{Expiry, Part, ProviderMessageId};
+use domain::{Expiry, Lane, MessageType, Part, ProviderMessageId};
 use operators::{OperatorName, Operators, Verdict};
 use persistence::{Called, ClaimedRecipient, Outcome, Resumed, Settlement};
 
-/// For so long after its time is over a message is still asked about that an operator may have; and for so long one without an end waits for
-/// room at an operator.
+/// For so long after its time is over a message is still asked about that an operator may have.
 const GIVEN_UP_AFTER: Duration = Duration::from_hours(24);
 
 /// The longest pause where each time that an operator is asked may be one more message.
@@ -63,16 +62,17 @@ impl Rules {
 
     /// How a verdict is recorded. With a validity nothing fails because operators could not take it now: what a first round left with nobody
     /// waits for another first round, and what an earlier one may have left with somebody is never given back for want of an answer.
-    /// Without one the same holds for a day for what waits for room: that operators are busy is not the message's fault.
+    /// Without one the same holds for a while for what waits for room: that operators are busy is not the message's fault.
     pub(crate) fn end_of(
         &self,
         recipient: &ClaimedRecipient,
         verdict: Verdict,
         expiry: Option<Expiry>,
+        kind: MessageType,
         age: Option<Duration>,
     ) -> End {
         let failed = |provider| End::Settled(Settlement::new(recipient, Outcome::Failed { provider }));
-        let is_fresh = age.is_none_or(|age| age < GIVEN_UP_AFTER);
+        let is_fresh = age.is_none_or(|age| age < waits_for_room(kind));
         match verdict {
             Verdict::Accepted { operator, ids } => {
                 let done = Outcome::Done { provider: operator.to_string() };
@@ -94,5 +94,13 @@ impl Rules {
         let of = u8::try_from(ids.len()).unwrap_or(u8::MAX);
         let parts = (1..=of).filter_map(|number| Part::new(number, of));
         parts.zip(ids).filter_map(|(part, id)| Some(Called { id: id?, reports, part })).collect()
+    }
+}
+
+/// For so long a message without a validity waits for room at an operator: as long as its validity is in Compose and in the manifests.
+fn waits_for_room(kind: MessageType) -> Duration {
+    match Lane::of(kind) {
+        Lane::Express => Duration::from_mins(2),
+        Lane::Normal => Duration::from_hours(1),
     }
 }

@@ -9,7 +9,7 @@ use domain::PerLane;
 use operator_simulator::{Smsc, SmscBehaviour, SmscEvent, SmscMode, SmscOptions, SmscReceipt, SmscRule};
 use operators::OperatorsConfig;
 use smpp::{MessageState, Status};
-use uuid::Uuid;
+use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::support::{Fixture, PRICE, config, eventually, express, message, operators};
 
@@ -328,6 +328,47 @@ async fn a_message_to_many_takes_its_time_in_turns() {
         left = still;
     }
     assert_eq!((submits(&smsc), fixture.spent().await), (20, 20 * PRICE));
+    worker.stop().await;
+    smsc.stop().await;
+    fixture.remove().await;
+}
+
+#[tokio::test]
+async fn what_an_smsc_may_have_is_not_sent_again_while_the_outbox_cannot_bring_it_back() {
+    let (fixture, smsc) = (Fixture::with_queues_of(1).await, smsc());
+    smsc.set_behaviour(SmscMode::Silent).expect("valid");
+    let worker = fixture.worker(&config(), over_smpp(&smsc, "timeout_ms=200")).await;
+    let request = message("m1", &["+491511201"]);
+    fixture.accept(std::slice::from_ref(&request)).await;
+    // The relay has published it, and has yet to record that.
+    fixture.sql.execute("UPDATE outbox_events SET status = 'processing'").await;
+    fixture.publish(&[request]).await;
+    fixture.metrics.reaches_queries("defer", "ok", 3).await;
+    fixture.sql.execute("UPDATE outbox_events SET status = 'processed'").await;
+    fixture.answered("ok", 1).await;
+    assert!(fixture.sql.event("m1").await.1.is_some(), "it waits in the outbox");
+    assert_eq!((fixture.sql.rows("m1").await, submits(&smsc)), (vec!["sending".to_owned()], 1));
+    worker.stop().await;
+    smsc.stop().await;
+    fixture.remove().await;
+}
+
+#[tokio::test]
+async fn without_a_validity_an_express_message_waits_two_minutes_for_room_and_a_normal_one_longer() {
+    let (fixture, smsc) = (Fixture::new().await, smsc());
+    smsc.set_behaviour(SmscMode::refuse(Status::THROTTLED)).expect("valid");
+    let worker = fixture.worker(&config(), over_smpp(&smsc, "timeout_ms=500")).await;
+    let (now, _) = Uuid::now_v7().get_timestamp().expect("it has one").to_unix();
+    let id = |seconds| Uuid::new_v7(Timestamp::from_unix(NoContext, now - seconds, 0)).to_string();
+    let (young, old, normal) = (id(60), id(130), id(130));
+    let requests = [express(&young, "+491511201"), express(&old, "+491511202"), message(&normal, &["+491511203"])];
+    fixture.send(&requests).await;
+    eventually("the old one to fail", async || fixture.sql.rows(&old).await == ["failed"]).await;
+    for waiting in [young, normal] {
+        eventually("it to wait in the outbox", async || fixture.sql.event(&waiting).await.1.is_some()).await;
+        assert_eq!(fixture.sql.rows(&waiting).await, ["pending"]);
+    }
+    assert_eq!(fixture.spent().await, 2 * PRICE);
     worker.stop().await;
     smsc.stop().await;
     fixture.remove().await;
