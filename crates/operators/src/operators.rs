@@ -156,7 +156,8 @@ impl Operators {
 ///
 /// One that may have the message is asked again first, under the same key: going on at once could deliver twice. Only
 /// when that has led nowhere for long is the next one tried. A rejection ends a first round; a later one goes on,
-/// because another operator may have accepted before the crash, and then a refund would be wrong.
+/// because another operator may have accepted before the crash, and then a refund would be wrong. A rejection of a copy by an
+/// operator that does not know what it was sent before is no reason to go on either, until that has led nowhere for long.
 fn asks_on(last: &Outcome, round: &Round, stack: &Stack) -> bool {
     let (operator, Manners { recognises, .. }) = (stack.name(), stack.manners());
     match (round.prior, last) {

@@ -249,7 +249,7 @@ impl Deliver {
             given_up.iter().map(|recipient| Settlement::new(recipient, Outcome::NeverKnown)).collect();
         let (mut maybe_taken, mut untaken) = (Vec::new(), Vec::new());
         for (recipient, verdict) in claimed.into_iter().zip(verdicts) {
-            match self.rules.end_of(&recipient, verdict, shared.expiry, body.kind, age::of(body)) {
+            match self.rules.end_of(&recipient, verdict, shared.expiry, body) {
                 End::Settled(settlement) => settlements.push(settlement),
                 End::MaybeTaken => maybe_taken.push(recipient),
                 End::Untaken => untaken.push(recipient),
@@ -321,19 +321,14 @@ impl Deliver {
         let may_send_twice = !maybe_taken.is_empty() && !self.operators.recognise_repetitions();
         let deferral = Deferral { maybe_taken, untaken, put_off };
         match self.states.defer(task_key(body), &body.message_identifier, &deferral).await? {
-            Deferred::Scheduled => {
-                series::deferred(recipients);
-                Ok(LeftOver::Nothing)
-            }
+            Deferred::Scheduled => {}
             // The relay has not recorded its publish yet. To ask again at once could deliver it once more.
-            Deferred::NotYet if may_send_twice => {
-                self.schedule(body, Self::pause(most, expiry)).await?;
-                series::deferred(recipients);
-                Ok(LeftOver::Nothing)
-            }
+            Deferred::NotYet if may_send_twice => self.schedule(body, put_off).await?,
             // Here it could not: hold the message and ask again from here.
-            Deferred::NotYet => Ok(LeftOver::TryAgain),
+            Deferred::NotYet => return Ok(LeftOver::TryAgain),
         }
+        series::deferred(recipients);
+        Ok(LeftOver::Nothing)
     }
 }
 
@@ -384,8 +379,9 @@ fn since_due(body: &MessageBody, Resumed { age, now }: Resumed) -> Duration {
 
 /// For how many seconds it may still be delivered, for the operator: by this machine's clock.
 fn rest(expiry: Option<Expiry>, body: &MessageBody) -> Option<u64> {
+    let expiry = expiry?;
     let age = age::of(body).unwrap_or_default();
-    Some(expiry?.rest(age::now(), age).as_secs().max(1))
+    Some(expiry.rest(age::now(), age).as_secs().max(1))
 }
 
 /// Writes for one customer keep to one task, so that their refunds do not wait for each other's row lock.

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use callbacks::OperatorSecrets;
-use domain::{Expiry, Lane, MessageType, Part, ProviderMessageId};
+use domain::{Expiry, Lane, MessageBody, MessageType, Part, ProviderMessageId};
 use operators::{OperatorName, Operators, Verdict};
 use persistence::{Called, ClaimedRecipient, Outcome, Resumed, Settlement};
+
+use crate::age;
 
 /// For so long after its time is over a message is still asked about that an operator may have.
 const GIVEN_UP_AFTER: Duration = Duration::from_hours(24);
@@ -68,11 +70,10 @@ impl Rules {
         recipient: &ClaimedRecipient,
         verdict: Verdict,
         expiry: Option<Expiry>,
-        kind: MessageType,
-        age: Option<Duration>,
+        body: &MessageBody,
     ) -> End {
         let failed = |provider| End::Settled(Settlement::new(recipient, Outcome::Failed { provider }));
-        let is_fresh = age.is_none_or(|age| age < waits_for_room(kind));
+        let is_fresh = || age::of(body).is_none_or(|age| age < waits_for_room(body.kind));
         match verdict {
             Verdict::Accepted { operator, ids } => {
                 let done = Outcome::Done { provider: operator.to_string() };
@@ -80,7 +81,7 @@ impl Rules {
             }
             Verdict::Rejected { operator, .. } => failed(operator.to_string()),
             Verdict::NeverKnown { .. } => End::Settled(Settlement::new(recipient, Outcome::NeverKnown)),
-            Verdict::Waiting { .. } if recipient.resumed.is_none() && (expiry.is_some() || is_fresh) => End::Untaken,
+            Verdict::Waiting { .. } if recipient.resumed.is_none() && (expiry.is_some() || is_fresh()) => End::Untaken,
             Verdict::Waiting { .. } if recipient.resumed.is_none() => failed(String::new()),
             Verdict::Failed { .. } if expiry.is_none() => failed(String::new()),
             Verdict::Failed { .. } if recipient.resumed.is_none() => End::Untaken,

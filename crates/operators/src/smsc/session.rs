@@ -307,7 +307,7 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
         self.has_worked |= class == SubmitClass::Accepted;
         self.reply(entry, Reply::Answered(status, id), class);
         if class == SubmitClass::SessionBroken && self.phase.is_open() {
-            // Others may have their answers already: they are heard before the session is made anew.
+            // What others were sent may still be answered before the session is made anew.
             self.broken = Some(status);
             self.phase.breaks(now + self.shared.config.timeout);
         }

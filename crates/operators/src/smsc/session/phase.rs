@@ -20,7 +20,7 @@ pub(super) enum Phase {
     /// The SMSC has ended it, and answers what it has until then.
     SmscLeaves { until: Instant },
     /// The SMSC says that it is in no state to send: nothing more is sent, and answers that are owed are waited for until then.
-    Broken { until: Instant },
+    Unusable { until: Instant },
     /// We stop: nothing more is sent, and what is owed is answered until `unbind_at`. All is over by `until`.
     WeStop { unbind_at: Instant, until: Instant },
     /// We have ended it, and wait for its answer until then.
@@ -46,7 +46,7 @@ impl Phase {
     /// The SMSC takes nothing more on it; what it has may take as long as ever to be answered.
     pub(super) fn breaks(&mut self, until: Instant) {
         if self.is_open() {
-            *self = Self::Broken { until };
+            *self = Self::Unusable { until };
         }
     }
 
@@ -57,7 +57,7 @@ impl Phase {
                 *self = Self::WeLeave { until };
                 true
             }
-            Self::Broken { until } if until <= now || !is_awaited && all_stored => {
+            Self::Unusable { until } if until <= now || !is_awaited && all_stored => {
                 *self = Self::WeLeave { until: now + FAREWELL };
                 true
             }
@@ -79,7 +79,7 @@ impl Phase {
 
     pub(super) fn ends_at(self) -> Option<Instant> {
         match self {
-            Self::SmscLeaves { until } | Self::Broken { until } | Self::WeLeave { until } | Self::Left { until } => {
+            Self::SmscLeaves { until } | Self::Unusable { until } | Self::WeLeave { until } | Self::Left { until } => {
                 Some(until)
             }
             Self::WeStop { unbind_at, .. } => Some(unbind_at),
@@ -90,7 +90,7 @@ impl Phase {
     /// Whether nothing is left to wait for: answers that are owed, be it late, receipts that are stored, and what is still to be written.
     pub(super) fn is_over(self, now: Instant, all_answered: bool, all_stored: bool, all_written: bool) -> bool {
         match self {
-            Self::Open | Self::Broken { .. } | Self::WeStop { .. } => false,
+            Self::Open | Self::Unusable { .. } | Self::WeStop { .. } => false,
             Self::SmscLeaves { until } => until <= now || all_answered && all_stored && all_written,
             Self::WeLeave { until } => until <= now,
             Self::Left { until } => until <= now || all_written,
@@ -101,7 +101,9 @@ impl Phase {
     pub(super) fn end(self) -> Result<(), Ended> {
         match self {
             Self::SmscLeaves { .. } => Err(Ended::Unbound),
-            Self::Open | Self::Broken { .. } | Self::WeStop { .. } | Self::WeLeave { .. } | Self::Left { .. } => Ok(()),
+            Self::Open | Self::Unusable { .. } | Self::WeStop { .. } | Self::WeLeave { .. } | Self::Left { .. } => {
+                Ok(())
+            }
         }
     }
 
@@ -109,7 +111,7 @@ impl Phase {
     pub(super) fn judge(self, step: Result<(), Broken>) -> Result<(), Ended> {
         match (step, self) {
             (Ok(()), _) => Ok(()),
-            (Err(_), Self::Broken { .. } | Self::WeStop { .. } | Self::WeLeave { .. } | Self::Left { .. }) => {
+            (Err(_), Self::Unusable { .. } | Self::WeStop { .. } | Self::WeLeave { .. } | Self::Left { .. }) => {
                 Err(Ended::Stopped)
             }
             (Err(_), Self::SmscLeaves { .. }) => Err(Ended::Unbound),
